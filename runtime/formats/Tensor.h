@@ -1,0 +1,44 @@
+// Storage formats of weights and views of tensors inside mapped files.
+#pragma once
+
+#include "runtime/support/Error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llmc {
+
+// Element formats that checkpoints use. Quantised ones are the block formats of GGUF (ggml-quants.h / the GGUF spec).
+enum class Format : uint8_t { F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K };
+
+struct FormatInfo {
+  std::string_view name;  // lower case, as the dialect prints it: "f32", "q4_k"
+  int64_t blockElements;  // elements of one block along a row (1 for floats)
+  int64_t blockBytes;     // bytes of one block
+};
+const FormatInfo &formatInfo(Format format);
+Expected<Format> parseFormat(std::string_view name);
+
+// Bytes of a row of `elements`; an error unless a whole number of blocks fits without overflow.
+Expected<int64_t> rowBytes(Format format, int64_t elements);
+
+// Decodes `elements` values (whole blocks) to float32, exactly as the format defines them.
+// `row` needs no alignment. Source: the GGUF specification and ggml's reference quantisation.
+void decodeRow(Format format, const std::byte *row, std::span<float> out);
+
+// A tensor inside a mapped file: rank <= 8, row-major, `shape` outermost first (GGUF's order is reversed on reading).
+// Valid as long as its file object lives.
+struct TensorView {
+  std::string name;
+  Format format = Format::F32;
+  std::vector<int64_t> shape;
+  std::span<const std::byte> data;
+
+  int64_t elements() const;
+};
+
+} // namespace llmc

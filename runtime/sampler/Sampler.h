@@ -1,0 +1,46 @@
+// Draws the next token from logits: penalties, top-k, top-p, min-p, temperature, in llama.cpp's order.
+//
+//   Sampler sampler({.temperature = 0.8f, .topK = 40, .seed = 1});
+//   Expected<TokenId> next = sampler.next(logits);
+//   sampler.accept(*next);
+//
+// Thread-compatible: one sampler per sequence.
+#pragma once
+
+#include "runtime/support/Error.h"
+#include "runtime/tokenizer/Tokenizer.h"
+
+#include <random>
+
+namespace llmc {
+
+struct SamplerOptions {
+  float temperature = 0.8f;   // 0: greedy, the first of equal maxima
+  int32_t topK = 40;          // 0: off
+  float topP = 0.95f;         // 1: off. arXiv:1904.09751
+  float minP = 0.05f;         // 0: off. arXiv:2407.01082
+  float repeatPenalty = 1.0f; // 1: off; divides positive logits, multiplies negative ones. arXiv:1909.05858
+  int32_t repeatLastN = 64;   // tokens the penalty looks back on; -1: all
+  uint64_t seed = 0;
+};
+
+// Errors: InvalidInput, naming the option and its range.
+Expected<void> validate(const SamplerOptions &options);
+
+class Sampler {
+public:
+  explicit Sampler(SamplerOptions options);
+  // `logits`: [vocab] f32, unnormalised, left unchanged. O(vocab) time.
+  // Errors: InvalidInput if empty or if any is NaN.
+  Expected<TokenId> next(std::span<const float> logits);
+  // Tells of a token of the sequence (prompt or drawn) for the repetition penalty.
+  void accept(TokenId token);
+  void reset();
+
+private:
+  SamplerOptions options;
+  std::mt19937_64 random;
+  std::vector<TokenId> history;
+};
+
+} // namespace llmc
