@@ -324,16 +324,4 @@ std::optional<std::string_view> jsonString(const Json &value, std::string_view k
   return getMember(value, key, jsonString);
 }
 
-std::string quoted(std::string_view text, size_t maxBytes) {
-  std::string out = "'";
-  for (unsigned char c : text.substr(0, maxBytes)) {
-    static const char digits[] = "0123456789abcdef";
-    if (c >= 0x20 && c < 0x7f)
-      out += char(c);
-    else
-      (((out += "\\x") += digits[c >> 4]) += digits[c & 15]);
-  }
-  return out + (text.size() > maxBytes ? "...'" : "'");
-}
-
 } // namespace llmc

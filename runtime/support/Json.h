@@ -9,6 +9,7 @@
 #pragma once
 
 #include "runtime/support/Error.h"
+#include "runtime/support/Text.h"
 
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -72,8 +73,5 @@ std::optional<int64_t> jsonInt(const Json &value, std::string_view key);
 std::optional<double> jsonFloat(const Json &value, std::string_view key);
 std::optional<bool> jsonBool(const Json &value, std::string_view key);
 std::optional<std::string_view> jsonString(const Json &value, std::string_view key);
-
-// Text from a file made fit for a one-line message: quoted, control and non-ASCII bytes escaped, cut at `maxBytes`.
-std::string quoted(std::string_view text, size_t maxBytes = 80);
 
 } // namespace llmc

@@ -86,10 +86,5 @@ TEST(JsonTest, limitsLength) {
   EXPECT_FALSE(parseJson("1234", "t.json", limits));
 }
 
-TEST(JsonTest, quotesForMessages) {
-  EXPECT_EQ(quoted("a\n\xff"), "'a\\x0a\\xff'");
-  EXPECT_EQ(quoted("abcdef", 3), "'abc...'");
-}
-
 } // namespace
 } // namespace llmc

@@ -1,0 +1,17 @@
+// Small helpers over untrusted bytes that claim to be text.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace llmc {
+
+// Whether `text` is well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+// Source: The Unicode Standard, table 3-7.
+bool isUtf8(std::string_view text);
+
+// Text from a file made fit for a one-line message: quoted, control and non-ASCII bytes escaped, cut at `maxBytes`.
+std::string quoted(std::string_view text, size_t maxBytes = 80);
+
+} // namespace llmc
