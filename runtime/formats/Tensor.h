@@ -16,15 +16,17 @@ namespace llmc {
 enum class Format : uint8_t { F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K };
 
 struct FormatInfo {
-  std::string_view name;  // lower case, as the dialect prints it: "f32", "q4_k"
-  int64_t blockElements;  // elements of one block along a row (1 for floats)
-  int64_t blockBytes;     // bytes of one block
+  std::string_view name; // lower case, as the dialect prints it: "f32", "q4_k"
+  int64_t blockElements; // elements of one block along a row (1 for floats)
+  int64_t blockBytes;    // bytes of one block
 };
 const FormatInfo &formatInfo(Format format);
 Expected<Format> parseFormat(std::string_view name);
 
 // Bytes of a row of `elements`; an error unless a whole number of blocks fits without overflow.
 Expected<int64_t> rowBytes(Format format, int64_t elements);
+// Bytes of a whole row-major tensor; the same errors, and for a negative dimension. Rank 0 is one element.
+Expected<int64_t> tensorBytes(Format format, std::span<const int64_t> shape);
 
 // Decodes `elements` values (whole blocks) to float32, exactly as the format defines them.
 // `row` needs no alignment. Source: the GGUF specification and ggml's reference quantisation.
@@ -38,7 +40,7 @@ struct TensorView {
   std::vector<int64_t> shape;
   std::span<const std::byte> data;
 
-  int64_t elements() const;
+  int64_t elements() const; // does not overflow for a view that a reader made
 };
 
 } // namespace llmc

@@ -129,7 +129,7 @@ private:
                                    [](const SeenKey &a, const SeenKey &b) { return a.hash == b.hash; });
     if (twin != seen.end()) {
       errorAt = std::next(twin)->endsAt;
-      return handler.fail("duplicate key " + quoted(keyEndingAt(errorAt)));
+      return handler.fail("duplicate key " + quoteText(keyEndingAt(errorAt)));
     }
     // Kept for the next object at this depth, but a huge table is not held while many small ones follow.
     if (seen.capacity() > 4096)

@@ -37,7 +37,7 @@ bool isUtf8(std::string_view text) {
   return true;
 }
 
-std::string quoted(std::string_view text, size_t maxBytes) {
+std::string quoteText(std::string_view text, size_t maxBytes) {
   static const char digits[] = "0123456789abcdef";
   std::string out = "'";
   for (unsigned char c : text.substr(0, maxBytes)) {

@@ -12,6 +12,6 @@ namespace llmc {
 bool isUtf8(std::string_view text);
 
 // Text from a file made fit for a one-line message: quoted, control and non-ASCII bytes escaped, cut at `maxBytes`.
-std::string quoted(std::string_view text, size_t maxBytes = 80);
+std::string quoteText(std::string_view text, size_t maxBytes = 80);
 
 } // namespace llmc

@@ -1,0 +1,61 @@
+#include "runtime/formats/Tensor.h"
+
+#include "runtime/support/CheckedMath.h"
+#include "runtime/support/Text.h"
+
+namespace llmc {
+namespace {
+
+// In the order of Format.
+constexpr FormatInfo formats[] = {
+    {"f32", 1, 4},    {"f16", 1, 2},      {"bf16", 1, 2},     {"q4_0", 32, 18},   {"q5_0", 32, 22},
+    {"q8_0", 32, 34}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210},
+};
+static_assert(std::size(formats) == size_t(Format::Q6_K) + 1);
+
+} // namespace
+
+const FormatInfo &formatInfo(Format format) { return formats[size_t(format)]; }
+
+Expected<Format> parseFormat(std::string_view name) {
+  std::string known;
+  for (size_t i = 0; i < std::size(formats); ++i) {
+    if (formats[i].name == name)
+      return Format(i);
+    (known += i ? ", " : "") += formats[i].name;
+  }
+  return unsupported("element format: want one of " + known + "; got " + quoteText(name));
+}
+
+Expected<int64_t> rowBytes(Format format, int64_t elements) {
+  const FormatInfo &info = formatInfo(format);
+  if (elements < 0 || elements % info.blockElements != 0)
+    return invalidInput("a row of " + std::string(info.name) + ": want a multiple of " +
+                        std::to_string(info.blockElements) + " elements, got " + std::to_string(elements));
+  if (auto bytes = checkedMul(elements / info.blockElements, info.blockBytes))
+    return *bytes;
+  return invalidInput("a row of " + std::string(info.name) + ": " + std::to_string(elements) +
+                      " elements need more bytes than any file has");
+}
+
+Expected<int64_t> tensorBytes(Format format, std::span<const int64_t> shape) {
+  LLMC_TRY(row, rowBytes(format, shape.empty() ? 1 : shape.back()));
+  int64_t bytes = row;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) {
+    auto product = checkedMul(bytes, shape[i]);
+    if (shape[i] < 0 || !product)
+      return invalidInput("dimension " + std::to_string(i) + ": " + std::to_string(shape[i]) +
+                          (shape[i] < 0 ? " is negative" : " makes the tensor larger than any file"));
+    bytes = *product;
+  }
+  return bytes;
+}
+
+int64_t TensorView::elements() const {
+  int64_t count = 1;
+  for (int64_t dimension : shape)
+    count *= dimension;
+  return count;
+}
+
+} // namespace llmc
