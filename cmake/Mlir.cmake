@@ -14,7 +14,7 @@ separate_arguments(LLVM_DEFINITIONS_LIST NATIVE_COMMAND "${LLVM_DEFINITIONS}")
 add_library(llmc-mlir INTERFACE)
 target_include_directories(llmc-mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_compile_definitions(llmc-mlir INTERFACE ${LLVM_DEFINITIONS_LIST})
-target_compile_options(llmc-mlir INTERFACE -Wno-unused-parameter)
+target_compile_options(llmc-mlir INTERFACE -Wno-unused-parameter "SHELL:-include ${CMAKE_SOURCE_DIR}/cmake/expected-cxx20.h")
 target_link_libraries(llmc-mlir INTERFACE MLIR LLVM)
 
 # llmc_mlir_objects(NAME src...): an object library of the compile side with MLIR's precompiled header; every one of
@@ -22,6 +22,7 @@ target_link_libraries(llmc-mlir INTERFACE MLIR LLVM)
 set_property(GLOBAL PROPERTY LLMC_COMPILER_OBJECTS "")
 function(llmc_mlir_objects NAME)
   add_library(${NAME} OBJECT ${ARGN})
+  set_target_properties(${NAME} PROPERTIES CXX_STANDARD 20) # see expected-cxx20.h
   target_link_libraries(${NAME} PUBLIC llmc-mlir)
   if(TARGET llmc-mlir-pch AND NOT NAME STREQUAL "llmc-mlir-pch")
     target_precompile_headers(${NAME} REUSE_FROM llmc-mlir-pch)

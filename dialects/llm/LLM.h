@@ -1,0 +1,41 @@
+// The `llm` dialect: include this to build, read or match its ops.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/llm/Formats.h"
+#include "dialects/llm/Real.h"
+#include "dialects/llm/LLMDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/llm/LLMAttributes.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/llm/LLMTypes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/llm/LLMOps.h.inc"
+
+namespace llmc::llm {
+
+// The memory that state symbols name, as MLIR's side-effect machinery sees it.
+struct StateResource : mlir::SideEffects::Resource::Base<StateResource> {
+  llvm::StringRef getName() final { return "llm.state"; }
+};
+
+// Frequencies f_i (dim/2 of them) of a rope table for a sequence of `length` tokens, as Hugging Face computes them, and the factor on
+// cosines and sines. `length` matters for dynamic and longrope scaling only.
+struct RopeFrequencies {
+  llvm::SmallVector<float> inverse;
+  float attentionFactor = 1.0f;
+};
+RopeFrequencies ropeFrequencies(int64_t dim, double theta, RopeScalingAttr scaling, int64_t length);
+
+} // namespace llmc::llm

@@ -1,0 +1,161 @@
+// The `llm` dialect: what a language model computes. See docs/reference for the generated op pages.
+#ifndef LLMC_DIALECTS_LLM_BASE
+#define LLMC_DIALECTS_LLM_BASE
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+def LLM_Dialect : Dialect {
+  let name = "llm";
+  let cppNamespace = "::llmc::llm";
+  let summary = "Language models as dataflow graphs over weights in files and explicit state";
+  let description = [{
+    Values are tensors `[T, C]` of f32; `T`, the tokens of this step, is the one dynamic dimension. Weights are symbols
+    that point into checkpoint files; state (caches) is declared and named by the ops that touch it. A model is a module
+    with one public function `@step(%batch: !llm.batch) -> (logits, hidden)`.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+  let extraClassDeclaration = [{ void registerTypes(); }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];
+}
+
+class LLM_I32Enum<string name, string summary, list<I32EnumAttrCase> cases>
+    : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::llmc::llm";
+  let genSpecializedAttr = 0;
+}
+
+def LLM_Format : LLM_I32Enum<"Format", "storage format of weight elements", [
+  I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"f16", 1>, I32EnumAttrCase<"bf16", 2>,
+  I32EnumAttrCase<"q4_0", 3>, I32EnumAttrCase<"q5_0", 4>, I32EnumAttrCase<"q8_0", 5>,
+  I32EnumAttrCase<"q4_k", 6>, I32EnumAttrCase<"q5_k", 7>, I32EnumAttrCase<"q6_k", 8>]>;
+
+def LLM_Activation : LLM_I32Enum<"Activation", "pointwise nonlinearity", [
+  I32EnumAttrCase<"relu", 0>, I32EnumAttrCase<"silu", 1>, I32EnumAttrCase<"gelu", 2>,
+  I32EnumAttrCase<"gelu_tanh", 3>, I32EnumAttrCase<"sigmoid", 4>, I32EnumAttrCase<"tanh", 5>]>;
+def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_Activation, "activation">;
+
+def LLM_NormKind : LLM_I32Enum<"NormKind", "which mean a norm takes out", [
+  I32EnumAttrCase<"rms", 0>, I32EnumAttrCase<"layer", 1>]>;
+
+def LLM_RotaryStyle : LLM_I32Enum<"RotaryStyle", "which channels of a head form a rotated pair", [
+  I32EnumAttrCase<"half", 0>,          // (i, i + dim/2): GPT-NeoX, Hugging Face
+  I32EnumAttrCase<"interleaved", 1>]>; // (2i, 2i+1): GPT-J, GGUF's llama
+
+def LLM_RopeScalingKind : LLM_I32Enum<"RopeScalingKind", "how rope frequencies are stretched", [
+  I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"linear", 1>, I32EnumAttrCase<"dynamic", 2>,
+  I32EnumAttrCase<"llama3", 3>, I32EnumAttrCase<"yarn", 4>, I32EnumAttrCase<"longrope", 5>]>;
+
+def LLM_AssetKind : LLM_I32Enum<"AssetKind", "what a file beside the model is for", [
+  I32EnumAttrCase<"weights", 0>, I32EnumAttrCase<"tokenizer", 1>, I32EnumAttrCase<"chat_template", 2>,
+  I32EnumAttrCase<"generation_config", 3>]>;
+def LLM_AssetKindAttr : EnumAttr<LLM_Dialect, LLM_AssetKind, "asset_kind">;
+
+def LLM_IndexSource : LLM_I32Enum<"IndexSource", "what an embedding looks up", [
+  I32EnumAttrCase<"tokens", 0>, I32EnumAttrCase<"positions", 1>]>;
+def LLM_IndexSourceAttr : EnumAttr<LLM_Dialect, LLM_IndexSource, "index_source">;
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+class LLM_Attr<string name, string mnemonic_> : AttrDef<LLM_Dialect, name> { let mnemonic = mnemonic_; }
+
+def LLM_NormAttr : LLM_Attr<"Norm", "norm"> {
+  let summary = "A normalisation folded into another op";
+  let description = [{
+    `#llm.norm<rms, eps = 1.0e-6, offset = 1.0>`: as `llm.rms_norm` (or `llm.layer_norm`) with that epsilon; `offset` is
+    added to the gain (Gemma stores gain - 1).
+  }];
+  let parameters = (ins EnumParameter<LLM_NormKind>:$kind, "::llmc::llm::Real":$eps, DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$offset);
+  let assemblyFormat = "`<` $kind `,` `eps` `=` $eps (`,` `offset` `=` $offset^)? `>`";
+}
+
+def LLM_RotaryAttr : LLM_Attr<"Rotary", "rotary"> {
+  let summary = "Rotary position embedding of heads, by a table of cosines and sines";
+  let description = [{ `#llm.rotary<half, dim = 64>`: the first `dim` channels of each head turn, the rest stay. }];
+  let parameters = (ins EnumParameter<LLM_RotaryStyle>:$style, "int64_t":$dim);
+  let assemblyFormat = "`<` $style `,` `dim` `=` $dim `>`";
+}
+
+def LLM_RopeScalingAttr : LLM_Attr<"RopeScaling", "rope_scaling"> {
+  let summary = "Frequencies of a rope table beyond the plain theta^(-2i/dim)";
+  let description = [{
+    Parameters as in Hugging Face's `rope_parameters`; zero or empty where a kind has no such parameter.
+    Sources: linear arXiv:2306.15595; dynamic (NTK) and yarn arXiv:2309.00071; longrope arXiv:2402.13753; llama3: Llama 3.1.
+  }];
+  let parameters = (ins EnumParameter<LLM_RopeScalingKind>:$kind,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(1.0)">:$factor,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$low_freq_factor,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$high_freq_factor,
+    DefaultValuedParameter<"int64_t", "0">:$original_max_positions,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(32.0)">:$beta_fast,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(1.0)">:$beta_slow,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(1.0)">:$attention_factor,
+    DefaultValuedParameter<"bool", "true">:$truncate,
+    OptionalArrayRefParameter<"::llmc::llm::Real">:$short_factors,
+    OptionalArrayRefParameter<"::llmc::llm::Real">:$long_factors);
+  let hasCustomAssemblyFormat = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+class LLM_Type<string name, string mnemonic_> : TypeDef<LLM_Dialect, name> { let mnemonic = mnemonic_; }
+
+def LLM_QuantType : LLM_Type<"Quant", "quant"> {
+  let summary = "Element type of a quantised weight";
+  let description = [{
+    `!llm.quant<q4_k>`, or `!llm.quant<q5_0|q8_0>` where a weight array keeps some layers in one format and some in
+    another. Formats are GGUF's blocks: `dialects/llm/Formats.h` tells each one's group, scale, zero point, super-block.
+  }];
+  let parameters = (ins ArrayRefParameter<"::llmc::llm::Format">:$formats);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def LLM_WeightsType : LLM_Type<"Weights", "weights"> {
+  let summary = "An array over layers of weight tensors that lie in files";
+  let description = [{
+    `!llm.weights<18x2048x640xbf16>`: 18 layers of [2048, 640]. The element is f32, f16, bf16 or `!llm.quant`. A weight that
+    is not per layer is an array of one.
+  }];
+  let parameters = (ins "int64_t":$layers, ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$element);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    // The formats that layers of this array may have (one for f32, f16, bf16).
+    ::llvm::SmallVector<Format> getFormats() const;
+    // Type of one layer's value: `tensor<2048x640xbf16>`.
+    ::mlir::RankedTensorType getValueType() const;
+  }];
+}
+
+def LLM_KVCacheType : LLM_Type<"KVCache", "kv_cache"> {
+  let summary = "Keys and values of attention layers, per sequence slot";
+  let description = [{
+    `!llm.kv_cache<layers = 18, kv_heads = 1, head_dim = 256, f16>`. `layers` counts the layers that use it. A slot can be
+    rolled back to a position, copied and cleared.
+  }];
+  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element);
+  let assemblyFormat = "`<` `layers` `=` $layers `,` `kv_heads` `=` $kv_heads `,` `head_dim` `=` $head_dim `,` $element `>`";
+  let genVerifyDecl = 1;
+}
+
+def LLM_BatchType : LLM_Type<"Batch", "batch"> {
+  let summary = "The tokens of one step";
+  let description = [{
+    A ragged batch: T token ids, each with its position, its sequence slot and its sequence's length; and the R rows whose
+    logits are wanted.
+  }];
+  let assemblyFormat = "";
+}
+
+def LLM_Activations : TensorOf<[F32]>;
+def LLM_WeightTensor : AnyTypeOf<[AnyRankedTensor], "weight tensor">;
+
+#endif

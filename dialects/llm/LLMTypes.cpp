@@ -1,0 +1,147 @@
+// Types of the `llm` dialect: their syntax and their invariants.
+#include "dialects/llm/LLM.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace llmc::llm;
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/llm/LLMTypes.cpp.inc"
+
+void LLMDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/llm/LLMTypes.cpp.inc"
+      >();
+}
+
+namespace llmc::llm {
+
+FormatTraits formatTraits(Format format) {
+  switch (format) {
+  case Format::f32: return {1, 4, 0, 0, false};
+  case Format::f16: return {1, 2, 0, 0, false};
+  case Format::bf16: return {1, 2, 0, 0, false};
+  case Format::q4_0: return {32, 18, 32, 8, false};
+  case Format::q5_0: return {32, 22, 32, 16, false};
+  case Format::q8_0: return {32, 34, 32, 0, false};
+  case Format::q4_k: return {256, 144, 32, 0, true};
+  case Format::q5_k: return {256, 176, 32, 0, true};
+  case Format::q6_k: return {256, 210, 16, 32, false};
+  }
+  llvm_unreachable("every format is listed");
+}
+
+static std::optional<Format> floatFormat(Type type) {
+  if (type.isF32())
+    return Format::f32;
+  if (type.isF16())
+    return Format::f16;
+  if (type.isBF16())
+    return Format::bf16;
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// quant<q5_0|q8_0>
+//===----------------------------------------------------------------------===//
+
+Type QuantType::parse(AsmParser &parser) {
+  SmallVector<Format> formats;
+  auto parseOne = [&]() -> ParseResult {
+    StringRef keyword;
+    SMLoc where = parser.getCurrentLocation();
+    if (parser.parseKeyword(&keyword))
+      return failure();
+    std::optional<Format> format = symbolizeFormat(keyword);
+    if (!format)
+      return parser.emitError(where, "unknown weight format '") << keyword << "'";
+    formats.push_back(*format);
+    return success();
+  };
+  if (parser.parseLess() || parseOne())
+    return {};
+  while (succeeded(parser.parseOptionalVerticalBar()))
+    if (parseOne())
+      return {};
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<QuantType>(parser.getContext(), formats);
+}
+
+void QuantType::print(AsmPrinter &printer) const {
+  printer << '<';
+  llvm::interleave(getFormats(), printer.getStream(), [&](Format f) { printer << stringifyFormat(f); }, "|");
+  printer << '>';
+}
+
+LogicalResult QuantType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<Format> formats) {
+  if (formats.empty())
+    return emitError() << "quant needs at least one format";
+  for (auto [i, format] : llvm::enumerate(formats))
+    if (llvm::is_contained(formats.take_front(i), format))
+      return emitError() << "quant names " << stringifyFormat(format) << " twice";
+  if (formats.size() == 1 && !isQuantised(formats[0]))
+    return emitError() << "quant<" << stringifyFormat(formats[0]) << "> is a float: use the builtin type";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// weights<18x2048x640xbf16>
+//===----------------------------------------------------------------------===//
+
+Type WeightsType::parse(AsmParser &parser) {
+  SmallVector<int64_t> dims;
+  Type element;
+  if (parser.parseLess() || parser.parseDimensionList(dims, /*allowDynamic=*/false) || parser.parseType(element) ||
+      parser.parseGreater())
+    return {};
+  if (dims.size() < 2) {
+    parser.emitError(parser.getNameLoc(), "weights need a layer count and a shape");
+    return {};
+  }
+  return parser.getChecked<WeightsType>(parser.getContext(), dims[0], ArrayRef(dims).drop_front(), element);
+}
+
+void WeightsType::print(AsmPrinter &printer) const {
+  printer << '<' << getLayers() << 'x';
+  for (int64_t dim : getShape())
+    printer << dim << 'x';
+  printer << getElement() << '>';
+}
+
+LogicalResult WeightsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, ArrayRef<int64_t> shape,
+                                  Type element) {
+  if (layers < 1 || llvm::any_of(shape, [](int64_t dim) { return dim < 1; }))
+    return emitError() << "weights need positive dimensions";
+  if (shape.size() > 2)
+    return emitError() << "weights are vectors or matrices, got rank " << shape.size();
+  if (!floatFormat(element) && !isa<QuantType>(element))
+    return emitError() << "weight element must be f32, f16, bf16 or !llm.quant, got " << element;
+  return success();
+}
+
+SmallVector<Format> WeightsType::getFormats() const {
+  if (auto quant = dyn_cast<QuantType>(getElement()))
+    return llvm::to_vector(quant.getFormats());
+  return {*floatFormat(getElement())};
+}
+
+RankedTensorType WeightsType::getValueType() const { return RankedTensorType::get(getShape(), getElement()); }
+
+//===----------------------------------------------------------------------===//
+// kv_cache
+//===----------------------------------------------------------------------===//
+
+LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t kvHeads,
+                                  int64_t headDim, Type element) {
+  if (layers < 1 || kvHeads < 1 || headDim < 1)
+    return emitError() << "kv_cache needs positive layers, kv_heads and head_dim";
+  if (!element.isF32() && !element.isF16())
+    return emitError() << "kv_cache element must be f32 or f16, got " << element;
+  return success();
+}
+
+} // namespace llmc::llm

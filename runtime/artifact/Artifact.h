@@ -1,0 +1,124 @@
+// What a compiled model exports beside the C ABI: one versioned descriptor, and step functions with a plain C signature.
+// The compiler emits these as LLVM constants (compiler/codegen/Descriptor.cpp), the engine reads them; both include this header.
+// Plain C, pointers and fixed-width integers only, so that the layout is the same on both sides.
+#ifndef LLMC_RUNTIME_ARTIFACT_ARTIFACT_H
+#define LLMC_RUNTIME_ARTIFACT_ARTIFACT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
+#define LLMC_ARTIFACT_ABI 1
+
+// The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
+// between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
+struct llmc_team {
+  int64_t next_tile;
+  void (*barrier)(struct llmc_team *team);
+  void *engine; // the engine's own data
+};
+
+// Arguments of one step. All arrays are read-only unless said otherwise and stay valid during the call.
+struct llmc_step {
+  int64_t tokens;                // T, 1 … max_tokens of the entry
+  int64_t rows;                  // R, 0 … T: rows whose logits are wanted
+  const int32_t *token_ids;      // [T]
+  const int32_t *positions;      // [T] position in its sequence
+  const int32_t *slots;          // [T] sequence slot
+  const int32_t *lengths;        // [T] tokens of the sequence that this request brings it to (dynamic rope)
+  const int32_t *row_tokens;     // [R] which token each wanted row belongs to, ascending
+  float *logits;                 // [R, vocab], written
+  float *hidden;                 // [R, hidden] the last norm's output, written
+  const uint8_t *const *weights; // [weight_count] start of each packed weight, 64-byte aligned
+  uint8_t *const *states;        // [state_count] memory of each state, 64-byte aligned
+  const int64_t *state_slot_bytes;  // [state_count] distance between slots
+  const int64_t *state_layer_bytes; // [state_count] distance between layers inside a slot
+  int64_t capacity;              // positions a slot has room for, a multiple of 64
+  uint8_t *arena;                // arena_bytes of the entry, 64-byte aligned
+  uint8_t *scratch;              // scratch_bytes of the entry per worker, 64-byte aligned: worker w uses [w * scratch_bytes, …)
+  struct llmc_team *team;
+};
+
+// Runs a step; every worker of the team calls it with its index. Afterwards (all workers returned) logits and hidden are written.
+typedef void (*llmc_step_fn)(const struct llmc_step *step, int64_t worker);
+
+struct llmc_entry {
+  int64_t max_tokens; // this specialisation serves 1 … max_tokens tokens
+  int64_t arena_bytes;
+  int64_t scratch_bytes; // per worker
+  llmc_step_fn run;
+};
+
+// One level of instruction set; `features` names what the CPU must have, as /proc/cpuinfo spells it ("avx2 fma f16c"), space-separated.
+// Listed best first; the last may need nothing.
+struct llmc_isa {
+  const char *name;     // "x86-64-v4", "x86-64-v3", "generic"
+  const char *features;
+  int64_t entry_count;
+  const struct llmc_entry *entries; // ascending max_tokens
+};
+
+struct llmc_weight {
+  const char *name;  // symbol and layer: "blk.q[3]"
+  int64_t offset;    // in the packed weight file (or the embedded block), a multiple of 64
+  int64_t bytes;
+};
+
+struct llmc_state {
+  const char *name;
+  int64_t layers;
+  int64_t bytes_per_position; // of one layer, one position; memory of a layer is this times capacity
+};
+
+struct llmc_asset {
+  const char *name; // "tokenizer" (blob of runtime/tokenizer), "chat_template" (text), "generation_config" (JSON)
+  const uint8_t *data;
+  int64_t size;
+};
+
+struct llmc_artifact {
+  uint32_t abi;
+  uint32_t struct_size;
+  const char *metadata; // JSON: family, sizes, formats, mode, sources, targets (docs/reference/Artifact.md)
+  int64_t vocab, hidden, context; // context: positions the model was trained for
+  int64_t isa_count;
+  const struct llmc_isa *isas;
+  int64_t weight_count;
+  const struct llmc_weight *weights;
+  int64_t weight_bytes;     // size of the packed weights
+  uint8_t weight_id[16];    // stands in the weight file's header; binds the two
+  const char *weight_file;  // file name beside the library; empty when embedded
+  int64_t state_count;
+  const struct llmc_state *states;
+  int64_t asset_count;
+  const struct llmc_asset *assets;
+};
+
+// The symbol that the compiler defines.
+extern const struct llmc_artifact llmc_model;
+
+// A packed weight file: this header (padded to 4096 bytes), then the packed weights; llmc_weight.offset counts from the
+// end of the padded header. Embedded weights: the same bytes appended to the library at a 64 KiB boundary, followed by the footer.
+#define LLMC_WEIGHTS_MAGIC "LLMCWGT1"
+#define LLMC_WEIGHTS_HEADER_BYTES 4096
+struct llmc_weights_header {
+  char magic[8];
+  uint8_t id[16];
+  int64_t bytes;       // of the packed weights
+  uint8_t sha256[32];  // of the packed weights; checked by `verify` only
+};
+#define LLMC_FOOTER_MAGIC "LLMCEND1"
+struct llmc_footer { // the last bytes of a library with embedded weights
+  int64_t offset;    // of the header above, from the start of the file
+  int64_t bytes;     // header and weights together
+  char magic[8];
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
