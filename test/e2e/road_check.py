@@ -50,7 +50,8 @@ def check_import(llmc):
 
 def check_library(llmc, *options):
     ids = ids_of(llmc)
-    same_bits(llmc.logits(compiled(llmc), ids, *options), llmc.logits(TINY, ids, *options), "library and just in time")
+    library = compiled(llmc, *options, name=f"tiny{''.join(options)}.so")
+    same_bits(llmc.logits(library, ids, *options), llmc.logits(TINY, ids, *options), "library and just in time")
 
 
 def check_threads(llmc, *options):
