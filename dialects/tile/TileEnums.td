@@ -1,0 +1,21 @@
+// Enumerations of the `tile` dialect, apart from those of `llm` so that each is generated once.
+#ifndef LLMC_DIALECTS_TILE_ENUMS
+#define LLMC_DIALECTS_TILE_ENUMS
+
+include "mlir/IR/EnumAttr.td"
+
+class Tile_I32Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::llmc::tile";
+  let genSpecializedAttr = 0;
+}
+
+def Tile_Arithmetic : Tile_I32Enum<"Arithmetic", "how products are formed", [
+  I32EnumAttrCase<"f32", 0>,    // float32 inputs, weights decoded to float32
+  I32EnumAttrCase<"int8", 1>]>; // inputs rounded to int8 per group of 32, integer dot products, float32 sums over groups
+
+def Tile_Dot : Tile_I32Enum<"Dot", "which instruction sums four byte products", [
+  I32EnumAttrCase<"portable", 0>,
+  I32EnumAttrCase<"avx2", 1>,     // pmaddubsw + pmaddwd, 256 bit
+  I32EnumAttrCase<"vnni", 2>]>;   // vpdpbusd, 512 bit
+
+#endif
