@@ -168,7 +168,7 @@ private:
     if (entry.type == GgufType::String) {
       for (uint64_t i = 0; i < entry.count; ++i)
         if (!readString())
-          return endsIn(context + ", string " + std::to_string(i) + " of " + std::to_string(entry.count));
+          return endsIn(entry.isArray ? context + ", string " + std::to_string(i) : context);
     } else {
       auto size = checkedMul<uint64_t>(entry.count, ggufTypeBytes(entry.type));
       if (!size || !reader.take(*size))
