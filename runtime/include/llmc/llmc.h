@@ -1,0 +1,346 @@
+// The C ABI of a compiled language model: a library (model.so) exports these functions and needs nothing else.
+//
+//   struct llmc_model_handle *model;
+//   struct llmc_context *context;
+//   if (llmc_model_open(NULL, &model, NULL) || llmc_context_create(model, NULL, &context, NULL)) return 1;
+//   struct llmc_generate_options options = {.struct_size = sizeof options, .prompt = "Once", .on_text = print};
+//   llmc_generate(context, &options, NULL, NULL);
+//
+// Three levels: low (tokens to logits; states), middle (tokenizer, sampler), high (llmc_generate). loader.h fills a
+// table of function pointers from a library that is opened at run time.
+//
+// Conventions
+// - Plain C11. No exception crosses a function. Strings are UTF-8; a length in bytes goes with text that may hold
+// zeros.
+// - Every struct begins with `struct_size`, which the caller sets to sizeof of its own definition; members that a later
+//   version appends then read as 0. 0 (or NULL) is the default of every member unless said otherwise.
+// - A function that can fail returns a code (enum llmc_code), and when `error` is not NULL stores there an object with
+// a one-line
+//   message, to be freed with llmc_error_free, or NULL on success. Outputs are untouched on failure unless said
+//   otherwise.
+// - Arrays that the caller passes are read or written during the call only. Pointers returned by `const` live as long
+//   as the handle they came from. The *_free and *_close functions accept NULL.
+// - Threads: a model is immutable, so its functions may be called from any thread at once. A context, sampler
+//   or decoder is used by one thread at a time; different ones are independent. Exceptions are named.
+// - Handles may be freed in any order: a context keeps its model alive.
+//
+// Shapes: vocab and hidden are of llmc_model_info; rows are row-major float32.
+#ifndef LLMC_LLMC_H
+#define LLMC_LLMC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(LLMC_BUILDING_CORE)
+#define LLMC_API __attribute__((visibility("default")))
+#else
+#define LLMC_API
+#endif
+
+// Raised when a function changes or goes; additions keep it.
+#define LLMC_ABI_VERSION 1
+LLMC_API uint32_t llmc_abi_version(void);
+
+// ---- Errors ---------------------------------------------------------------------------------------------------------
+
+// Also the exit status of the tools.
+enum llmc_code {
+  LLMC_OK = 0,
+  LLMC_INVALID_INPUT = 1, // the caller can mend it: a bad argument, file or prompt
+  LLMC_INTERNAL = 2,      // our fault
+  LLMC_UNSUPPORTED = 3,   // this model or machine does not have it; the message lists what is missing
+  LLMC_CANCELLED = 4,     // llmc_set_cancel, or a callback asked to stop
+};
+
+struct llmc_error;
+LLMC_API int32_t llmc_error_code(const struct llmc_error *error);
+LLMC_API const char *llmc_error_message(const struct llmc_error *error);
+LLMC_API void llmc_error_free(struct llmc_error *error);
+
+// Frees memory that the library handed out as `char **`.
+LLMC_API void llmc_free(void *memory);
+
+// ---- Model ----------------------------------------------------------------------------------------------------------
+
+struct llmc_open_options {
+  size_t struct_size;
+  // The packed weights. NULL: embedded in the library, else the file beside it that the library names.
+  const char *weights_path;
+  // Name of the instruction set level to use, one of those inside. NULL: environment LLMC_ISA, else the best that this
+  // CPU has.
+  const char *isa;
+};
+
+struct llmc_model_handle;
+
+// Opens the model that this library is. The weights are mapped, not read: milliseconds, whatever their size.
+// `options` may be NULL. Errors: INVALID_INPUT on weights that are absent, of another model, truncated or stripped off,
+// on an unknown `isa`; UNSUPPORTED when the CPU has no level of those inside, or on another LLMC_ARTIFACT_ABI.
+LLMC_API int32_t llmc_model_open(const struct llmc_open_options *options, struct llmc_model_handle **model,
+                                 struct llmc_error **error);
+LLMC_API void llmc_model_close(struct llmc_model_handle *model);
+
+struct llmc_model_info {
+  size_t struct_size;
+  int64_t vocab;            // tokens, and floats in a row of logits
+  int64_t hidden;           // floats in a row of hidden states
+  int64_t context;          // positions the model was trained for
+  int64_t weight_bytes;     // of the packed weights
+  int64_t max_step_tokens;  // longer requests are evaluated in chunks of this
+  const char *isa;          // the level in use ("x86-64-v3")
+  const char *library_path; // the file of this library
+  const char *weights_path; // the file the weights are mapped from
+  int32_t has_tokenizer;    // 0: only token ids go in and out
+};
+LLMC_API int32_t llmc_model_get_info(const struct llmc_model_handle *model, struct llmc_model_info *info,
+                                     struct llmc_error **error);
+// What the compiler recorded: family, sizes, formats, mode, sources, targets (docs/reference/Artifact.md). JSON.
+LLMC_API const char *llmc_model_metadata(const struct llmc_model_handle *model);
+// An asset by name ("chat_template", "generation_config"); NULL and 0 bytes if the model has none of this name.
+LLMC_API const void *llmc_model_asset(const struct llmc_model_handle *model, const char *name, int64_t *bytes);
+
+// ---- Context: workers, states of the sequences, buffers -------------------------------------------------------------
+
+struct llmc_context_options {
+  size_t struct_size;
+  int64_t context; // positions of each sequence; 0: what the model was trained for, halved until it fits half the free
+                   // memory
+  int64_t slots;   // sequences held at once; 0: 1
+  int32_t threads; // workers, the calling thread among them; 0: the CPUs this process may use
+};
+
+struct llmc_memory_info {
+  size_t struct_size;
+  int64_t context;          // positions per slot that these options lead to
+  int64_t weight_bytes;     // mapped from a file: shared, and reclaimed by the system when it needs memory
+  int64_t work_bytes;       // arena, scratch of the workers, output rows
+  int64_t state_slot_bytes; // of one slot when it is full; committed as the sequence grows
+  int64_t state_bytes;      // of all slots
+  int64_t available_bytes;  // free now, to this process (system and cgroup)
+};
+
+// What a context would take, without making it. `options` may be NULL. Errors: as llmc_context_create but for memory.
+LLMC_API int32_t llmc_memory(const struct llmc_model_handle *model, const struct llmc_context_options *options,
+                             struct llmc_memory_info *info, struct llmc_error **error);
+
+struct llmc_context;
+
+// Starts the workers and reserves all memory; evaluating allocates nothing. `options` may be NULL.
+// Errors: INVALID_INPUT on numbers out of range, on a context beyond the model's position limit, and when the states do
+// not fit free memory (before anything is allocated; the message names a context that fits).
+LLMC_API int32_t llmc_context_create(struct llmc_model_handle *model, const struct llmc_context_options *options,
+                                     struct llmc_context **context, struct llmc_error **error);
+LLMC_API void llmc_context_free(struct llmc_context *context);
+
+struct llmc_context_info {
+  size_t struct_size;
+  int64_t context;
+  int64_t slots;
+  int32_t threads;
+};
+LLMC_API int32_t llmc_context_get_info(const struct llmc_context *context, struct llmc_context_info *info,
+                                       struct llmc_error **error);
+
+// Any thread, also a signal handler. on = 1: the call that runs in this context, and any later one, stops before its
+// next step: llmc_eval returns CANCELLED, llmc_generate ends with LLMC_FINISH_CANCELLED. on = 0: calls run again.
+LLMC_API void llmc_set_cancel(struct llmc_context *context, int32_t on);
+
+// ---- Low level: tokens to logits ------------------------------------------------------------------------------------
+
+enum llmc_want {
+  LLMC_WANT_NONE = 0, // only the states move on
+  LLMC_WANT_LAST = 1, // the last token of each slot in the request, in order of the tokens
+  LLMC_WANT_ALL = 2,  // every token
+  LLMC_WANT_LIST = 3, // those in `rows`
+};
+
+// Rows [first_row, first_row + rows) of the request in its own order; logits: [rows, vocab], hidden: [rows, hidden]
+// (the last norm's output), valid during the call. Returns 0 to go on.
+typedef int32_t (*llmc_rows_fn)(void *user, int64_t first_row, int64_t rows, const float *logits, const float *hidden);
+
+struct llmc_eval_request {
+  size_t struct_size;
+  const int32_t *tokens; // [count]; each continues its slot: position = length of the slot, which grows by one
+  int64_t count;         // 1 or more; long requests are split, with the same result
+  const int32_t *slots;  // [count] slot of each token; NULL: all in `slot`
+  int32_t slot;
+  int32_t want;        // enum llmc_want
+  const int64_t *rows; // [row_count] for WANT_LIST: indices into tokens, ascending
+  int64_t row_count;
+  float *logits;        // [rows, vocab], written; NULL: not kept
+  float *hidden;        // [rows, hidden], written; NULL: not kept
+  llmc_rows_fn on_rows; // called after each chunk that has rows; NULL: none
+  void *user;
+};
+
+// Runs the model over tokens. Errors: INVALID_INPUT on a token outside the vocabulary, a slot that does not exist, or
+// more tokens than the slot has room for, all found before anything is computed; INTERNAL when logits are NaN;
+// CANCELLED. After an error every slot has the length it had before.
+LLMC_API int32_t llmc_eval(struct llmc_context *context, const struct llmc_eval_request *request,
+                           struct llmc_error **error);
+
+// Sequences. Slots are 0 … slots-1; lengths count tokens.
+LLMC_API int64_t llmc_length(const struct llmc_context *context, int32_t slot); // -1: no such slot
+// The token ids that a slot holds; writes at most `capacity` of them; returns the length.
+LLMC_API int64_t llmc_tokens(const struct llmc_context *context, int32_t slot, int32_t *tokens, int64_t capacity);
+// Forgets all but the first `length` tokens. Errors: INVALID_INPUT if the slot is shorter.
+LLMC_API int32_t llmc_rollback(struct llmc_context *context, int32_t slot, int64_t length, struct llmc_error **error);
+// Makes slot `to` a copy of slot `from`.
+LLMC_API int32_t llmc_fork(struct llmc_context *context, int32_t from, int32_t to, struct llmc_error **error);
+// Empties a slot and gives its memory back.
+LLMC_API int32_t llmc_clear(struct llmc_context *context, int32_t slot, struct llmc_error **error);
+
+// Saving a sequence: tokens and states, bound to the weights. The bytes are untrusted when they come back: all is
+// checked.
+LLMC_API int64_t llmc_state_bytes(const struct llmc_context *context, int32_t slot); // -1: no such slot
+LLMC_API int32_t llmc_state_save(struct llmc_context *context, int32_t slot, void *buffer, int64_t bytes,
+                                 struct llmc_error **error);
+// Errors: INVALID_INPUT if the bytes are damaged, of another model, or longer than the context; the slot is then empty.
+LLMC_API int32_t llmc_state_restore(struct llmc_context *context, int32_t slot, const void *buffer, int64_t bytes,
+                                    struct llmc_error **error);
+LLMC_API int32_t llmc_state_save_file(struct llmc_context *context, int32_t slot, const char *path,
+                                      struct llmc_error **error);
+LLMC_API int32_t llmc_state_restore_file(struct llmc_context *context, int32_t slot, const char *path,
+                                         struct llmc_error **error);
+
+// ---- Middle level: tokenizer ----------------------------------------------------------------------------------------
+// All return UNSUPPORTED when the model has no tokenizer (llmc_model_info.has_tokenizer).
+
+enum llmc_text_flags {
+  LLMC_ADD_SPECIAL = 1,   // encode: add BOS/EOS as the model wants it
+  LLMC_PARSE_SPECIAL = 2, // encode: the text of special tokens becomes their ids
+  LLMC_KEEP_SPECIAL = 4,  // decode: special tokens appear as their text
+};
+
+// Stores the number of ids in `count` and writes the first `capacity` of them: call with capacity 0 to ask for the
+// room.
+LLMC_API int32_t llmc_tokenize(const struct llmc_model_handle *model, const char *text, int64_t text_bytes,
+                               uint32_t flags, int32_t *tokens, int64_t capacity, int64_t *count,
+                               struct llmc_error **error);
+// Likewise for text; no zero is appended.
+LLMC_API int32_t llmc_detokenize(const struct llmc_model_handle *model, const int32_t *tokens, int64_t count,
+                                 uint32_t flags, char *text, int64_t capacity, int64_t *text_bytes,
+                                 struct llmc_error **error);
+// A JSON list of {"text": …, "special": …} in, a JSON list of lists of ids out (zero-terminated; free with llmc_free).
+LLMC_API int32_t llmc_tokenize_batch(const struct llmc_model_handle *model, const char *json, int64_t json_bytes,
+                                     char **result, struct llmc_error **error);
+// A token as the vocabulary stores it (not zero-terminated); NULL and 0 bytes if there is none.
+LLMC_API const char *llmc_piece(const struct llmc_model_handle *model, int32_t token, int64_t *bytes);
+LLMC_API int32_t llmc_find_token(const struct llmc_model_handle *model, const char *piece, int64_t bytes); // -1: none
+LLMC_API int32_t llmc_is_special(const struct llmc_model_handle *model, int32_t token); // 1, or 0 also if out of range
+LLMC_API int32_t llmc_bos(const struct llmc_model_handle *model);                       // -1: none
+LLMC_API int32_t llmc_eos(const struct llmc_model_handle *model);                       // -1: none
+// Tokens that end a generation; writes at most `capacity`, returns how many there are.
+LLMC_API int64_t llmc_stop_tokens(const struct llmc_model_handle *model, int32_t *tokens, int64_t capacity);
+
+// Decodes token by token and hands out whole UTF-8 characters only.
+struct llmc_decoder;
+LLMC_API int32_t llmc_decoder_create(struct llmc_model_handle *model, struct llmc_decoder **decoder,
+                                     struct llmc_error **error);
+// `text` is valid until the next call on this decoder, and zero-terminated.
+LLMC_API int32_t llmc_decoder_push(struct llmc_decoder *decoder, int32_t token, const char **text, int64_t *bytes,
+                                   struct llmc_error **error);
+// What is left of an incomplete character.
+LLMC_API int32_t llmc_decoder_flush(struct llmc_decoder *decoder, const char **text, int64_t *bytes,
+                                    struct llmc_error **error);
+LLMC_API void llmc_decoder_free(struct llmc_decoder *decoder);
+
+// ---- Middle level: sampler ------------------------------------------------------------------------------------------
+
+// Penalties, top-k, top-p, min-p, temperature, in llama.cpp's order. 0 is a value here: start from
+// llmc_sampler_defaults.
+struct llmc_sampler_options {
+  size_t struct_size;
+  float temperature;     // 0: greedy, the first of equal maxima
+  int32_t top_k;         // 0: off
+  float top_p;           // 1: off
+  float min_p;           // 0: off
+  float repeat_penalty;  // 1: off
+  int32_t repeat_last_n; // tokens the penalty looks back on; -1: all
+  uint64_t seed;
+};
+// The model's own choice (generation_config), else 0.8, 40, 0.95, 0.05, 1, 64; a fresh random seed.
+LLMC_API int32_t llmc_sampler_defaults(const struct llmc_model_handle *model, struct llmc_sampler_options *options,
+                                       struct llmc_error **error);
+
+struct llmc_sampler;
+// `options` NULL: the defaults. Errors: INVALID_INPUT names the option and its range.
+LLMC_API int32_t llmc_sampler_create(struct llmc_model_handle *model, const struct llmc_sampler_options *options,
+                                     struct llmc_sampler **sampler, struct llmc_error **error);
+// Draws from logits: [vocab], left unchanged. Errors: INVALID_INPUT on NaN. Tell of the token with llmc_sampler_accept.
+LLMC_API int32_t llmc_sampler_sample(struct llmc_sampler *sampler, const float *logits, int64_t vocab, int32_t *token,
+                                     struct llmc_error **error);
+LLMC_API int32_t llmc_sampler_accept(struct llmc_sampler *sampler, int32_t token, struct llmc_error **error);
+LLMC_API void llmc_sampler_reset(struct llmc_sampler *sampler); // forgets the tokens, and starts the seed anew
+LLMC_API void llmc_sampler_free(struct llmc_sampler *sampler);
+
+// ---- High level: generate -------------------------------------------------------------------------------------------
+
+enum llmc_generate_flags {
+  LLMC_NO_SPECIAL = 1,       // add no BOS/EOS to the prompt
+  LLMC_PROMPT_SPECIAL = 2,   // the text of special tokens in the prompt becomes their ids
+  LLMC_IGNORE_EOS = 4,       // stop tokens are tokens like others
+  LLMC_SHOW_SPECIAL = 8,     // special tokens appear in the text
+  LLMC_NO_PREFIX_REUSE = 16, // evaluate the whole prompt though the slot begins with a part of it
+};
+
+enum llmc_finish {
+  LLMC_FINISH_LENGTH = 1,    // max_tokens were generated
+  LLMC_FINISH_EOS = 2,       // a stop token (it is the last one told to on_token; it has no text)
+  LLMC_FINISH_STOP = 3,      // a stop string (left out of the text)
+  LLMC_FINISH_CONTEXT = 4,   // the context is full
+  LLMC_FINISH_CALLBACK = 5,  // a callback returned non-zero
+  LLMC_FINISH_CANCELLED = 6, // llmc_set_cancel
+};
+
+struct llmc_generate_options {
+  size_t struct_size;
+  const char *prompt;    // text, or NULL when `tokens` is given
+  int64_t prompt_bytes;  // 0: up to the terminating zero
+  const int32_t *tokens; // [token_count] ids instead of text; nothing is added to them
+  int64_t token_count;
+  int32_t slot;
+  uint32_t flags;                             // enum llmc_generate_flags
+  int64_t max_tokens;                         // 0: until the model stops or the context is full
+  const struct llmc_sampler_options *sampler; // NULL: llmc_sampler_defaults
+  const char *const *stop;                    // [stop_count] strings that end the text; checked across tokens
+  int64_t stop_count;
+  // Called with whole UTF-8 characters, zero-terminated; text that may begin a stop string is held back until it is
+  // known. Returns 0 to go on.
+  int32_t (*on_text)(void *user, const char *text, int64_t bytes);
+  // Called for each token drawn, before its text, with the logits that chose it: [vocab]. Returns 0 to go on.
+  int32_t (*on_token)(void *user, int32_t token, const float *logits, int64_t vocab);
+  // Called after each chunk of the prompt. Returns 0 to go on.
+  int32_t (*on_prompt)(void *user, int64_t done, int64_t total);
+  void *user;
+};
+
+struct llmc_generate_stats {
+  size_t struct_size;
+  int64_t prompt_tokens;
+  int64_t cached_tokens;    // of them, found in the slot and not evaluated again
+  int64_t generated_tokens; // drawn, a final stop token included
+  int32_t finish;           // enum llmc_finish
+  double prompt_ms;         // evaluating the prompt
+  double first_token_ms;    // from the call to the first token drawn
+  double decode_ms;         // from the first token to the last
+  double prompt_tokens_per_second;
+  double tokens_per_second; // of the tokens after the first; 0 if there are none
+  uint64_t seed;            // draws the same tokens again
+};
+
+// Continues a prompt. The slot keeps prompt and text, so that a longer prompt which begins the same is cheap.
+// `stats` may be NULL. Errors: INVALID_INPUT on an empty prompt, on one that fills the context (both numbers are
+// named), on bad options; the rest as llmc_eval.
+LLMC_API int32_t llmc_generate(struct llmc_context *context, const struct llmc_generate_options *options,
+                               struct llmc_generate_stats *stats, struct llmc_error **error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
