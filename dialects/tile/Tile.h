@@ -13,3 +13,17 @@
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/tile/TileAttributes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/tile/TileOps.h.inc"
+
+namespace llmc::tile {
+
+// Where the fields of `struct llmc_step` (runtime/artifact/Artifact.h) lie.
+struct StepField {
+  llvm::StringRef name;
+  int64_t offset;
+  bool isPointer; // else i64
+};
+const StepField *stepField(llvm::StringRef name);
+
+} // namespace llmc::tile

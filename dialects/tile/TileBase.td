@@ -50,4 +50,87 @@ def Tile_DecodeRowAttr : Tile_Attr<"DecodeRow", "decode_row"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+//===----------------------------------------------------------------------===//
+// Kernels over one row of activations: pointers to f32 rows, in and out may be the same row
+//===----------------------------------------------------------------------===//
+
+def Tile_NormAttr : Tile_Attr<"Norm", "norm"> {
+  let summary = "Kernel: normalise one row";
+  let description = [{
+    `@k(x, gain, [bias,] out)`: each run of `group` of the `channels` on its own; `gain`, `bias` f32 [group]. As `llm.rms_norm` and `llm.layer_norm`.
+  }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$group, "::llmc::llm::NormAttr":$norm, "bool":$bias);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_PointwiseAttr : Tile_Attr<"PointwiseKernel", "pointwise"> {
+  let summary = "Kernel: a pointwise function of one or two rows";
+  let description = [{
+    `@k(a, [b,] out)`: add: a + b; copy: a; scale: a * constant; softcap: constant * tanh(a / constant); activation: f(a);
+    glu: f(a) * b.
+  }];
+  let parameters = (ins EnumParameter<Tile_Pointwise>:$kind, "int64_t":$channels,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$constant,
+    OptionalParameter<"::llmc::llm::ActivationAttr">:$activation);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_RopeTableAttr : Tile_Attr<"RopeTable", "rope_table"> {
+  let summary = "Kernel: cosines and sines of one token";
+  let description = [{ `@k(position: i64, length: i64, [factors,] out)`: out f32 [dim], as `llm.rope_table`. }];
+  let parameters = (ins "int64_t":$dim, "::llmc::llm::Real":$theta,
+    OptionalParameter<"::llmc::llm::RopeScalingAttr">:$scaling, DefaultValuedParameter<"bool", "false">:$factors);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_RopeAttr : Tile_Attr<"Rope", "rope"> {
+  let summary = "Kernel: rotate the heads of one row";
+  let description = [{ `@k(x, table, out)`: x and out f32 [channels]. As `llm.rope`. }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$head_dim, "::llmc::llm::RotaryAttr":$rotary);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Attention. A layer's cache is a sequence of blocks of 16 positions; a block holds, for each KV head, the keys as
+// [head_dim][16 positions] and the values as [16 positions][head_dim].
+//===----------------------------------------------------------------------===//
+
+def Tile_PrepareAttr : Tile_Attr<"Prepare", "prepare"> {
+  let summary = "Kernel: norm and rotate one head of one token; append keys and values";
+  let description = [{
+    `@k(head: i64, position: i64, q, k, v, cache, [table,] [q_gain, k_gain])`: head < heads works on q in place; head - heads is a KV
+    head, whose k goes through norm and rope to the cache, and v to the cache. `cache`: the layer's memory of the token's slot.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
+    OptionalParameter<"::llmc::llm::RotaryAttr">:$rotary, OptionalParameter<"::llmc::llm::NormAttr">:$norm);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_AttendAttr : Tile_Attr<"Attend", "attend"> {
+  let summary = "Kernel: one head of one token attends to its cache";
+  let description = [{
+    `@k(head: i64, position: i64, q, cache, out, scratch)`: softmax over the positions in blocks of 64, in ascending order.
+    scratch: 64 + head_dim floats.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
+    "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Linear
+//===----------------------------------------------------------------------===//
+
+def Tile_LinearAttr : Tile_Attr<"Linear", "linear"> {
+  let summary = "Kernel: one tile of the outputs of a product, with its epilogue";
+  let description = [{
+    `@k(tile: i64, tokens: i64, x, scratch, weight…, format: i64 …, [bias…,] [residual,] y…)`. Tiles are `panels` panels of 16 outputs of one weight (of both
+    weights with `glu`); a weight's tiles follow those of the weight before it. `format` of a weight indexes its type's formats.
+    Each weight's results go to y_i, f32 [tokens][N_i].
+  }];
+  let parameters = (ins "::mlir::ArrayAttr":$weights, EnumParameter<Tile_Arithmetic>:$arithmetic, "bool":$single, "int64_t":$panels,
+    "bool":$bias, "bool":$glu, "bool":$residual, OptionalParameter<"::llmc::llm::ActivationAttr">:$activation);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 #endif

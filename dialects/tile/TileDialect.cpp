@@ -17,4 +17,8 @@ void TileDialect::initialize() {
 #define GET_ATTRDEF_LIST
 #include "dialects/tile/TileAttributes.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/tile/TileOps.cpp.inc"
+      >();
 }

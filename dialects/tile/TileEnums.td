@@ -18,4 +18,8 @@ def Tile_Dot : Tile_I32Enum<"Dot", "which instruction sums four byte products", 
   I32EnumAttrCase<"avx2", 1>,     // pmaddubsw + pmaddwd, 256 bit
   I32EnumAttrCase<"vnni", 2>]>;   // vpdpbusd, 512 bit
 
+def Tile_Pointwise : Tile_I32Enum<"Pointwise", "row kernels without parameters", [
+  I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"copy", 1>, I32EnumAttrCase<"scale", 2>, I32EnumAttrCase<"softcap", 3>,
+  I32EnumAttrCase<"activation", 4>, I32EnumAttrCase<"glu", 5>]>;
+
 #endif

@@ -1,0 +1,89 @@
+// Ops of the `tile` dialect: what a step function needs beside scf, arith and calls.
+#ifndef LLMC_DIALECTS_TILE_OPS
+#define LLMC_DIALECTS_TILE_OPS
+
+include "dialects/tile/TileBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Tile_Ptr : Type<CPred<"::llvm::isa<::mlir::LLVM::LLVMPointerType>($_self)">, "pointer", "::mlir::LLVM::LLVMPointerType">,
+    BuildableType<"::mlir::LLVM::LLVMPointerType::get($_builder.getContext())">;
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_FieldOp : Tile_Op<"field", [Pure]> {
+  let summary = "A field of the step's arguments (struct llmc_step)";
+  let description = [{ `%t = tile.field %step "tokens" : i64`. (C1) `name` is a field of runtime/artifact/Artifact.h, and the type its type. }];
+  let arguments = (ins Tile_Ptr:$step, StrAttr:$name);
+  let results = (outs AnyType:$value);
+  let assemblyFormat = "$step $name attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
+def Tile_BufferOp : Tile_Op<"buffer", [Pure]> {
+  let summary = "Memory of the step, shared by all workers";
+  let description = [{
+    `%b = tile.buffer %step bytes 2560 name "x"`. `tile-plan-memory` gives it an `offset` in the arena; buffers whose lives do not
+    overlap share memory.
+  }];
+  let arguments = (ins Tile_Ptr:$step, I64Attr:$bytes, StrAttr:$name, OptionalAttr<I64Attr>:$offset);
+  let results = (outs Tile_Ptr:$value);
+  let assemblyFormat = "$step `bytes` $bytes `name` $name (`offset` $offset^)? attr-dict";
+}
+
+def Tile_ScratchOp : Tile_Op<"scratch", [Pure]> {
+  let summary = "Memory of this worker, for the length of one tile";
+  let arguments = (ins Tile_Ptr:$step, I64:$worker, I64Attr:$bytes);
+  let results = (outs Tile_Ptr:$value);
+  let assemblyFormat = "$step `,` $worker `bytes` $bytes attr-dict";
+}
+
+def Tile_WeightOp : Tile_Op<"weight", [Pure]> {
+  let summary = "The packed weight of a layer";
+  let arguments = (ins Tile_Ptr:$step, FlatSymbolRefAttr:$weight, I64:$layer);
+  let results = (outs Tile_Ptr:$value);
+  let assemblyFormat = "$step $weight `[` $layer `]` attr-dict";
+}
+
+def Tile_StateOp : Tile_Op<"state", [Pure]> {
+  let summary = "A layer's part of a state, in slot `slot`";
+  let arguments = (ins Tile_Ptr:$step, FlatSymbolRefAttr:$state, I64:$layer, I64:$slot);
+  let results = (outs Tile_Ptr:$value);
+  let assemblyFormat = "$step $state `[` $layer `]` `slot` $slot attr-dict";
+}
+
+def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
+  let summary = "An entry of a constant table";
+  let description = [{ `%kind = tile.lookup [0, 0, 1][%layer]`. (C1) the table is not empty; the index is in range when it runs. }];
+  let arguments = (ins DenseI64ArrayAttr:$table, I64:$index);
+  let results = (outs I64:$value);
+  let assemblyFormat = "$table `[` $index `]` attr-dict";
+}
+
+def Tile_RowOp : Tile_Op<"row", [Pure]> {
+  let summary = "Row `index` of a matrix: base + index * bytes";
+  let arguments = (ins Tile_Ptr:$base, I64:$index, I64Attr:$bytes);
+  let results = (outs Tile_Ptr:$value);
+  let assemblyFormat = "$base `[` $index `]` `bytes` $bytes attr-dict";
+}
+
+def Tile_EntryOp : Tile_Op<"entry", [Pure]> {
+  let summary = "Entry `index` of an i32 array of the step, widened";
+  let arguments = (ins Tile_Ptr:$base, I64:$index);
+  let results = (outs I64:$value);
+  let assemblyFormat = "$base `[` $index `]` attr-dict";
+}
+
+def Tile_ClaimOp : Tile_Op<"claim"> {
+  let summary = "Take the next tile of the loop that all workers are in";
+  let arguments = (ins Tile_Ptr:$step);
+  let results = (outs I64:$tile);
+  let assemblyFormat = "$step attr-dict";
+}
+
+def Tile_BarrierOp : Tile_Op<"barrier"> {
+  let summary = "Wait for all workers; the claim counter starts again at 0";
+  let arguments = (ins Tile_Ptr:$step);
+  let assemblyFormat = "$step attr-dict";
+}
+
+#endif
