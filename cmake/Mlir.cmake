@@ -17,6 +17,11 @@ target_compile_definitions(llmc-mlir INTERFACE ${LLVM_DEFINITIONS_LIST})
 target_compile_options(llmc-mlir INTERFACE -Wno-unused-parameter "SHELL:-include ${CMAKE_SOURCE_DIR}/cmake/expected-cxx20.h")
 target_link_libraries(llmc-mlir INTERFACE MLIR LLVM)
 
+# Every header that mlir-tblgen writes is made before the first object of the compile side:
+#   add_public_tablegen_target(llmc-llm-inc)
+#   add_dependencies(llmc-tablegen llmc-llm-inc)
+add_custom_target(llmc-tablegen)
+
 # llmc_mlir_objects(NAME src...): an object library of the compile side with MLIR's precompiled header; every one of
 # them is linked into libllmc-compiler.so (compiler/CMakeLists.txt).
 set_property(GLOBAL PROPERTY LLMC_COMPILER_OBJECTS "")
@@ -24,6 +29,7 @@ function(llmc_mlir_objects NAME)
   add_library(${NAME} OBJECT ${ARGN})
   set_target_properties(${NAME} PROPERTIES CXX_STANDARD 20) # see expected-cxx20.h
   target_link_libraries(${NAME} PUBLIC llmc-mlir)
+  add_dependencies(${NAME} llmc-tablegen)
   if(TARGET llmc-mlir-pch AND NOT NAME STREQUAL "llmc-mlir-pch")
     target_precompile_headers(${NAME} REUSE_FROM llmc-mlir-pch)
   endif()
