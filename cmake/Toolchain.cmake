@@ -17,3 +17,7 @@ if(LLMC_SANITIZE)
   add_compile_options(-fsanitize=${LLMC_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${LLMC_SANITIZE})
 endif()
+if(LLMC_BUILD_FUZZERS)
+  # Coverage of the libraries too: without it libFuzzer sees nothing of the readers and mutates blindly.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
