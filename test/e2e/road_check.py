@@ -20,6 +20,9 @@ from harness import Checks, Llmc, same_bits, want
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TINY = os.path.join(ROOT, "examples", "models", "tiny-llama")
 PROMPT = "One windy evening, Rosa went to the harbour."
+# Hugging Face transformers' greedy text (float32) after PROMPT.
+STORY = (" The wind moved the trees. There she saw a white fox. The fox was cold. Rosa was happy and smiled. She gave the fox "
+         "an apple. \"Do not be afraid,\" said Rosa. \"I will help you.\" The next day Emma came to the river.")
 ALLOWED = {"libc", "libm", "libstdc++", "libgcc_s", "linux-vdso", "ld-linux-x86-64"}
 
 
@@ -35,8 +38,8 @@ def compiled(llmc, *options, name="tiny.so"):
 
 
 def check_text(llmc):
-    text = llmc.call("run", TINY, "-p", PROMPT, "-n", 60, "--temp", 0).decode()
-    want("Rosa" in text and text.count(".") >= 2, f"not a story about Rosa: {text[:80]!r}")
+    text = llmc.call("run", TINY, "-p", PROMPT, "-n", 80, "--temp", 0, "--exact").decode()
+    want(STORY in text, f"wrote {text[:200]!r}, want {STORY[:60]!r}...")
 
 
 def check_import(llmc):

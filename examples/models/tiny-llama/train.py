@@ -196,11 +196,12 @@ writes its text from a grammar, `train.py` trained it on {count:,} such stories 
 | | |
 | --- | --- |
 | shape | {layers} layers, hidden 128, 4 heads of 32 (2 for keys and values), SwiGLU 384, tied embedding, context 512 |
-| tokenizer | byte-level BPE, 1,024 pieces; `<|begin|>` 0, `<|end|>` 1 |
+| tokenizer | byte-level BPE, 1,024 pieces; begin token 0, end token 1 |
 | weights | bfloat16, {bytes:,} bytes |
 | held-out perplexity per token | **{ppl:.3f}** (1,000 stories of another seed, stored weights) |
 
-Greedy text from the stored weights, after "{prompt}":
+It keeps the names of a story and mostly what happens in it; colours and places it mixes up now and then. Greedy text from the
+stored weights, after "{prompt}":
 
 > {sample}
 
