@@ -1,11 +1,25 @@
-// Memory layouts that packing (compiler/packing) and kernels (passes/lowering) agree on.
+// Memory layouts that packing (compiler/packing) and kernels (passes/lowering/kernels) agree on.
 //
-// Packed weights do not depend on the ISA. A matrix [N, K] is cut into panels of 16 outputs (the last padded with zeros);
-// panels follow one another. Inside a panel, inputs come in groups with four consecutive inputs interleaved over the 16
-// outputs: byte[k/4][n][k%4], which is at once the operand of vpdpbusd and of an AMX tile.
+// Packed weights do not depend on the ISA. A matrix [N, K] is cut into panels of 16 outputs (the last padded with zero
+// rows); panels follow one another, and a panel is a sequence of packed blocks that a T = 1 product reads front to back.
 //
-// An int8 row (activations): [inputs] int8, then inputs/32 f32 scales, then inputs/16 f32 sums (scale * sum of the 16 int8 values),
-// the whole padded to 64 bytes.
+// Quantised inputs come in quads: four consecutive inputs interleaved over the 16 outputs, byte[n * 4 + k % 4], which is
+// at once the operand of vpdpbusd and four columns of an AMX tile. 32 inputs are 8 quads.
+//
+//   4 bits:  chunk c of 64 bytes (c = 0..3) holds quad c in the low and quad c + 4 in the high nibbles.
+//   5th bit: 64 bytes after the nibbles; bit j of each byte belongs to quad j.
+//   6 bits:  two chunks of 64 bytes after the nibbles; chunk c holds quad 4c + j in bits 2j and 2j + 1.
+//   8 bits:  8 quads of signed bytes.
+//
+// Float panels: f32 and f16 are [K][16]; bf16 is [K/2][16][2] (pairs of inputs, the operand of vdpbf16ps; an odd last
+// input is paired with zeros).
+//
+// An int8 row (activations) of K inputs, K a multiple of 32, padded to 64 bytes:
+//   [K]    s8   q = round-half-even(x * (127 / max |x|)) in each group of 32
+//   [K/32] f32  scale of the group, max |x| / 127
+//   [K/32] f32  scale * sum of the group's 32 values of q
+//   [K/32] s32  sum of q over the group
+//   [K/16] s32  sum of q over each half of the group
 #pragma once
 
 #include "dialects/llm/Formats.h"
@@ -16,8 +30,8 @@ namespace llmc::tile {
 
 constexpr int64_t kPanelOutputs = 16;
 constexpr int64_t kActivationGroup = 32;
-constexpr int64_t kSumGroup = 16;
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kQuadBytes = 4 * kPanelOutputs;
 
 constexpr int64_t alignTo(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
@@ -25,10 +39,34 @@ constexpr int64_t panelCount(int64_t outputs) { return (outputs + kPanelOutputs 
 
 // Offsets inside an int8 row of `inputs` values (a multiple of 32), and its size.
 constexpr int64_t int8ScalesOffset(int64_t inputs) { return inputs; }
-constexpr int64_t int8SumsOffset(int64_t inputs) { return inputs + inputs / kActivationGroup * 4; }
-constexpr int64_t int8RowBytes(int64_t inputs) {
-  return alignTo(int8SumsOffset(inputs) + inputs / kSumGroup * 4, kAlignment);
-}
+constexpr int64_t int8ScaledSumsOffset(int64_t inputs) { return inputs + inputs / 8; }
+constexpr int64_t int8SumsOffset(int64_t inputs) { return inputs + inputs / 4; }
+constexpr int64_t int8HalfSumsOffset(int64_t inputs) { return inputs + inputs / 4 + inputs / 8; }
+constexpr int64_t int8RowBytes(int64_t inputs) { return alignTo(int8HalfSumsOffset(inputs) + inputs / 4, kAlignment); }
+
+// One packed block of a quantised format: 16 outputs x `inputs`. Offsets are in bytes from the block's start.
+//
+//   value = scale * (q - zero) - minimum
+//   scale = d[n], or d[n] * float(scales[group][n]) in a super-block (u8; s8 if `signedScales`)
+//   minimum = 0, or dmin[n] * float(minima[group][n]) in a super-block with minima
+struct PackedBlock {
+  int64_t inputs;       // 32, or 256 for a super-block
+  int64_t group;        // inputs that share a scale: 32, or 16
+  int64_t zero;         // a power of two, or 0; for signed bytes 0
+  int64_t upperBits;    // bits above the nibble: 0, 1, 2; for bytes 0
+  bool bytes;           // quants are signed bytes
+  bool superBlock;      // d is multiplied by an 8-bit scale of the group
+  bool signedScales;    // those are signed
+  bool minima;          // the super-block has minima
+  int64_t scalesOffset; // [inputs / group][16]; d lies at 0: [16] f16, dmin at 32: [16] f16
+  int64_t minimaOffset; // [inputs / group][16]
+  int64_t quantsOffset; // [inputs / 32][quantBytes]
+
+  constexpr int64_t quantBytes() const { return 8 * kQuadBytes * (bytes ? 8 : 4 + upperBits) / 8; } // of 32 inputs
+  constexpr int64_t blockBytes() const { return quantsOffset + inputs / 32 * quantBytes(); }
+};
+// `format` is a quantised one.
+PackedBlock packedBlock(llm::Format format);
 
 // Bytes of one packed panel of 16 outputs x `inputs` in `format`, a multiple of 64.
 int64_t panelBytes(llm::Format format, int64_t inputs);
