@@ -1,0 +1,113 @@
+// Products: which arithmetic, how the input is prepared, how outputs are cut into tiles.
+#include "passes/lowering/kernels/Kernels.h"
+#include "passes/schedule/StepBuilder.h"
+
+using namespace mlir;
+using namespace llmc;
+using namespace llmc::llm;
+using namespace llmc::schedule;
+
+// A tile should stream at least this many bytes of weights, so that claiming it costs nothing beside reading it.
+constexpr int64_t kTileBytes = 48 << 10;
+
+static ArrayRef<int64_t> shapeOf(Value weight) { return cast<RankedTensorType>(weight.getType()).getShape(); }
+
+static SmallVector<Format> formatsOf(Type type) {
+  return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
+      .getFormats();
+}
+
+tile::Arithmetic StepBuilder::arithmeticFor(LinearOp op) {
+  bool quantised = llvm::all_of(op.getWeights(), [](Value weight) {
+    return llvm::all_of(formatsOf(weight.getType()), [](Format format) { return isQuantised(format); });
+  });
+  return quantised && !exact ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
+}
+
+// The rows that the product reads: normalised if the op says so, rounded to int8 once for all products that read the same value.
+Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
+  Stored x = stored(op.getX());
+  if (op.getNorm()) {
+    Stored normed = buffer(x.channels, x.rows, "normed");
+    norm(op.getX(), op.getNormGain(), op.getNormBias(), *op.getNorm(), normed);
+    x = normed;
+  }
+  if (arithmetic == tile::Arithmetic::f32)
+    return x;
+  Stored rounded = bytesBuffer(x.channels, tile::int8RowBytes(x.channels), x.rows, "int8");
+  rowOp(x.rows, [&](Value row) {
+    call("quantize", tile::QuantizeAttr::get(b.getContext(), x.channels), {rowPointer(x, row), rowPointer(rounded, row)});
+  });
+  return rounded;
+}
+
+int64_t StepBuilder::panelsPerTile(LinearOp op, tile::Arithmetic) const {
+  if (maxTokens > 1)
+    return 1; // the rows of a panel are work enough
+  int64_t smallest = INT64_MAX, panels = INT64_MAX;
+  for (Value weight : op.getWeights()) {
+    for (Format format : formatsOf(weight.getType()))
+      smallest = std::min(smallest, tile::panelBytes(format, shapeOf(weight)[1]));
+    panels = std::min(panels, tile::panelCount(shapeOf(weight)[0]));
+  }
+  int64_t enough = (kTileBytes + smallest - 1) / smallest;
+  return std::clamp<int64_t>(enough, 1, std::max<int64_t>(panels / 8, 1));
+}
+
+static int64_t tileCount(tile::LinearAttr kernel) {
+  int64_t count = 0;
+  for (Attribute weight : kernel.getWeights()) {
+    int64_t panels = tile::panelCount(cast<RankedTensorType>(cast<TypeAttr>(weight).getValue()).getShape()[0]);
+    count += (panels + kernel.getPanels() - 1) / kernel.getPanels();
+    if (kernel.getGlu()) // both weights in one tile
+      break;
+  }
+  return count;
+}
+
+int64_t StepBuilder::linearScratchBytes(tile::LinearAttr kernel) const {
+  int64_t products = 0;
+  for (Attribute weight : kernel.getWeights()) {
+    auto type = cast<RankedTensorType>(cast<TypeAttr>(weight).getValue());
+    for (Format format : formatsOf(type))
+      products = std::max(products, kernels::productScratchBytes(tile::ProductAttr::get(b.getContext(), format, type.getShape()[1],
+                                                                                kernel.getArithmetic(), kernel.getSingle())));
+  }
+  return products + maxTokens * tile::kPanelOutputs * 4 * (kernel.getGlu() ? 2 : 1);
+}
+
+void StepBuilder::linear(LinearOp op) {
+  tile::Arithmetic arithmetic = arithmeticFor(op);
+  counts.int8Products += arithmetic == tile::Arithmetic::int8;
+  Stored x = linearInput(op, arithmetic);
+  SmallVector<Stored> results;
+  for (Value result : op.getResults())
+    results.push_back(destination(result, x.rows, "linear"));
+  closeRows();
+
+  SmallVector<Attribute> types;
+  for (Value weight : op.getWeights())
+    types.push_back(TypeAttr::get(weight.getType()));
+  auto activation = op.getActivation() ? ActivationAttr::get(b.getContext(), *op.getActivation()) : ActivationAttr();
+  auto kernel = tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1,
+                                      panelsPerTile(op, arithmetic), !op.getBiases().empty(), op.getGlu(),
+                                      static_cast<bool>(op.getResidual()), activation);
+  Value rows = rowCount(x.rows);
+  parallel(i64(tileCount(kernel)), [&](Value tile) {
+    SmallVector<Value> operands{tile, rows, x.pointer, scratch(linearScratchBytes(kernel))};
+    SmallVector<LoadedWeight> weights;
+    for (Value weight : op.getWeights())
+      weights.push_back(loaded(weight));
+    for (LoadedWeight &weight : weights)
+      operands.push_back(weight.pointer);
+    for (LoadedWeight &weight : weights)
+      operands.push_back(weight.format);
+    for (Value bias : op.getBiases())
+      operands.push_back(vectorWeight(bias));
+    if (op.getResidual())
+      operands.push_back(stored(op.getResidual()).pointer);
+    for (Stored &result : results)
+      operands.push_back(result.pointer);
+    call("linear", kernel, operands);
+  });
+}

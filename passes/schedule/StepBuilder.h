@@ -1,0 +1,106 @@
+// Builds the tile form of one version of the step, op by op.
+#pragma once
+
+#include "dialects/tile/Tile.h"
+
+#include "mlir/IR/SymbolTable.h"
+
+#include <optional>
+
+namespace llmc::schedule {
+
+// Which rows a value has: one per token of the step, or one per wanted row.
+enum class Rows { Tokens, Wanted };
+
+// Where a value of the `llm` dialect lies: f32 [rows][channels], or int8 rows (dialects/tile/Layout.h).
+struct Stored {
+  mlir::Value pointer;
+  int64_t channels = 0;
+  int64_t rowBytes = 0;
+  Rows rows = Rows::Tokens;
+  bool owned = true; // ours to overwrite once its last reader has run
+};
+
+// A weight operand: its symbol, its layer, and the pointer and format index that kernels take.
+struct LoadedWeight {
+  llm::WeightOp weight;
+  mlir::Value pointer;
+  mlir::Value format; // i64 index into the weight's formats
+};
+
+// From a layer's number to its index in an array that holds the layers `layers`.
+llvm::SmallVector<int64_t> layerTable(llvm::ArrayRef<int64_t> layers);
+
+struct Counts {
+  int64_t loops = 0, rowOps = 0, kernels = 0, int8Products = 0;
+};
+
+class StepBuilder {
+public:
+  StepBuilder(mlir::ModuleOp module, int64_t maxTokens, Counts &counts);
+
+  // Replaces `source` by its tile form, a function of the same name over (step, worker).
+  mlir::LogicalResult build(mlir::func::FuncOp source);
+
+private:
+  using ForallBody = llvm::function_ref<void(mlir::Value tile)>;
+
+  // Ops, by what they do (StepBuilder.cpp, ScheduleLinear.cpp, ScheduleAttention.cpp).
+  mlir::LogicalResult visitBlock(mlir::Block &block);
+  mlir::LogicalResult visit(mlir::Operation &op);
+  mlir::LogicalResult layers(llm::LayersOp op);
+  mlir::LogicalResult layer(mlir::func::FuncOp function, llm::LayersOp op, const Stored &x);
+  void weightLoad(llm::WeightLoadOp op);
+  void embedding(llm::EmbeddingOp op);
+  void selectRows(llm::SelectRowsOp op);
+  void ropeTable(llm::RopeTableOp op);
+  void rope(llm::RopeOp op);
+  void pointwise(mlir::Operation *op, tile::PointwiseKernelAttr kernel);
+  void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
+  void linear(llm::LinearOp op);
+  void attention(llm::AttentionOp op);
+
+  // Parts of linear.
+  tile::Arithmetic arithmeticFor(llm::LinearOp op);
+  Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
+  int64_t panelsPerTile(llm::LinearOp op, tile::Arithmetic arithmetic) const;
+  int64_t linearScratchBytes(tile::LinearAttr kernel) const;
+
+  // Storage.
+  Stored buffer(int64_t channels, Rows rows, llvm::StringRef name);
+  Stored bytesBuffer(int64_t channels, int64_t rowBytes, Rows rows, llvm::StringRef name);
+  Stored destination(mlir::Value result, Rows rows, llvm::StringRef name);
+  const Stored &stored(mlir::Value value) { return storage.find(value)->second; }
+  LoadedWeight loaded(mlir::Value weight);
+  mlir::Value vectorWeight(mlir::Value weight) { return loaded(weight).pointer; }
+
+  // Loops. Row ops share the open row loop; anything else closes it first.
+  void rowOp(Rows rows, llvm::function_ref<void(mlir::Value row)> body);
+  void closeRows();
+  void parallel(mlir::Value count, ForallBody body);
+  mlir::Value rowPointer(const Stored &from, mlir::Value row);
+  mlir::Value rowCount(Rows rows);
+
+  // Values and kernels.
+  mlir::Value i64(int64_t value);
+  mlir::Type pointerType() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
+  mlir::Value field(llvm::StringRef name);
+  mlir::Value lookup(llvm::ArrayRef<int64_t> table, mlir::Value index);
+  void call(llvm::StringRef name, mlir::Attribute kernel, mlir::ValueRange operands);
+  mlir::Value scratch(int64_t bytes);
+
+  mlir::ModuleOp module;
+  int64_t maxTokens;
+  bool exact;
+  Counts &counts;
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  mlir::Value step, worker, layerIndex;
+  mlir::func::FuncOp target;
+  llvm::DenseMap<mlir::Value, Stored> storage;
+  llvm::DenseMap<mlir::Value, Stored> destinations; // values that must end up in a given place
+  mlir::scf::ForallOp openRows;
+  Rows openDomain = Rows::Tokens;
+};
+
+} // namespace llmc::schedule

@@ -1,0 +1,23 @@
+// Passes of the specialize phase: one version of the step for each range of T.
+include "mlir/Pass/PassBase.td"
+
+def LLMSpecialize : Pass<"llm-specialize", "::mlir::ModuleOp"> {
+  let summary = "Make one version of the step for each largest number of tokens, and settle the numerics";
+  let description = [{
+    Decoding, with one token, and prefill, with many, are the same function at different T; each version may then be tiled and
+    planned for its own largest T. The layer functions are shared.
+
+    ```mlir
+    func.func @step(%batch: !llm.batch) -> …          // before
+    func.func @step_1(%batch: !llm.batch) -> … attributes {llm.max_tokens = 1 : i64}      // after
+    func.func @step_512(%batch: !llm.batch) -> … attributes {llm.max_tokens = 512 : i64}
+    ```
+    Settles what docs/architecture/numerics.md leaves to the mode: with `exact`, or when every matrix is f32, caches become f32; `exact`
+    marks the module `llm.exact`, which keeps later phases from rounding activations.
+  }];
+  let options = [
+    ListOption<"tokens", "tokens", "int64_t", "Largest T of each version, ascending (default: 1,512)">,
+    Option<"exact", "exact", "bool", "false", "Float32 throughout: activations, sums and caches">];
+  let statistics = [Statistic<"versions", "versions", "Versions of the step made">,
+                    Statistic<"widened", "widened-caches", "Caches that became f32">];
+}
