@@ -16,10 +16,17 @@
 #include "dialects/llm/Real.h"
 #include "dialects/llm/LLMDialect.h.inc"
 
+namespace llmc::llm {
+// The type constraints of ops: tensor<?xCxf32>; and a vector or matrix of static shape whose elements a file can hold.
+bool isActivations(mlir::Type type);
+bool isWeightTensor(mlir::Type type);
+} // namespace llmc::llm
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/llm/LLMAttributes.h.inc"
 #define GET_TYPEDEF_CLASSES
 #include "dialects/llm/LLMTypes.h.inc"
+#include "dialects/llm/Interfaces.h"
 #define GET_OP_CLASSES
 #include "dialects/llm/LLMOps.h.inc"
 

@@ -68,17 +68,19 @@ def LLM_NormAttr : LLM_Attr<"Norm", "norm"> {
   let summary = "A normalisation folded into another op";
   let description = [{
     `#llm.norm<rms, eps = 1.0e-6, offset = 1.0>`: as `llm.rms_norm` (or `llm.layer_norm`) with that epsilon; `offset` is
-    added to the gain (Gemma stores gain - 1).
+    added to the gain (Gemma stores gain - 1). `eps` is positive.
   }];
   let parameters = (ins EnumParameter<LLM_NormKind>:$kind, "::llmc::llm::Real":$eps, DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$offset);
   let assemblyFormat = "`<` $kind `,` `eps` `=` $eps (`,` `offset` `=` $offset^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 def LLM_RotaryAttr : LLM_Attr<"Rotary", "rotary"> {
   let summary = "Rotary position embedding of heads, by a table of cosines and sines";
-  let description = [{ `#llm.rotary<half, dim = 64>`: the first `dim` channels of each head turn, the rest stay. }];
+  let description = [{ `#llm.rotary<half, dim = 64>`: the first `dim` channels of each head turn, the rest stay. `dim` is even and positive. }];
   let parameters = (ins EnumParameter<LLM_RotaryStyle>:$style, "int64_t":$dim);
   let assemblyFormat = "`<` $style `,` `dim` `=` $dim `>`";
+  let genVerifyDecl = 1;
 }
 
 def LLM_RopeScalingAttr : LLM_Attr<"RopeScaling", "rope_scaling"> {
@@ -155,7 +157,10 @@ def LLM_BatchType : LLM_Type<"Batch", "batch"> {
   let assemblyFormat = "";
 }
 
-def LLM_Activations : TensorOf<[F32]>;
-def LLM_WeightTensor : AnyTypeOf<[AnyRankedTensor], "weight tensor">;
+// tensor<?xCxf32> with C >= 1.
+def LLM_Activations : Type<CPred<"::llmc::llm::isActivations($_self)">, "activations tensor<?xCxf32>", "::mlir::RankedTensorType">;
+// One entry of !llm.weights: a vector or matrix of static, positive shape.
+def LLM_WeightTensor : Type<CPred<"::llmc::llm::isWeightTensor($_self)">,
+  "weight vector or matrix of f32, f16, bf16 or !llm.quant", "::mlir::RankedTensorType">;
 
 #endif

@@ -4,6 +4,8 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace llmc::llm;
 
@@ -121,6 +123,22 @@ void RopeScalingAttr::print(AsmPrinter &p) const {
   reals("short_factors", getShortFactors());
   reals("long_factors", getLongFactors());
   p << '>';
+}
+
+//===----------------------------------------------------------------------===//
+// norm, rotary
+//===----------------------------------------------------------------------===//
+
+LogicalResult NormAttr::verify(function_ref<InFlightDiagnostic()> emitError, NormKind, Real eps, Real offset) {
+  if (!std::isfinite(eps) || !(eps > 0) || !std::isfinite(offset))
+    return emitError() << "norm needs a positive eps and a finite offset";
+  return success();
+}
+
+LogicalResult RotaryAttr::verify(function_ref<InFlightDiagnostic()> emitError, RotaryStyle, int64_t dim) {
+  if (dim < 1 || dim % 2)
+    return emitError() << "rotary dim must be even and positive, got " << dim;
+  return success();
 }
 
 void LLMDialect::initialize() {

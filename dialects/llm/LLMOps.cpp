@@ -1,6 +1,10 @@
 // Verifiers, symbol checks and memory effects of `llm` ops. Comments name the numbered constraint of the op's description.
 #include "dialects/llm/LLM.h"
 
+#include "llvm/ADT/BitVector.h"
+
+#include <cmath>
+
 using namespace mlir;
 using namespace llmc::llm;
 
@@ -30,6 +34,12 @@ static std::optional<ArrayRef<int64_t>> asOptional(DenseI64ArrayAttr attr) {
   return attr ? std::optional(attr.asArrayRef()) : std::nullopt;
 }
 
+LogicalResult AssetOp::verify() {
+  if (getPath().empty() || getPath().contains('\0')) // asset_c1
+    return emitOpError("'path' must not be empty or hold NUL");
+  return success();
+}
+
 LogicalResult WeightOp::verify() {
   WeightsType type = getWeights();
   constexpr StringRef hole = "{layer}";
@@ -52,6 +62,8 @@ LogicalResult WeightOp::verify() {
     if (rows.size() != 2 || rows[0] < 0 || rows[1] <= rows[0] || rows[1] - rows[0] != type.getShape()[0])
       return emitOpError("'rows' must be [begin, end) with ") << type.getShape()[0] << " rows";
   }
+  if (getTranspose() && type.getShape().size() != 2)
+    return emitOpError("only a matrix can be transposed");
   if (getTranspose() && isa<QuantType>(type.getElement()))
     return emitOpError("quantised weights can't be transposed");
   return success();
@@ -112,28 +124,22 @@ LogicalResult LayersOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (function.getFunctionType() != want)
       return emitOpError() << kind << " must be " << want << ", got " << function.getFunctionType();
   }
-  if (getX().getType() != getY().getType())
-    return emitOpError("result must be of the type of x");
   if (getOrder().empty()) // layers_c2
     return emitOpError("'order' is empty");
-  for (int32_t index : getOrder())
+  llvm::BitVector occurs(getKinds().size());
+  for (int32_t index : getOrder()) {
     if (index < 0 || index >= static_cast<int32_t>(getKinds().size()))
       return emitOpError("'order' entry ") << index << " is not one of " << getKinds().size() << " kinds";
-  for (int32_t kind = 0; kind < static_cast<int32_t>(getKinds().size()); ++kind)
-    if (!llvm::is_contained(getOrder(), kind))
-      return emitOpError() << getKinds()[kind] << " occurs nowhere in 'order'";
+    occurs.set(index);
+  }
+  if (int missing = occurs.find_first_unset(); missing >= 0)
+    return emitOpError() << getKinds()[missing] << " occurs nowhere in 'order'";
   return success();
 }
 
 void LayersOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), StateResource::get());
   effects.emplace_back(MemoryEffects::Write::get(), StateResource::get());
-}
-
-LogicalResult SelectRowsOp::verify() {
-  if (getX().getType() != getY().getType()) // select_rows_c1
-    return emitOpError("result must be of the type of x");
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -144,16 +150,15 @@ static int64_t channels(Value value) { return cast<RankedTensorType>(value.getTy
 static bool isVector(Value value, int64_t size) {
   return cast<RankedTensorType>(value.getType()).getShape() == ArrayRef<int64_t>{size};
 }
-static bool isRows(Value value, int64_t size) {
-  return cast<RankedTensorType>(value.getType()).getShape() == ArrayRef<int64_t>{ShapedType::kDynamic, size};
-}
+static int64_t rows(Value weight) { return cast<RankedTensorType>(weight.getType()).getShape()[0]; }
+static bool isPositive(double value) { return std::isfinite(value) && value > 0; }
+static bool isPositive(const APFloat &value) { return isPositive(value.convertToDouble()); }
 
 LogicalResult EmbeddingOp::verify() {
-  auto table = cast<RankedTensorType>(getTable().getType());
-  if (table.getRank() != 2 || !isRows(getY(), table.getShape()[1])) // embedding_c1
-    return emitOpError("table must be [N, C] and the result tensor<?xCxf32>");
   if (static_cast<int64_t>(getOffset()) < 0) // embedding_c2
     return emitOpError("'offset' must not be negative");
+  if (!getScale().isFinite()) // embedding_c3
+    return emitOpError("'scale' must be finite");
   return success();
 }
 
@@ -161,7 +166,7 @@ LogicalResult RMSNormOp::verify() {
   auto gain = cast<RankedTensorType>(getGain().getType());
   if (gain.getRank() != 1 || channels(getX()) % gain.getShape()[0]) // rms_norm_c2
     return emitOpError("gain must be [D] with D dividing ") << channels(getX()) << ", got " << gain;
-  if (!(getEps().convertToDouble() > 0)) // rms_norm_c3
+  if (!isPositive(getEps())) // rms_norm_c3
     return emitOpError("'eps' must be positive");
   return success();
 }
@@ -169,23 +174,16 @@ LogicalResult RMSNormOp::verify() {
 LogicalResult LayerNormOp::verify() {
   if (!isVector(getGain(), channels(getX())) || (getBias() && !isVector(getBias(), channels(getX())))) // layer_norm_c2
     return emitOpError("gain and bias must be [") << channels(getX()) << "]";
-  if (!(getEps().convertToDouble() > 0)) // layer_norm_c3
+  if (!isPositive(getEps())) // layer_norm_c3
     return emitOpError("'eps' must be positive");
   return success();
 }
 
-static LogicalResult verifyLinearResults(LinearOp op) {
-  auto rows = [](Value weight) { return cast<RankedTensorType>(weight.getType()).getShape()[0]; };
+// The results' types follow from the weights (inferReturnTypes); this is what else glu asks.
+static LogicalResult verifyGlu(LinearOp op) { // linear_c3
   OperandRange weights = op.getWeights();
-  if (op.getGlu()) { // linear_c3
-    if (weights.size() != 2 || rows(weights[0]) != rows(weights[1]) || !op.getActivation() || op->getNumResults() != 1)
-      return op.emitOpError("glu needs two weights of one shape, an activation and one result");
-  } else if (op->getNumResults() != weights.size()) {
-    return op.emitOpError("has ") << op->getNumResults() << " results for " << weights.size() << " weights";
-  }
-  for (auto [result, weight] : llvm::zip(op->getResults(), weights))
-    if (!isRows(result, rows(weight)))
-      return op.emitOpError("result must be tensor<?x") << rows(weight) << "xf32>, got " << result.getType();
+  if (op.getGlu() && (weights.size() != 2 || !op.getActivation() || channels(op.getResult(0)) != rows(weights[1])))
+    return op.emitOpError("glu needs two weights of one shape and an activation");
   return success();
 }
 
@@ -194,7 +192,7 @@ static LogicalResult verifyLinearNorm(LinearOp op) { // linear_c4
     return op.emitOpError("'norm' and its gain belong together");
   if (op.getNormGain() && !isVector(op.getNormGain(), channels(op.getX())))
     return op.emitOpError("norm gain must be [") << channels(op.getX()) << "]";
-  if (op.getNormBias() && (op.getNorm()->getKind() != NormKind::layer || !isVector(op.getNormBias(), channels(op.getX()))))
+  if (op.getNormBias() && (!op.getNorm() || op.getNorm()->getKind() != NormKind::layer || !isVector(op.getNormBias(), channels(op.getX()))))
     return op.emitOpError("norm bias must be [") << channels(op.getX()) << "] of a layer norm";
   return success();
 }
@@ -202,17 +200,15 @@ static LogicalResult verifyLinearNorm(LinearOp op) { // linear_c4
 LogicalResult LinearOp::verify() {
   if (getWeights().empty())
     return emitOpError("needs a weight");
-  for (Value weight : getWeights()) { // linear_c1
-    auto type = cast<RankedTensorType>(weight.getType());
-    if (type.getRank() != 2 || type.getShape()[1] != channels(getX()))
+  for (Value weight : getWeights()) // linear_c1
+    if (auto type = cast<RankedTensorType>(weight.getType()); type.getShape()[1] != channels(getX()))
       return emitOpError("weight must be [N, ") << channels(getX()) << "], got " << type;
-  }
   if (!getBiases().empty() && getBiases().size() != getWeights().size()) // linear_c2
     return emitOpError("has ") << getBiases().size() << " biases for " << getWeights().size() << " weights";
   for (auto [bias, weight] : llvm::zip(getBiases(), getWeights()))
-    if (!isVector(bias, cast<RankedTensorType>(weight.getType()).getShape()[0]))
+    if (!isVector(bias, rows(weight)))
       return emitOpError("bias does not fit its weight: ") << bias.getType();
-  if (failed(verifyLinearResults(*this)) || failed(verifyLinearNorm(*this)))
+  if (failed(verifyGlu(*this)) || failed(verifyLinearNorm(*this)))
     return failure();
   if (getResidual() && (getNumResults() != 1 || getResidual().getType() != getResult(0).getType())) // linear_c5
     return emitOpError("residual must be of the type of the only result");
@@ -220,19 +216,56 @@ LogicalResult LinearOp::verify() {
 }
 
 LogicalResult SoftcapOp::verify() {
-  if (!(getCap().convertToDouble() > 0)) // softcap_c1
+  if (!isPositive(getCap())) // softcap_c1
     return emitOpError("'cap' must be positive");
+  return success();
+}
+
+// rope_table_c3: what ropeFrequencies divides by or takes the logarithm of.
+static LogicalResult verifyScaling(RopeTableOp op) {
+  RopeScalingAttr s = op.getScalingAttr();
+  if (!s || s.getKind() == RopeScalingKind::none)
+    return success();
+  RopeScalingKind kind = s.getKind();
+  auto refuse = [&](const char *what) {
+    return op.emitOpError() << stringifyRopeScalingKind(kind) << " scaling needs " << what;
+  };
+  if (!isPositive(s.getFactor()) || !isPositive(s.getAttentionFactor()))
+    return refuse("positive factor and attention_factor");
+  if (kind != RopeScalingKind::linear && s.getOriginalMaxPositions() < 1)
+    return refuse("positive original_max_positions");
+  if (kind == RopeScalingKind::llama3 && (!isPositive(s.getLowFreqFactor()) || !isPositive(s.getHighFreqFactor()) ||
+                                          s.getLowFreqFactor() >= s.getHighFreqFactor()))
+    return refuse("0 < low_freq_factor < high_freq_factor");
+  if (kind == RopeScalingKind::yarn && (!isPositive(s.getBetaFast()) || !isPositive(s.getBetaSlow())))
+    return refuse("positive beta_fast and beta_slow");
+  if (kind == RopeScalingKind::yarn && op.getTheta().convertToDouble() == 1.0)
+    return refuse("a theta other than 1");
+  int64_t dim = channels(op.getY());
+  if (kind == RopeScalingKind::dynamic && dim <= 2)
+    return refuse("more than two channels");
+  auto fits = [&](ArrayRef<Real> factors) {
+    return static_cast<int64_t>(factors.size()) == dim / 2 && llvm::all_of(factors, [](Real f) { return isPositive(f); });
+  };
+  if (kind == RopeScalingKind::longrope && (!fits(s.getShortFactors()) || !fits(s.getLongFactors())))
+    return refuse("dim / 2 positive short_factors and long_factors");
   return success();
 }
 
 LogicalResult RopeTableOp::verify() {
   int64_t dim = channels(getY());
-  if (dim <= 0 || dim % 2 || !isRows(getY(), dim)) // rope_table_c1
-    return emitOpError("result must be tensor<?xdimxf32> with an even dim");
+  if (dim % 2) // rope_table_c1
+    return emitOpError("result must be tensor<?xdimxf32> with an even dim, got ") << dim;
   if (getFactors() && !isVector(getFactors(), dim / 2)) // rope_table_c2
     return emitOpError("factors must be [") << dim / 2 << "]";
-  if (!(getTheta().convertToDouble() > 0)) // rope_table_c3
+  if (!isPositive(getTheta())) // rope_table_c3
     return emitOpError("'theta' must be positive");
+  return verifyScaling(*this);
+}
+
+LogicalResult ScaleOp::verify() {
+  if (!getFactor().isFinite()) // scale_c1
+    return emitOpError("'factor' must be finite");
   return success();
 }
 
@@ -248,8 +281,8 @@ LogicalResult RopeOp::verify() {
 LogicalResult AttentionOp::verify() {
   if (channels(getQ()) % channels(getK()) || getK().getType() != getV().getType()) // attention_c2
     return emitOpError("heads must be a multiple of kv_heads, and k and v of one type");
-  if (!(getScale().convertToDouble() > 0) || static_cast<int64_t>(getWindow()) < 0 ||
-      !(getSoftcap().convertToDouble() >= 0)) // attention_c3
+  if (!isPositive(getScale()) || static_cast<int64_t>(getWindow()) < 0 ||
+      !(getSoftcap().isZero() || isPositive(getSoftcap()))) // attention_c3
     return emitOpError("needs scale > 0, window >= 0, softcap >= 0");
   if (getRotary().has_value() != static_cast<bool>(getTable())) // attention_c4
     return emitOpError("'rotary' and its table belong together");
@@ -258,8 +291,6 @@ LogicalResult AttentionOp::verify() {
   bool gains = getQGain() && getKGain();
   if (getNorm().has_value() != gains || (gains && getNorm()->getKind() != NormKind::rms)) // attention_c5
     return emitOpError("'norm', an rms norm, and the gains of q and k belong together");
-  if (getQ().getType() != getY().getType()) // attention_c6
-    return emitOpError("result must be of the type of q");
   return success();
 }
 

@@ -3,6 +3,7 @@
 #define LLMC_DIALECTS_LLM_OPS
 
 include "dialects/llm/LLMBase.td"
+include "dialects/llm/LLMInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
@@ -21,10 +22,13 @@ def LLM_AssetOp : LLM_Op<"asset", [Symbol]> {
     llm.asset @tokenizer tokenizer "tokenizer.json"
     ```
     A tokenizer may be a tokenizer.json or a GGUF file whose metadata holds one.
-    (C1) `path` is relative, not empty, and stays inside the module's directory (no `..`), unless the tool allows more.
+    Whoever opens the file resolves `path` against the module's directory and refuses one that leaves it, unless the user
+    allows that (compiler/support/ModelFiles.h).
+    (C1) `path` is not empty and holds no NUL.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, LLM_AssetKindAttr:$kind, StrAttr:$path);
   let assemblyFormat = "$sym_name $kind $path attr-dict";
+  let hasVerifier = 1;
 }
 
 def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
@@ -39,7 +43,7 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     range of rows (after transposition) of a tensor that several weights share.
     (C1) `source` has `{layer}` exactly once if there is more than one layer. (C2) `layers`, if given, has one entry per
     layer, ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
-    (C4) `rows` is [begin, end) with end - begin = the first dimension; quantised weights are not transposed.
+    (C4) `rows` is [begin, end) with end - begin = the first dimension; only a float matrix is transposed.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightsType>:$type, StrAttr:$source,
     OptionalAttr<DenseI64ArrayAttr>:$layers, OptionalAttr<DenseI32ArrayAttr>:$formats,
@@ -90,9 +94,10 @@ def LLM_WeightLoadOp : LLM_Op<"weight_load", [Pure, DeclareOpInterfaceMethods<Sy
   let arguments = (ins FlatSymbolRefAttr:$weight, Optional<Index>:$layer);
   let results = (outs LLM_WeightTensor:$value);
   let assemblyFormat = "$weight (`[` $layer^ `]`)? attr-dict `:` type($value)";
+  let builders = [OpBuilder<(ins "::llmc::llm::WeightOp":$weight, CArg<"::mlir::Value", "{}">:$layer)>];
 }
 
-def LLM_LayersOp : LLM_Op<"layers", [DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+def LLM_LayersOp : LLM_Op<"layers", [AllTypesMatch<["x", "y"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "Run the layers one after another";
   let description = [{
@@ -101,7 +106,7 @@ def LLM_LayersOp : LLM_Op<"layers", [DeclareOpInterfaceMethods<SymbolUserOpInter
            kinds [@local, @global] order [0, 0, 0, 0, 0, 1] : tensor<?x640xf32>
     ```
     Layer i calls `kinds[order[i]](%h, i, %batch, extra…)`, %h being the result of layer i - 1 (`x` for the first).
-    (C1) each kind is a private func of (type of `x`, index, !llm.batch, types of `extra`) to the type of `x`.
+    (C1) each kind is a private func of (type of `x`, index, !llm.batch, types of `extra`) to the type of `x`, which is the type of `y`.
     (C2) `order` is not empty and indexes `kinds`; each kind occurs.
   }];
   let arguments = (ins LLM_Activations:$x, LLM_BatchType:$batch, Variadic<AnyType>:$extra,
@@ -112,24 +117,24 @@ def LLM_LayersOp : LLM_Op<"layers", [DeclareOpInterfaceMethods<SymbolUserOpInter
   }];
 }
 
-def LLM_SelectRowsOp : LLM_Op<"select_rows", [Pure]> {
+def LLM_SelectRowsOp : LLM_Op<"select_rows", [Pure, AllTypesMatch<["x", "y"]>]> {
   let summary = "The rows whose logits are wanted";
   let description = [{ `y[r] = x[rows[r]]` for the R rows that the batch names. (C1) `x` and `y` are of one type. }];
   let arguments = (ins LLM_Activations:$x, LLM_BatchType:$batch);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = "$x `,` $batch attr-dict `:` type($x) `->` type($y)";
-  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
 // Compute
 //===----------------------------------------------------------------------===//
 
-def LLM_EmbeddingOp : LLM_Op<"embedding", [Pure]> {
+def LLM_EmbeddingOp : LLM_Op<"embedding", [Pure, InferTypeOpAdaptor,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Rows of a table, by token id or by position";
   let description = [{
     `table`: [N, C], any weight element. `y[t] = scale * table[index[t] + offset]`.
-    (C1) `y` is tensor<?xCxf32>. (C2) offset >= 0.
+    (C1) `y` is tensor<?xCxf32>. (C2) offset >= 0. (C3) scale is finite.
     An index outside the table is refused by the runtime before the step.
   }];
   let arguments = (ins LLM_BatchType:$batch, LLM_WeightTensor:$table, LLM_IndexSourceAttr:$index,
@@ -139,7 +144,8 @@ def LLM_EmbeddingOp : LLM_Op<"embedding", [Pure]> {
   let hasVerifier = 1;
 }
 
-def LLM_RMSNormOp : LLM_Op<"rms_norm", [Pure, AllTypesMatch<["x", "y"]>]> {
+def LLM_RMSNormOp : LLM_Op<"rms_norm", [Pure, AllTypesMatch<["x", "y"]>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Scale each row by the inverse of its root mean square";
   let description = [{
     `x`: [T, C], `gain`: [D] with D dividing C; each run of D channels is one row (heads, where D < C).
@@ -153,7 +159,8 @@ def LLM_RMSNormOp : LLM_Op<"rms_norm", [Pure, AllTypesMatch<["x", "y"]>]> {
   let hasVerifier = 1;
 }
 
-def LLM_LayerNormOp : LLM_Op<"layer_norm", [Pure, AllTypesMatch<["x", "y"]>]> {
+def LLM_LayerNormOp : LLM_Op<"layer_norm", [Pure, AllTypesMatch<["x", "y"]>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Take out each row's mean and variance";
   let description = [{
     `y[c] = (x[c] - mean(x)) / sqrt(var(x) + eps) * gain[c] + bias[c]`, the variance being that of the population.
@@ -166,7 +173,8 @@ def LLM_LayerNormOp : LLM_Op<"layer_norm", [Pure, AllTypesMatch<["x", "y"]>]> {
   let hasVerifier = 1;
 }
 
-def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments]> {
+def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments,
+    InferTypeOpAdaptor, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Products of one input with one or more weights";
   let description = [{
     ```mlir
@@ -190,18 +198,24 @@ def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments]> {
     $x `[` $weights `]` (`bias` `[` $biases^ `]`)? (`norm` $norm^ $norm_gain (`,` $norm_bias^)?)? (`activation` $activation^)? (`glu` $glu^)?
     (`residual` $residual^)? attr-dict `:` functional-type(operands, results)
   }];
+  let builders = [
+    // The plain product; results follow from the weights.
+    OpBuilder<(ins "::mlir::Value":$x, "::mlir::ValueRange":$weights, CArg<"::mlir::ValueRange", "{}">:$biases)>];
   let hasVerifier = 1;
 }
 
-def LLM_ActivationOp : LLM_Op<"activation", [Pure, AllTypesMatch<["x", "y"]>]> {
+def LLM_ActivationOp : LLM_Op<"activation", [Pure, AllTypesMatch<["x", "y"]>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_EpilogueOpInterface>]> {
   let summary = "A pointwise nonlinearity";
   let description = [{ `gelu` is the exact form (erf), `gelu_tanh` its approximation (arXiv:1606.08415). (C1) `x` and `y` have one type. }];
   let arguments = (ins LLM_Activations:$x, LLM_ActivationAttr:$kind);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = "$kind $x attr-dict `:` type($x)";
+  let hasFolder = 1; // relu(relu(x)) = relu(x)
 }
 
-def LLM_GLUOp : LLM_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "y"]>]> {
+def LLM_GLUOp : LLM_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "y"]>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_EpilogueOpInterface>]> {
   let summary = "Gated linear unit: activation(gate) * up";
   let description = [{ Source: arXiv:2002.05202. (C1) `gate`, `up` and `y` have one type. }];
   let arguments = (ins LLM_Activations:$gate, LLM_Activations:$up, LLM_ActivationAttr:$kind);
@@ -209,7 +223,8 @@ def LLM_GLUOp : LLM_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "y"]>]> {
   let assemblyFormat = "$kind $gate `,` $up attr-dict `:` type($gate)";
 }
 
-def LLM_AddOp : LLM_Op<"add", [Pure, Commutative, SameOperandsAndResultType]> {
+def LLM_AddOp : LLM_Op<"add", [Pure, Commutative, SameOperandsAndResultType,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_EpilogueOpInterface>]> {
   let summary = "Elementwise sum (the residual stream)";
   let description = [{ (C1) operands and result have one type. }];
   let arguments = (ins LLM_Activations:$a, LLM_Activations:$b);
@@ -217,14 +232,17 @@ def LLM_AddOp : LLM_Op<"add", [Pure, Commutative, SameOperandsAndResultType]> {
   let assemblyFormat = "$a `,` $b attr-dict `:` type($y)";
 }
 
-def LLM_ScaleOp : LLM_Op<"scale", [Pure, SameOperandsAndResultType]> {
+def LLM_ScaleOp : LLM_Op<"scale", [Pure, SameOperandsAndResultType, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Multiply by a constant";
+  let description = [{ `y = x * factor`, the factor rounded to f32. (C1) `factor` is finite. }];
   let arguments = (ins LLM_Activations:$x, F64Attr:$factor);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = "$x `by` $factor attr-dict `:` type($y)";
+  let hasFolder = 1; // x by 1 = x; factors are not multiplied, which would round otherwise
+  let hasVerifier = 1;
 }
 
-def LLM_SoftcapOp : LLM_Op<"softcap", [Pure, SameOperandsAndResultType]> {
+def LLM_SoftcapOp : LLM_Op<"softcap", [Pure, SameOperandsAndResultType, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "cap * tanh(x / cap)";
   let description = [{ (C1) `cap` > 0. Source: arXiv:2408.00118. }];
   let arguments = (ins LLM_Activations:$x, F64Attr:$cap);
@@ -233,7 +251,7 @@ def LLM_SoftcapOp : LLM_Op<"softcap", [Pure, SameOperandsAndResultType]> {
   let hasVerifier = 1;
 }
 
-def LLM_RopeTableOp : LLM_Op<"rope_table", [Pure]> {
+def LLM_RopeTableOp : LLM_Op<"rope_table", [Pure, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Cosines and sines of rotary position embedding, one row per token";
   let description = [{
     `y[t] = (cos(p f_0) … cos(p f_{d/2-1}), sin(p f_0) … sin(p f_{d/2-1})) * attention_factor`, p the token's position, d = dim;
@@ -249,7 +267,7 @@ def LLM_RopeTableOp : LLM_Op<"rope_table", [Pure]> {
   let hasVerifier = 1;
 }
 
-def LLM_RopeOp : LLM_Op<"rope", [Pure, AllTypesMatch<["x", "y"]>]> {
+def LLM_RopeOp : LLM_Op<"rope", [Pure, AllTypesMatch<["x", "y"]>, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Turn pairs of channels of each head by their position's angle";
   let description = [{
     `x`: [T, heads * head_dim]; `table` from `llm.rope_table`. For the pair (a, b) number i:
@@ -262,8 +280,9 @@ def LLM_RopeOp : LLM_Op<"rope", [Pure, AllTypesMatch<["x", "y"]>]> {
   let hasVerifier = 1;
 }
 
-def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
-    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMatch<["q", "y"]>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_StatefulOpInterface>]> {
   let summary = "Append keys and values to a cache, then attend to it";
   let description = [{
     ```mlir
@@ -286,6 +305,11 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, DeclareOpIn
     $q `,` $k `,` $v `,` $state `[` $layer `]` `,` $batch `scale` $scale
     (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? attr-dict `:` functional-type(operands, results)
   }];
+  let builders = [
+    // Nothing folded in: no norm, no rotation. `window` 0 and `softcap` 0: none.
+    OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$layer,
+      "::mlir::Value":$batch, "::llvm::StringRef":$state, "double":$scale, CArg<"int64_t", "0">:$window,
+      CArg<"double", "0.0">:$softcap)>];
   let hasVerifier = 1;
 }
 

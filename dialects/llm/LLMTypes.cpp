@@ -116,8 +116,13 @@ LogicalResult WeightsType::verify(function_ref<InFlightDiagnostic()> emitError, 
                                   Type element) {
   if (layers < 1 || llvm::any_of(shape, [](int64_t dim) { return dim < 1; }))
     return emitError() << "weights need positive dimensions";
-  if (shape.size() > 2)
+  if (shape.empty() || shape.size() > 2)
     return emitError() << "weights are vectors or matrices, got rank " << shape.size();
+  // With these caps no count of bytes overflows 64 bits, whatever the format.
+  constexpr int64_t maxLayers = 1 << 16, maxDim = int64_t(1) << 32, maxElements = int64_t(1) << 44;
+  if (layers > maxLayers || llvm::any_of(shape, [](int64_t dim) { return dim > maxDim; }) ||
+      (shape.size() == 2 && shape[0] > maxElements / shape[1]))
+    return emitError() << "weights are too large: at most " << maxLayers << " layers of " << maxElements << " elements";
   if (!floatFormat(element) && !isa<QuantType>(element))
     return emitError() << "weight element must be f32, f16, bf16 or !llm.quant, got " << element;
   return success();
@@ -137,11 +142,29 @@ RankedTensorType WeightsType::getValueType() const { return RankedTensorType::ge
 
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t kvHeads,
                                   int64_t headDim, Type element) {
-  if (layers < 1 || kvHeads < 1 || headDim < 1)
-    return emitError() << "kv_cache needs positive layers, kv_heads and head_dim";
+  constexpr int64_t cap = 1 << 16; // each; so that bytes per token fit in 64 bits
+  if (layers < 1 || kvHeads < 1 || headDim < 1 || layers > cap || kvHeads > cap || headDim > cap)
+    return emitError() << "kv_cache needs positive layers, kv_heads and head_dim, each at most " << cap;
   if (!element.isF32() && !element.isF16())
     return emitError() << "kv_cache element must be f32 or f16, got " << element;
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Operand types
+//===----------------------------------------------------------------------===//
+
+bool isActivations(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && tensor.getShape()[1] > 0 &&
+         tensor.getElementType().isF32() && !tensor.getEncoding();
+}
+
+bool isWeightTensor(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && (tensor.getRank() == 1 || tensor.getRank() == 2) &&
+         llvm::all_of(tensor.getShape(), [](int64_t dim) { return dim > 0; }) &&
+         (floatFormat(tensor.getElementType()) || isa<QuantType>(tensor.getElementType()));
 }
 
 } // namespace llmc::llm
