@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 packages=(
-  git unzip cmake ninja-build ccache mold                     # build tools
+  git unzip cmake ninja-build ccache mold gcc                  # build tools
   clang-22 lld-22 libclang-rt-22-dev                          # compiler, sanitizers, libFuzzer
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools liblld-22-dev
   libpcre2-dev libutf8proc-dev nlohmann-json3-dev             # runtime core

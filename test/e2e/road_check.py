@@ -17,7 +17,7 @@ import tempfile
 
 from harness import Checks, Llmc, same_bits, want
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TINY = os.path.join(ROOT, "examples", "models", "tiny-llama")
 PROMPT = "One windy evening, Rosa went to the harbour."
 # Hugging Face transformers' greedy text (float32) after PROMPT.
