@@ -1,0 +1,258 @@
+#include "frontends/Builder.h"
+
+#include "frontends/Parts.h"
+#include "frontends/Weights.h"
+#include "runtime/support/Text.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace llmc;
+using namespace llmc::frontends;
+
+namespace {
+
+// What sublayers and their norms need, noted for the layers of one kind.
+class Collector : public WeightList {
+public:
+  Collector(Weights &weights, ArrayRef<int64_t> layers) : weights(weights), layers(layers) {}
+  void require(llvm::StringRef role, ArrayRef<int64_t> shape) override {
+    if (weights.exists(role))
+      weights.use(role, shape, layers);
+  }
+  void linear(llvm::StringRef role, int64_t rows, int64_t columns) override {
+    require(role, {rows, columns});
+    require((role + "_bias").str(), {rows});
+  }
+  void norm(llvm::StringRef role, int64_t size) {
+    if (role.empty())
+      return;
+    require(role, {size});
+    require((role + "_bias").str(), {size});
+  }
+
+private:
+  Weights &weights;
+  ArrayRef<int64_t> layers;
+};
+
+class FunctionBuilder : public LayerBuilder {
+public:
+  FunctionBuilder(const Model &model, const LayerKind *kind, OpBuilder &builder, const Weights &weights)
+      : LayerBuilder(model, kind, builder), weights(weights) {}
+  bool has(llvm::StringRef role) const override { return static_cast<bool>(weights.valueType(role)); }
+  Value load(llvm::StringRef role) override {
+    return llm::WeightLoadOp::create(builder, at(role), weights.valueType(role), role, layer);
+  }
+
+private:
+  const Weights &weights;
+};
+
+class ModuleBuilder {
+public:
+  ModuleBuilder(MLIRContext &context, const Model &model, Checkpoint &checkpoint, Report &report)
+      : model(model), report(report), checkpoint(checkpoint), weights(model, checkpoint, report), builder(&context),
+        loc(builder.getUnknownLoc()), batchType(llm::BatchType::get(&context)), rowType(rows(model.hidden)) {}
+
+  OwningOpRef<ModuleOp> build(ArrayRef<Asset> assets);
+
+private:
+  RankedTensorType rows(int64_t columns) {
+    return RankedTensorType::get({ShapedType::kDynamic, columns}, builder.getF32Type());
+  }
+  void describe(ModuleOp module);
+  void declareAssets(ArrayRef<Asset> assets);
+  void collectWeights();
+  void reportLeftovers();
+  void declareStates();
+  void buildKind(const LayerKind &kind);
+  void buildStep();
+  Value embed(FunctionBuilder &b);
+  SmallVector<Value> ropeTables(FunctionBuilder &b);
+  Value runLayers(FunctionBuilder &b, Value x);
+  Value head(FunctionBuilder &b, Value x);
+  func::FuncOp function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results);
+
+  const Model &model;
+  Report &report;
+  Checkpoint &checkpoint;
+  Weights weights;
+  OpBuilder builder;
+  Location loc;
+  Type batchType;
+  RankedTensorType rowType;
+};
+
+} // namespace
+
+void ModuleBuilder::describe(ModuleOp module) {
+  auto number = [&](llvm::StringRef name, int64_t value) { module->setAttr(name, builder.getI64IntegerAttr(value)); };
+  module->setAttr("llm.family", builder.getStringAttr(model.family->name));
+  number("llm.vocab", model.vocab);
+  number("llm.hidden", model.hidden);
+  number("llm.layers", model.layers);
+  number("llm.context", model.context);
+  if (model.bos >= 0)
+    number("llm.bos", model.bos);
+  if (!model.eos.empty())
+    module->setAttr("llm.eos", builder.getDenseI64ArrayAttr(model.eos));
+}
+
+void ModuleBuilder::declareAssets(ArrayRef<Asset> assets) {
+  int64_t weightFiles = 0;
+  for (const Asset &asset : assets) {
+    std::string symbol = llm::stringifyAssetKind(asset.kind).str();
+    if (asset.kind == llm::AssetKind::weights)
+      symbol += std::to_string(weightFiles++);
+    llm::AssetOp::create(builder, loc, symbol, asset.kind, asset.path);
+  }
+}
+
+void ModuleBuilder::collectWeights() {
+  Collector whole(weights, {});
+  whole.require("embed", {model.vocab, model.hidden});
+  if (model.family->learnedPositions)
+    whole.require("position_embed", {model.context, model.hidden});
+  for (const RopeTable &table : model.ropes)
+    if (table.fileFactors)
+      whole.require("rope_factors", {table.dim / 2});
+  for (const LayerKind &kind : model.kinds) {
+    Collector collector(weights, kind.layers);
+    for (const Sublayer &sublayer : kind.spec->sublayers) {
+      collector.norm(sublayer.norm, model.hidden);
+      sublayer.part->weights(model, collector);
+      collector.norm(sublayer.postNorm, model.hidden);
+    }
+  }
+  whole.norm("norm", model.hidden);
+  if (!model.tied)
+    whole.require("head", {model.vocab, model.hidden});
+}
+
+void ModuleBuilder::reportLeftovers() {
+  SmallVector<llvm::StringRef> ignored(model.family->ignoredTensors);
+  if (model.tied && model.container == Container::HuggingFace)
+    ignored.push_back("lm_head.weight");
+  for (const std::string &name : checkpoint.leftovers(ignored))
+    report.unsupported("tensor " + quoteText(name) + " has no place in the graph of family " + model.family->name);
+}
+
+void ModuleBuilder::declareStates() {
+  llvm::MapVector<const Part *, std::vector<int64_t>> users;
+  for (const LayerKind &kind : model.kinds)
+    for (const Sublayer &sublayer : kind.spec->sublayers)
+      if (sublayer.part->state)
+        llvm::append_range(users[sublayer.part], kind.layers);
+  for (auto &[part, layers] : users) {
+    llvm::sort(layers);
+    part->state(model, layers, weights.allFloat32(), builder, loc);
+  }
+}
+
+func::FuncOp ModuleBuilder::function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results) {
+  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(inputs, results));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  return function;
+}
+
+void ModuleBuilder::buildKind(const LayerKind &kind) {
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Type> inputs{rowType, builder.getIndexType(), batchType};
+  for (const RopeTable &table : model.ropes)
+    inputs.push_back(rows(table.dim));
+  func::FuncOp layer = function(kind.symbol, inputs, rowType);
+  layer.setPrivate();
+  FunctionBuilder b(model, &kind, builder, weights);
+  b.layer = layer.getArgument(1), b.batch = layer.getArgument(2);
+  SmallVector<Value> tables(layer.getArguments().drop_front(3));
+  b.ropes = tables;
+  Value x = layer.getArgument(0);
+  for (auto [i, sublayer] : llvm::enumerate(kind.spec->sublayers)) {
+    Value y = sublayer.norm.empty() ? x : b.norm(x, sublayer.norm);
+    y = sublayer.part->build(b, y);
+    if (!sublayer.postNorm.empty())
+      y = b.norm(y, sublayer.postNorm);
+    x = llm::AddOp::create(builder, b.at("residual" + std::to_string(i)), x, y);
+  }
+  func::ReturnOp::create(builder, loc, x);
+}
+
+Value ModuleBuilder::embed(FunctionBuilder &b) {
+  // As a float32 run has it; a bf16 run of the same model would round the scale to bf16.
+  float scale = model.family->embeddingScaled ? std::sqrt(static_cast<float>(model.hidden)) : 1.0f;
+  Value x = llm::EmbeddingOp::create(builder, b.at("embed"), rowType, b.batch, b.load("embed"),
+                                     llm::IndexSource::tokens, llvm::APFloat(scale));
+  if (!model.family->learnedPositions)
+    return x;
+  Value position = llm::EmbeddingOp::create(builder, b.at("position_embed"), rowType, b.batch, b.load("position_embed"),
+                                            llm::IndexSource::positions, llvm::APFloat(1.0f));
+  return llm::AddOp::create(builder, b.at("embed_sum"), x, position);
+}
+
+SmallVector<Value> ModuleBuilder::ropeTables(FunctionBuilder &b) {
+  SmallVector<Value> tables;
+  for (auto [i, table] : llvm::enumerate(model.ropes)) {
+    Value factors = table.fileFactors ? b.load("rope_factors") : Value();
+    tables.push_back(llm::RopeTableOp::create(builder, b.at("rope" + std::to_string(i)), rows(table.dim), b.batch,
+                                              factors, llvm::APFloat(table.theta), table.scaling));
+  }
+  return tables;
+}
+
+Value ModuleBuilder::runLayers(FunctionBuilder &b, Value x) {
+  SmallVector<Attribute> kinds;
+  SmallVector<int32_t> order(model.layers);
+  for (auto [i, kind] : llvm::enumerate(model.kinds)) {
+    kinds.push_back(FlatSymbolRefAttr::get(builder.getContext(), kind.symbol));
+    for (int64_t layer : kind.layers)
+      order[layer] = i;
+  }
+  return llm::LayersOp::create(builder, b.at("layers"), rowType, x, b.batch, b.ropes, builder.getArrayAttr(kinds),
+                               order);
+}
+
+// The vocabulary product of the rows that are wanted.
+Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
+  Value weight = b.load(model.tied ? "embed" : "head");
+  Value logits = llm::LinearOp::create(builder, b.at("head"), x, ValueRange(weight)).getResult(0);
+  if (model.logitSoftcap > 0)
+    logits = llm::SoftcapOp::create(builder, b.at("logits"), logits, llvm::APFloat(model.logitSoftcap));
+  return logits;
+}
+
+void ModuleBuilder::buildStep() {
+  OpBuilder::InsertionGuard guard(builder);
+  func::FuncOp step = function("step", batchType, {rows(model.vocab), rowType});
+  FunctionBuilder b(model, nullptr, builder, weights);
+  b.batch = step.getArgument(0);
+  Value x = embed(b);
+  SmallVector<Value> tables = ropeTables(b);
+  b.ropes = tables;
+  x = runLayers(b, x);
+  x = llm::SelectRowsOp::create(builder, b.at("selected"), rowType, x, b.batch);
+  Value hidden = b.norm(x, "norm");
+  func::ReturnOp::create(builder, loc, ValueRange{head(b, hidden), hidden});
+}
+
+OwningOpRef<ModuleOp> ModuleBuilder::build(ArrayRef<Asset> assets) {
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  builder.setInsertionPointToEnd(module->getBody());
+  describe(*module);
+  declareAssets(assets);
+  collectWeights();
+  weights.declare(builder, loc);
+  reportLeftovers();
+  if (!report.ok())
+    return module;
+  declareStates();
+  for (const LayerKind &kind : model.kinds)
+    buildKind(kind);
+  buildStep();
+  return module;
+}
+
+OwningOpRef<ModuleOp> frontends::buildModule(MLIRContext &context, const Model &model, Checkpoint &checkpoint,
+                                             ArrayRef<Asset> assets, Report &report) {
+  return ModuleBuilder(context, model, checkpoint, report).build(assets);
+}

@@ -1,0 +1,108 @@
+// A model family is one row of data: what its layers are made of, what its configuration keys are called, and what its
+// tensors are called. One generic builder (Builder.cpp) reads it; no code is written per family.
+// How to add one: docs/howto/add-a-family.md.
+#pragma once
+
+#include "dialects/llm/LLM.h"
+
+#include <optional>
+
+namespace llmc::frontends {
+
+struct Part;
+struct Model;
+
+// A key of config.json, and its value when absent. No fallback: it must be there.
+struct Key {
+  llvm::StringRef name;
+  std::optional<double> fallback = std::nullopt;
+};
+
+// Half a layer: x + postNorm(part(norm(x))). Norms are roles (below); empty: no such norm.
+struct Sublayer {
+  llvm::StringRef norm;
+  const Part *part; // Parts.h: attention, gated or plain MLP, …
+  llvm::StringRef postNorm = "";
+};
+
+// A kind of layer, by the name that `layer_types` gives it. Each kind that a model uses becomes one function.
+struct LayerSpec {
+  llvm::StringRef type;
+  llvm::ArrayRef<Sublayer> sublayers;
+  bool windowed = false; // attention looks back `sliding_window` tokens
+};
+
+// Which layer is of which kind when the configuration has no list of them.
+enum class LayerRule {
+  Uniform,   // all full_attention
+  Windowed,  // all sliding_attention if there is a sliding window
+  Pattern,   // every N-th is full_attention (`sliding_window_pattern`), the others slide
+  MaxWindow, // layers from `max_window_layers` slide, if `use_sliding_window`
+};
+
+// The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
+// layer begin with "blk." and their names hold {layer}. A bias has the role of its weight and "_bias".
+struct TensorName {
+  llvm::StringRef role, huggingFace, gguf; // empty: this container has no such tensor
+  bool transposed = false;                 // Hugging Face only: stored [in, out]
+  llvm::ArrayRef<llvm::StringRef> stack{}; // the roles whose rows the tensor stacks, in order; empty: the role alone
+};
+
+// Whether linear layers have biases: in Hugging Face by this rule, in GGUF by the presence of the tensor.
+struct BiasRule {
+  enum { Never, Always, ByKey } when = Never;
+  llvm::StringRef key = "";
+};
+
+// A key that changes the graph in a way that we do not have, unless it is absent, null, false, or `neutral`.
+struct Refusal {
+  llvm::StringRef key;
+  double neutral = 0;
+};
+
+struct Family {
+  llvm::StringRef name;                            // of the module: llm.family
+  llvm::ArrayRef<llvm::StringRef> modelTypes{};    // config.json: model_type
+  llvm::ArrayRef<llvm::StringRef> architectures{}; // GGUF: general.architecture
+  llvm::ArrayRef<TensorName> tensors{};
+  llvm::ArrayRef<TensorName> ownTensors{}; // come before those of `tensors`
+  llvm::StringRef prefix = "model.";       // of Hugging Face names; base-model checkpoints lack it
+  llvm::ArrayRef<LayerSpec> layers{};
+  LayerRule layerRule = LayerRule::Uniform;
+  llm::NormKind norm = llm::NormKind::rms;
+  double normOffset = 0;                                // Hugging Face only: GGUF stores offset + gain
+  bool learnedPositions = false;                        // else rotary
+  llm::RotaryStyle ggufRotary = llm::RotaryStyle::half; // Hugging Face: always half
+  double ropeTheta = 10000;                             // when the configuration has none
+  llvm::StringRef localThetaKey = "";                   // base of sliding layers, if it differs
+  double localTheta = 10000;
+  bool embeddingScaled = false; // by sqrt(hidden)
+  bool tied = false;            // when tie_word_embeddings is absent
+  BiasRule qkvBias{}, outputBias{}, mlpBias{};
+  llm::Activation activation = llm::Activation::silu; // when the configuration has none, and in GGUF
+  int64_t windowPattern = 6;                          // LayerRule::Pattern, when the configuration has none
+
+  // Keys of config.json.
+  Key hidden{"hidden_size"}, layerCount{"num_hidden_layers"}, heads{"num_attention_heads"};
+  Key ffn{"intermediate_size"}, vocab{"vocab_size"}, context{"max_position_embeddings"}, eps{"rms_norm_eps", 1e-6};
+  llvm::StringRef kvHeadsKey = "num_key_value_heads"; // absent: as many as heads
+  Key headDim{"head_dim"};                            // absent and without fallback: hidden / heads
+  bool ffnDefaultsToFourHidden = false;
+  llvm::StringRef activationKey = "hidden_act";
+  Key scaleBase{""};                // attention scale is 1/sqrt of it; no name: of head_dim
+  llvm::StringRef scaleSwitch = ""; // a boolean key which turns the attention scale off
+  llvm::ArrayRef<Refusal> refusals{};
+  llvm::ArrayRef<llvm::StringRef> ignoredTensors{}; // endings of names that hold no weights (old buffers)
+
+  // GGUF does not say what the attention scale derives from: the base of 1/sqrt, if not head_dim.
+  double (*ggufScaleBase)(const Model &) = nullptr;
+};
+
+// All families, in no order.
+llvm::ArrayRef<const Family *> families();
+// The row of a role; null if the family has no such tensor in that container.
+const TensorName *findTensor(const Family &family, llvm::StringRef role, bool gguf);
+const Family *findModelType(llvm::StringRef modelType);
+const Family *findArchitecture(llvm::StringRef architecture);
+
+} // namespace llmc::frontends

@@ -1,0 +1,220 @@
+// Keys: the GGUF specification. What files leave unsaid (default bases, window patterns, yarn's attention factor) is as
+// llama.cpp has it.
+#include "frontends/GgufModel.h"
+
+#include "runtime/support/Text.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+#include <cmath>
+
+using namespace llmc;
+using namespace llmc::frontends;
+using llm::RopeScalingKind;
+
+namespace {
+
+// Keys of the file's architecture: `integer("block_count")` reads "llama.block_count".
+class Metadata {
+public:
+  Metadata(const Gguf &gguf, Report &report) : gguf(gguf), report(report) {
+    architecture = std::string(gguf.getString("general.architecture").value_or(""));
+  }
+
+  std::string key(llvm::StringRef name) const { return architecture + "." + name.str(); }
+  bool has(llvm::StringRef name) const { return llvm::is_contained(gguf.keys(), std::string_view(key(name))); }
+  int64_t integer(llvm::StringRef name, std::optional<int64_t> fallback = {}) const;
+  double number(llvm::StringRef name, std::optional<double> fallback = {}) const;
+  std::string text(llvm::StringRef name, llvm::StringRef fallback) const;
+
+private:
+  template <class T> T need(llvm::StringRef name, std::optional<T> value, std::optional<T> fallback) const;
+  const Gguf &gguf;
+  Report &report;
+  std::string architecture;
+};
+
+} // namespace
+
+template <class T> T Metadata::need(llvm::StringRef name, std::optional<T> value, std::optional<T> fallback) const {
+  if (!value && !has(name))
+    value = fallback;
+  if (!value)
+    report.invalid("metadata '" + key(name) + "': want a number, " +
+                   (has(name) ? "got something else" : "it is missing"));
+  return value.value_or(T());
+}
+
+int64_t Metadata::integer(llvm::StringRef name, std::optional<int64_t> fallback) const {
+  std::optional<int64_t> value = gguf.getInt(key(name));
+  // Some writers store one number for each layer.
+  if (auto perLayer = gguf.getInts(key(name)); !value && perLayer && !perLayer->empty()) {
+    value = perLayer->front();
+    if (llvm::any_of(*perLayer, [&](int64_t other) { return other != *value; }))
+      report.unsupported("metadata '" + key(name) + "' that differs between layers");
+  }
+  return need(name, value, fallback);
+}
+
+double Metadata::number(llvm::StringRef name, std::optional<double> fallback) const {
+  std::optional<double> value = gguf.getFloat(key(name));
+  if (value && !std::isfinite(*value))
+    value.reset();
+  return need(name, value, fallback);
+}
+
+std::string Metadata::text(llvm::StringRef name, llvm::StringRef fallback) const {
+  if (!has(name))
+    return fallback.str();
+  if (auto value = gguf.getString(key(name)))
+    return std::string(*value);
+  report.invalid("metadata '" + key(name) + "': want a string");
+  return fallback.str();
+}
+
+//===----------------------------------------------------------------------===//
+// Rope
+//===----------------------------------------------------------------------===//
+
+static std::optional<RopeScalingKind> scalingKind(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<RopeScalingKind>>(name)
+      .Case("none", RopeScalingKind::none)
+      .Case("linear", RopeScalingKind::linear)
+      .Case("yarn", RopeScalingKind::yarn)
+      .Default(std::nullopt);
+}
+
+static double positive(double value, llvm::StringRef what, Report &report) {
+  if (value > 0 && value <= 1e12)
+    return value;
+  report.invalid("metadata '" + what + "': want a positive number, got " + std::to_string(value));
+  return 1;
+}
+
+static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model &model, const Metadata &data,
+                                        Report &report) {
+  bool legacy = data.has("rope.scale_linear") && !data.has("rope.scaling.type");
+  std::string name = data.text("rope.scaling.type", legacy ? "linear" : "none");
+  std::optional<RopeScalingKind> kind = scalingKind(name);
+  if (!kind)
+    report.unsupported("metadata '" + data.key("rope.scaling.type") + "' " + quoteText(name));
+  if (!kind || *kind == RopeScalingKind::none)
+    return {};
+  double factor = positive(legacy ? data.number("rope.scale_linear") : data.number("rope.scaling.factor", 1),
+                           "rope.scaling.factor", report);
+  if (*kind == RopeScalingKind::linear)
+    return factor == 1 ? llm::RopeScalingAttr()
+                       : llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, 0, 32, 1, 1, true, {}, {});
+  int64_t original = data.integer("rope.scaling.original_context_length", model.context);
+  if (original < 2 || original > maxContext)
+    report.invalid("metadata '" + data.key("rope.scaling.original_context_length") + "': out of range");
+  double attention = data.number("rope.scaling.attn_factor", 1) * data.number("rope.scaling.yarn_attn_factor", 1) *
+                     (factor > 1 ? 1 + 0.1 * std::log(factor) : 1);
+  return llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, original,
+                                   positive(data.number("rope.scaling.yarn_beta_fast", 32), "yarn_beta_fast", report),
+                                   positive(data.number("rope.scaling.yarn_beta_slow", 1), "yarn_beta_slow", report),
+                                   positive(attention, "attn_factor", report), true, {}, {});
+}
+
+static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const LayerSpec &type, const Metadata &data,
+                          bool fileFactors, Report &report) {
+  const Family &family = *model.family;
+  bool local = type.windowed && !family.localThetaKey.empty();
+  RopeTable table;
+  table.dim = data.integer("rope.dimension_count", model.headDim);
+  if (table.dim < 2 || table.dim > model.headDim || table.dim % 2)
+    report.invalid("metadata '" + data.key("rope.dimension_count") + "': want an even number from 2 to " +
+                   llvm::Twine(model.headDim) + ", got " + llvm::Twine(table.dim));
+  table.theta = positive(local ? data.number("rope.freq_base_swa", family.localTheta)
+                               : data.number("rope.freq_base", family.ropeTheta),
+                         "rope.freq_base", report);
+  if (local)
+    return table;
+  table.scaling = readScaling(context, model, data, report);
+  table.fileFactors = fileFactors;
+  return table;
+}
+
+//===----------------------------------------------------------------------===//
+// The model
+//===----------------------------------------------------------------------===//
+
+static void readSizes(Model &model, const Metadata &data, const Checkpoint &checkpoint, Report &report) {
+  model.hidden = data.integer("embedding_length");
+  model.layers = data.integer("block_count");
+  model.heads = data.integer("attention.head_count");
+  model.kvHeads = data.integer("attention.head_count_kv", model.heads);
+  int64_t derived = model.heads > 0 ? model.hidden / model.heads : 0;
+  model.headDim = data.integer("attention.key_length", derived);
+  if (int64_t values = data.integer("attention.value_length", model.headDim); values != model.headDim)
+    report.unsupported("metadata '" + data.key("attention.value_length") + "' that differs from the key length");
+  model.ffn = data.integer("feed_forward_length");
+  model.context = data.integer("context_length");
+  model.eps = data.number(model.family->norm == llm::NormKind::rms ? "attention.layer_norm_rms_epsilon"
+                                                                   : "attention.layer_norm_epsilon");
+  for (const TensorView &tensor : checkpoint.gguf()->tensors())
+    if (tensor.name == "token_embd.weight" && tensor.shape.size() == 2)
+      model.vocab = tensor.shape[0];
+  if (!model.vocab)
+    report.unsupported("missing tensor 'token_embd.weight'");
+}
+
+static std::vector<std::string> layerTypes(const Model &model, int64_t window, int64_t pattern) {
+  std::vector<std::string> types;
+  for (int64_t layer = 0; layer < model.layers; ++layer) {
+    bool slides = window > 0 && (model.family->layerRule == LayerRule::Windowed ||
+                                 (model.family->layerRule == LayerRule::Pattern && (layer + 1) % pattern != 0));
+    types.emplace_back(slides ? "sliding_attention" : "full_attention");
+  }
+  return types;
+}
+
+static void readTokens(Model &model, const Gguf &gguf) {
+  for (const char *key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    if (auto id = gguf.getInt(key); id && *id >= 0 && *id < model.vocab && !llvm::is_contained(model.eos, *id))
+      model.eos.push_back(*id);
+  if (auto id = gguf.getInt("tokenizer.ggml.bos_token_id"); id && *id >= 0 && *id < model.vocab)
+    model.bos = *id;
+}
+
+static void checkRefusals(const Metadata &data, Report &report) {
+  for (const char *key :
+       {"expert_count", "attn_logit_softcapping", "logit_scale", "attention.clamp_kqv", "attention.max_alibi_bias",
+        "embedding_scale", "residual_scale", "ssm.state_size", "rope.scaling.yarn_ext_factor"})
+    if (double value = data.number(key, 0); value != 0)
+      report.unsupported("metadata '" + data.key(key) + "' " + std::to_string(value));
+}
+
+Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, const Checkpoint &checkpoint,
+                          Report &report) {
+  const Gguf &gguf = *checkpoint.gguf();
+  Metadata data(gguf, report);
+  Model model;
+  model.family = &family;
+  model.container = Container::Gguf;
+  model.activation = family.activation;
+  if (int64_t parts = gguf.getInt("split.count").value_or(1); parts > 1)
+    report.unsupported("a GGUF in " + llvm::Twine(parts) + " parts (join them with llama-gguf-split --merge)");
+  readSizes(model, data, checkpoint, report);
+  double base =
+      family.ggufScaleBase && model.heads > 0 ? family.ggufScaleBase(model) : static_cast<double>(model.headDim);
+  model.attentionScale = data.number("attention.scale", base > 0 ? 1 / std::sqrt(base) : 0);
+  model.logitSoftcap = data.number("final_logit_softcapping", 0);
+  model.tied = !checkpoint.contains("output.weight");
+  readTokens(model, gguf);
+  checkRefusals(data, report);
+  checkModel(model, report);
+  int64_t pattern = data.integer("attention.sliding_window_pattern", family.windowPattern);
+  if (pattern < 1)
+    report.invalid("metadata '" + data.key("attention.sliding_window_pattern") + "': want at least 1, got " +
+                   llvm::Twine(pattern));
+  int64_t window = data.integer("attention.sliding_window", 0);
+  if (!report.ok())
+    return model;
+  bool fileFactors = findTensor(family, "rope_factors", /*gguf=*/true) && checkpoint.contains("rope_freqs.weight");
+  auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
+    return family.learnedPositions ? -1 : addRope(model, readRope(context, model, spec, data, fileFactors, report));
+  };
+  assignKinds(model, layerTypes(model, window, pattern), window, ropeOf, report);
+  return model;
+}

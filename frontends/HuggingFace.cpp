@@ -1,0 +1,237 @@
+// Keys and defaults follow transformers' configuration classes.
+#include "frontends/HuggingFace.h"
+
+#include "runtime/support/Text.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+#include <cmath>
+
+using namespace llmc;
+using namespace llmc::frontends;
+
+//===----------------------------------------------------------------------===//
+// Access
+//===----------------------------------------------------------------------===//
+
+static std::string shown(const Json &value) {
+  return quoteText(value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace));
+}
+
+double Config::number(const Key &key) const {
+  const Json *value = member(key.name);
+  if (!value && !key.fallback)
+    report.invalid("config.json: '" + key.name + "' is missing");
+  if (!value)
+    return key.fallback.value_or(0);
+  std::optional<double> number = jsonFloat(*value);
+  if (number && std::isfinite(*number))
+    return *number;
+  report.invalid("config.json: '" + key.name + "': want a number, got " + shown(*value));
+  return 0;
+}
+
+int64_t Config::integer(const Key &key) const {
+  const Json *value = member(key.name);
+  if (!value && !key.fallback)
+    report.invalid("config.json: '" + key.name + "' is missing");
+  if (!value)
+    return static_cast<int64_t>(key.fallback.value_or(0));
+  if (std::optional<int64_t> integer = jsonInt(*value))
+    return *integer;
+  report.invalid("config.json: '" + key.name + "': want an integer, got " + shown(*value));
+  return 0;
+}
+
+bool Config::flag(llvm::StringRef key, bool fallback) const {
+  const Json *value = member(key);
+  if (!value)
+    return fallback;
+  if (std::optional<bool> flag = jsonBool(*value))
+    return *flag;
+  report.invalid("config.json: '" + key + "': want true or false, got " + shown(*value));
+  return fallback;
+}
+
+std::optional<std::string> Config::text(llvm::StringRef key) const {
+  const Json *value = member(key);
+  if (!value)
+    return std::nullopt;
+  if (std::optional<std::string_view> text = jsonString(*value))
+    return std::string(*text);
+  report.invalid("config.json: '" + key + "': want a string, got " + shown(*value));
+  return std::nullopt;
+}
+
+std::vector<int64_t> frontends::readTokenIds(const Json &json, llvm::StringRef key) {
+  const Json *value = jsonMember(json, std::string_view(key.data(), key.size()));
+  std::vector<int64_t> ids;
+  if (!value)
+    return ids;
+  auto add = [&](const Json &entry) {
+    std::optional<int64_t> id = jsonInt(entry);
+    if (id && *id >= 0 && *id < maxSize && ids.size() < 256)
+      ids.push_back(*id);
+  };
+  if (value->is_array())
+    for (const Json &entry : *value)
+      add(entry);
+  else
+    add(*value);
+  return ids;
+}
+
+//===----------------------------------------------------------------------===//
+// The model
+//===----------------------------------------------------------------------===//
+
+static void readSizes(Model &model, const Config &config) {
+  const Family &family = *model.family;
+  model.hidden = config.integer(family.hidden);
+  model.layers = config.integer(family.layerCount);
+  model.heads = config.integer(family.heads);
+  model.kvHeads = config.integer({family.kvHeadsKey, model.heads});
+  bool derived = !family.headDim.fallback && !config.has(family.headDim.name);
+  model.headDim = !derived ? config.integer(family.headDim) : model.heads > 0 ? model.hidden / model.heads : 0;
+  bool small = model.hidden >= 1 && model.hidden <= maxSize;
+  model.ffn = family.ffnDefaultsToFourHidden && !config.has(family.ffn.name) ? (small ? 4 * model.hidden : 0)
+                                                                             : config.integer(family.ffn);
+  model.vocab = config.integer(family.vocab);
+  model.context = config.integer(family.context);
+  model.eps = config.number(family.eps);
+}
+
+// Names of transformers' activations that we have.
+static std::optional<llm::Activation> activationOf(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<llm::Activation>>(name)
+      .Cases({"silu", "swish"}, llm::Activation::silu)
+      .Cases({"gelu", "gelu_python"}, llm::Activation::gelu)
+      .Cases({"gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh"},
+             llm::Activation::gelu_tanh)
+      .Case("relu", llm::Activation::relu)
+      .Case("sigmoid", llm::Activation::sigmoid)
+      .Case("tanh", llm::Activation::tanh)
+      .Default(std::nullopt);
+}
+
+static void readActivation(Model &model, const Config &config, Report &report) {
+  model.activation = model.family->activation;
+  std::optional<std::string> name = config.text(model.family->activationKey);
+  if (!name)
+    return;
+  if (std::optional<llm::Activation> activation = activationOf(*name))
+    model.activation = *activation;
+  else
+    report.unsupported("config.json: " + model.family->activationKey + " " + quoteText(*name));
+}
+
+static void readScale(Model &model, const Config &config) {
+  const Family &family = *model.family;
+  double base = family.scaleBase.name.empty() ? static_cast<double>(model.headDim) : config.number(family.scaleBase);
+  model.attentionScale = 1 / std::sqrt(base);
+  if (!family.scaleSwitch.empty() && !config.flag(family.scaleSwitch, true))
+    model.attentionScale = 1;
+}
+
+static bool readBias(const BiasRule &rule, const Config &config) {
+  return rule.when == BiasRule::Always || (rule.when == BiasRule::ByKey && config.flag(rule.key, false));
+}
+
+static void checkRefusals(const Family &family, const Json &json, Report &report) {
+  static constexpr Refusal everywhere[] = {{"quantization_config"},
+                                           {"use_bidirectional_attention"},
+                                           {"is_encoder_decoder"},
+                                           {"add_cross_attention"},
+                                           {"alibi"},
+                                           {"num_local_experts"},
+                                           {"num_experts"}};
+  auto check = [&](const Refusal &refusal) {
+    const Json *value = jsonMember(json, std::string_view(refusal.key.data(), refusal.key.size()));
+    if (!value || jsonBool(*value) == false || jsonFloat(*value) == refusal.neutral)
+      return;
+    report.unsupported("config.json: " + refusal.key + " " + shown(*value));
+  };
+  llvm::for_each(everywhere, check);
+  llvm::for_each(family.refusals, check);
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+static int64_t readWindow(const Family &family, const Config &config) {
+  if (family.layerRule == LayerRule::MaxWindow && !config.flag("use_sliding_window", false))
+    return 0;
+  return config.integer({"sliding_window", 0});
+}
+
+static std::optional<std::vector<std::string>> listedTypes(const Model &model, const Config &config, Report &report) {
+  const Json *list = config.member("layer_types");
+  if (!list || model.family->layerRule == LayerRule::Uniform || model.family->layerRule == LayerRule::Windowed)
+    return std::nullopt;
+  std::vector<std::string> types;
+  if (list->is_array())
+    for (const Json &entry : *list)
+      types.emplace_back(jsonString(entry).value_or(""));
+  if (static_cast<int64_t>(types.size()) == model.layers)
+    return types;
+  report.invalid("config.json: 'layer_types': want a list of " + llvm::Twine(model.layers) + " names, got " +
+                 llvm::Twine(types.size()));
+  return std::vector<std::string>();
+}
+
+static std::vector<std::string> layerTypes(const Model &model, const Config &config, int64_t window, Report &report) {
+  if (auto listed = listedTypes(model, config, report))
+    return *listed;
+  int64_t pattern = config.integer({"sliding_window_pattern", static_cast<double>(model.family->windowPattern)});
+  int64_t maxWindow = config.integer({"max_window_layers", 28});
+  if (pattern < 1)
+    report.invalid("config.json: 'sliding_window_pattern': want at least 1, got " + llvm::Twine(pattern));
+  auto slides = [&](int64_t layer) {
+    switch (model.family->layerRule) {
+    case LayerRule::Uniform:
+      return false;
+    case LayerRule::Windowed:
+      return window != 0;
+    case LayerRule::Pattern:
+      return pattern >= 1 && (layer + 1) % pattern != 0;
+    case LayerRule::MaxWindow:
+      return window != 0 && layer >= maxWindow;
+    }
+    llvm_unreachable("every rule is listed");
+  };
+  std::vector<std::string> types;
+  for (int64_t layer = 0; layer < model.layers; ++layer)
+    types.emplace_back(slides(layer) ? "sliding_attention" : "full_attention");
+  return types;
+}
+
+Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report) {
+  Config config(json, report);
+  Model model;
+  model.family = &family;
+  readSizes(model, config);
+  readActivation(model, config, report);
+  readScale(model, config);
+  model.tied = config.flag("tie_word_embeddings", family.tied);
+  model.qkvBias = readBias(family.qkvBias, config);
+  model.outputBias = readBias(family.outputBias, config);
+  model.mlpBias = readBias(family.mlpBias, config);
+  model.logitSoftcap = config.number({"final_logit_softcapping", 0});
+  model.eos = readTokenIds(json, "eos_token_id");
+  if (std::vector<int64_t> bos = readTokenIds(json, "bos_token_id"); !bos.empty())
+    model.bos = bos.front();
+  checkRefusals(family, json, report);
+  checkModel(model, report);
+  if (!report.ok())
+    return model;
+  int64_t window = readWindow(family, config);
+  auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
+    return family.learnedPositions ? -1 : addRope(model, readRope(context, model, spec, config, json, report));
+  };
+  assignKinds(model, layerTypes(model, config, window, report), window, ropeOf, report);
+  for (const RopeTable &table : model.ropes)
+    if (table.scaling && table.scaling.getKind() == llm::RopeScalingKind::dynamic)
+      model.context = std::min(model.context * dynamicReach, maxContext);
+  return model;
+}

@@ -1,0 +1,44 @@
+// Reads config.json into a Model.
+#pragma once
+
+#include "frontends/Model.h"
+#include "runtime/support/Json.h"
+
+namespace mlir {
+class MLIRContext;
+}
+
+namespace llmc::frontends {
+
+// Typed access to config.json: what is absent takes the key's fallback, what is null counts as absent, and what is of
+// another type or not finite is reported.
+class Config {
+public:
+  Config(const Json &json, Report &report) : json(json), report(report) {}
+
+  bool has(llvm::StringRef key) const { return jsonMember(json, view(key)) != nullptr; }
+  const Json *member(llvm::StringRef key) const { return jsonMember(json, view(key)); }
+  // Reported and 0 if absent without fallback.
+  double number(const Key &key) const;
+  int64_t integer(const Key &key) const;
+  bool flag(llvm::StringRef key, bool fallback) const;
+  std::optional<std::string> text(llvm::StringRef key) const;
+
+private:
+  static std::string_view view(llvm::StringRef key) { return {key.data(), key.size()}; }
+  const Json &json;
+  Report &report;
+};
+
+// The numbers of `family`'s model. `config.json` is untrusted: what is out of range or unknown goes to `report`.
+Model readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report);
+
+// The rope table of layers of `type`, in either style of config.json: `rope_parameters` (perhaps one for each layer
+// type), or `rope_theta` with `rope_scaling`.
+RopeTable readRope(mlir::MLIRContext &context, const Model &model, const LayerSpec &type, const Config &config,
+                   const Json &json, Report &report);
+
+// One id or a list of them; nothing if absent or malformed.
+std::vector<int64_t> readTokenIds(const Json &json, llvm::StringRef key);
+
+} // namespace llmc::frontends

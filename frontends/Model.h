@@ -1,0 +1,69 @@
+// What a configuration says, in one shape for both containers: the numbers that the builder needs.
+#pragma once
+
+#include "frontends/Family.h"
+#include "frontends/Report.h"
+
+#include <string>
+#include <vector>
+
+namespace llmc {
+class Gguf;
+}
+
+namespace llmc::frontends {
+
+enum class Container { HuggingFace, Gguf };
+
+struct RopeTable {
+  int64_t dim = 0;
+  double theta = 0;
+  llm::RopeScalingAttr scaling; // null: none
+  bool fileFactors = false;     // divided by the tensor of role "rope_factors"
+  bool operator==(const RopeTable &) const = default;
+};
+
+// A kind of layer that the model has: one function of the module.
+struct LayerKind {
+  const LayerSpec *spec;
+  std::string symbol;
+  int64_t window = 0;          // 0: none
+  int64_t rope = -1;           // index of its table; -1: none
+  std::vector<int64_t> layers; // where it occurs, ascending
+};
+
+struct Model {
+  const Family *family = nullptr;
+  Container container = Container::HuggingFace;
+  int64_t hidden = 0, layers = 0, heads = 0, kvHeads = 0, headDim = 0, ffn = 0, vocab = 0, context = 0;
+  double eps = 0;
+  llm::Activation activation = llm::Activation::silu;
+  double attentionScale = 1, attentionSoftcap = 0, logitSoftcap = 0;
+  bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
+  std::vector<LayerKind> kinds;
+  std::vector<RopeTable> ropes;
+  std::vector<int64_t> eos;
+  int64_t bos = -1;
+
+  // Rows of the [out, in] weight (and length of the bias) of a role that linear ops use.
+  int64_t rowsOf(llvm::StringRef role) const;
+  bool hasBias(llvm::StringRef role) const; // in Hugging Face
+};
+
+// Limits of what a file may say. Within them no product of two overflows.
+constexpr int64_t maxLayers = 10000, maxHeads = 65536, maxSize = int64_t(1) << 24, maxContext = int64_t(1) << 30;
+// Dynamic rope scaling stretches to any length; this many times the trained one is where we end.
+constexpr int64_t dynamicReach = 32;
+
+// Checks what both containers have in common, and fills in the attention scale from `scaleBase`. Reports to `report`.
+void checkModel(const Model &model, Report &report);
+
+// Groups layers by the kind that `types` names for each; reports names that the family does not have.
+// `ropeOf` returns the table of a layer type, or -1.
+void assignKinds(Model &model, llvm::ArrayRef<std::string> types, int64_t window,
+                 llvm::function_ref<int64_t(const LayerSpec &)> ropeOf, Report &report);
+
+// Adds a table unless an equal one is there; its index.
+int64_t addRope(Model &model, const RopeTable &table);
+
+} // namespace llmc::frontends

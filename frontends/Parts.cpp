@@ -1,0 +1,105 @@
+#include "frontends/Parts.h"
+
+using namespace mlir;
+using namespace llmc;
+using namespace llmc::frontends;
+
+Value LayerBuilder::linear(Value x, llvm::StringRef role) {
+  std::string bias = (role + "_bias").str();
+  Value weight = load(role);
+  SmallVector<Value> biases;
+  if (has(bias))
+    biases.push_back(load(bias));
+  return llm::LinearOp::create(builder, at(role), x, ValueRange(weight), biases).getResult(0);
+}
+
+Value LayerBuilder::norm(Value x, llvm::StringRef role) {
+  llvm::APFloat eps(model.eps);
+  Value gain = load(role);
+  if (model.family->norm == llm::NormKind::layer) {
+    std::string bias = (role + "_bias").str();
+    return llm::LayerNormOp::create(builder, at(role), x, gain, has(bias) ? load(bias) : Value(), eps);
+  }
+  double offset = model.container == Container::HuggingFace ? model.family->normOffset : 0;
+  return llm::RMSNormOp::create(builder, at(role), x, gain, eps, llvm::APFloat(offset));
+}
+
+Location LayerBuilder::at(llvm::StringRef name) const {
+  name.consume_front("blk.");
+  return NameLoc::get(builder.getStringAttr(kind ? kind->symbol + "." + name : name));
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+static void attentionWeights(const Model &model, WeightList &list) {
+  for (llvm::StringRef role : {"blk.q", "blk.k", "blk.v"})
+    list.linear(role, model.rowsOf(role), model.hidden);
+  list.linear("blk.o", model.hidden, model.heads * model.headDim);
+  list.require("blk.q_norm", {model.headDim});
+  list.require("blk.k_norm", {model.headDim});
+}
+
+static Value turned(LayerBuilder &b, Value x, llvm::StringRef normRole, llvm::StringRef name) {
+  if (b.has(normRole))
+    x = b.norm(x, normRole);
+  if (b.kind->rope < 0)
+    return x;
+  const Model &model = b.model;
+  llm::RotaryStyle style = model.container == Container::Gguf ? model.family->ggufRotary : llm::RotaryStyle::half;
+  auto rotary = llm::RotaryAttr::get(b.builder.getContext(), style, model.ropes[b.kind->rope].dim);
+  return llm::RopeOp::create(b.builder, b.at(name), x, b.ropes[b.kind->rope], static_cast<uint64_t>(model.headDim),
+                             rotary);
+}
+
+static Value buildAttention(LayerBuilder &b, Value x) {
+  Value q = turned(b, b.linear(x, "blk.q"), "blk.q_norm", "q_rope");
+  Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
+  Value v = b.linear(x, "blk.v");
+  Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
+                                     Value(), Value(), "kv", llvm::APFloat(b.model.attentionScale),
+                                     static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
+                                     llm::RotaryAttr(), llm::NormAttr());
+  return b.linear(y, "blk.o");
+}
+
+static void declareCache(const Model &model, ArrayRef<int64_t> layers, bool floatCache, OpBuilder &builder,
+                         Location loc) {
+  Type element = floatCache ? Type(builder.getF32Type()) : Type(builder.getF16Type());
+  int64_t count = layers.size();
+  auto type = llm::KVCacheType::get(builder.getContext(), count, model.kvHeads, model.headDim, element);
+  DenseI64ArrayAttr some = count == model.layers ? nullptr : builder.getDenseI64ArrayAttr(layers);
+  llm::StateOp::create(builder, loc, builder.getStringAttr("kv"), TypeAttr::get(type), some);
+}
+
+const Part frontends::attention = {attentionWeights, buildAttention, declareCache};
+
+//===----------------------------------------------------------------------===//
+// Feed-forward
+//===----------------------------------------------------------------------===//
+
+static void gatedWeights(const Model &model, WeightList &list) {
+  list.linear("blk.gate", model.ffn, model.hidden);
+  list.linear("blk.up", model.ffn, model.hidden);
+  list.linear("blk.down", model.hidden, model.ffn);
+}
+
+static Value buildGated(LayerBuilder &b, Value x) {
+  Value gate = b.linear(x, "blk.gate"), up = b.linear(x, "blk.up");
+  return b.linear(llm::GLUOp::create(b.builder, b.at("glu"), gate, up, b.model.activation), "blk.down");
+}
+
+const Part frontends::gatedMlp = {gatedWeights, buildGated};
+
+static void plainWeights(const Model &model, WeightList &list) {
+  list.linear("blk.up", model.ffn, model.hidden);
+  list.linear("blk.down", model.hidden, model.ffn);
+}
+
+static Value buildPlain(LayerBuilder &b, Value x) {
+  Value up = b.linear(x, "blk.up");
+  return b.linear(llm::ActivationOp::create(b.builder, b.at("activation"), up, b.model.activation), "blk.down");
+}
+
+const Part frontends::plainMlp = {plainWeights, buildPlain};

@@ -1,0 +1,56 @@
+// The parts that layers are built from. A part maps [T, hidden] to [T, hidden]; it says which weights it needs and how
+// its graph is built. A new mixer (a scan, routed experts) is a new entry here, and nothing else changes.
+#pragma once
+
+#include "frontends/Model.h"
+
+#include "mlir/IR/Builders.h"
+
+namespace llmc::frontends {
+
+// Builds the function of one layer kind. Weights are those that the part asked for.
+class LayerBuilder {
+public:
+  virtual ~LayerBuilder() = default;
+  virtual mlir::Value load(llvm::StringRef role) = 0;
+  virtual bool has(llvm::StringRef role) const = 0;
+
+  // `x` through the weight of `role`, with its bias if the file has one.
+  mlir::Value linear(mlir::Value x, llvm::StringRef role);
+  mlir::Value norm(mlir::Value x, llvm::StringRef role);
+  // Location that names a value: the compiler's checks compare values by these names.
+  mlir::Location at(llvm::StringRef name) const;
+
+  const Model &model;
+  const LayerKind *kind; // null outside layers
+  mlir::OpBuilder &builder;
+  mlir::Value layer, batch;
+  mlir::ValueRange ropes; // one table for each of model.ropes
+
+protected:
+  LayerBuilder(const Model &model, const LayerKind *kind, mlir::OpBuilder &builder)
+      : model(model), kind(kind), builder(builder) {}
+};
+
+// Collects the weights of a part. A role that the family does not name for this container is skipped.
+class WeightList {
+public:
+  virtual ~WeightList() = default;
+  virtual void require(llvm::StringRef role, llvm::ArrayRef<int64_t> shape) = 0;
+  // A matrix [rows, columns] and, as the configuration or the file has it, its bias.
+  virtual void linear(llvm::StringRef role, int64_t rows, int64_t columns) = 0;
+};
+
+struct Part {
+  void (*weights)(const Model &, WeightList &);
+  mlir::Value (*build)(LayerBuilder &, mlir::Value x);
+  // Declares the state of the layers that have this part; null: none. `floatCache`: caches hold f32, else f16.
+  void (*state)(const Model &, llvm::ArrayRef<int64_t> layers, bool floatCache, mlir::OpBuilder &,
+                mlir::Location) = nullptr;
+};
+
+extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, blk.k_norm where named); state @kv
+extern const Part gatedMlp;  // blk.gate, blk.up, blk.down
+extern const Part plainMlp;  // blk.up, blk.down
+
+} // namespace llmc::frontends

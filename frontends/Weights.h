@@ -1,0 +1,47 @@
+// Declares the `llm.weight` arrays of a module: which tensors of the files they name, checked one by one.
+#pragma once
+
+#include "frontends/Checkpoint.h"
+#include "frontends/Model.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+
+#include <map>
+#include <set>
+
+namespace llmc::frontends {
+
+class Weights {
+public:
+  Weights(const Model &model, Checkpoint &checkpoint, Report &report);
+
+  // Whether the family names a tensor of this role, and, for biases, whether this model has it.
+  bool exists(llvm::StringRef role) const;
+  // Notes that `layers` (empty: the model as a whole) use the weight of `role`, of this shape.
+  void use(llvm::StringRef role, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> layers);
+  // Creates the ops, in the order of first use. Reports tensors that are missing or of another shape.
+  void declare(mlir::OpBuilder &builder, mlir::Location loc);
+
+  // After declare: the type of one layer's value; null if the role was not declared.
+  mlir::RankedTensorType valueType(llvm::StringRef role) const;
+  bool allFloat32() const { return onlyFloat32; } // every matrix is f32
+
+private:
+  struct Use {
+    llvm::SmallVector<int64_t> shape;
+    std::set<int64_t> layers;
+    mlir::RankedTensorType valueType;
+  };
+  std::string source(const TensorName &name) const;
+  std::vector<llm::Format> formats(llvm::StringRef role, const Use &use, llvm::ArrayRef<int64_t> fileShape);
+  void declareOne(llvm::StringRef role, Use &use, mlir::OpBuilder &builder, mlir::Location loc);
+
+  const Model &model;
+  Checkpoint &checkpoint;
+  Report &report;
+  bool strippedPrefix = false, onlyFloat32 = true;
+  llvm::MapVector<std::string, Use, std::map<std::string, unsigned>> uses;
+};
+
+} // namespace llmc::frontends

@@ -1,0 +1,45 @@
+// What many families share: the tensor names that Llama introduced, and its layer.
+#pragma once
+
+#include "frontends/Family.h"
+#include "frontends/Parts.h"
+
+namespace llmc::frontends {
+
+inline constexpr TensorName llamaTensors[] = {
+    {"embed", "model.embed_tokens.weight", "token_embd.weight"},
+    {"norm", "model.norm.weight", "output_norm.weight"},
+    {"head", "lm_head.weight", "output.weight"},
+    {"rope_factors", "", "rope_freqs.weight"},
+    {"blk.attn_norm", "model.layers.{layer}.input_layernorm.weight", "blk.{layer}.attn_norm.weight"},
+    {"blk.q", "model.layers.{layer}.self_attn.q_proj.weight", "blk.{layer}.attn_q.weight"},
+    {"blk.k", "model.layers.{layer}.self_attn.k_proj.weight", "blk.{layer}.attn_k.weight"},
+    {"blk.v", "model.layers.{layer}.self_attn.v_proj.weight", "blk.{layer}.attn_v.weight"},
+    {"blk.o", "model.layers.{layer}.self_attn.o_proj.weight", "blk.{layer}.attn_output.weight"},
+    {"blk.q_bias", "model.layers.{layer}.self_attn.q_proj.bias", "blk.{layer}.attn_q.bias"},
+    {"blk.k_bias", "model.layers.{layer}.self_attn.k_proj.bias", "blk.{layer}.attn_k.bias"},
+    {"blk.v_bias", "model.layers.{layer}.self_attn.v_proj.bias", "blk.{layer}.attn_v.bias"},
+    {"blk.o_bias", "model.layers.{layer}.self_attn.o_proj.bias", "blk.{layer}.attn_output.bias"},
+    {"blk.ffn_norm", "model.layers.{layer}.post_attention_layernorm.weight", "blk.{layer}.ffn_norm.weight"},
+    {"blk.gate", "model.layers.{layer}.mlp.gate_proj.weight", "blk.{layer}.ffn_gate.weight"},
+    {"blk.up", "model.layers.{layer}.mlp.up_proj.weight", "blk.{layer}.ffn_up.weight"},
+    {"blk.down", "model.layers.{layer}.mlp.down_proj.weight", "blk.{layer}.ffn_down.weight"},
+    {"blk.gate_bias", "model.layers.{layer}.mlp.gate_proj.bias", "blk.{layer}.ffn_gate.bias"},
+    {"blk.up_bias", "model.layers.{layer}.mlp.up_proj.bias", "blk.{layer}.ffn_up.bias"},
+    {"blk.down_bias", "model.layers.{layer}.mlp.down_proj.bias", "blk.{layer}.ffn_down.bias"},
+};
+
+// Norms of each head's q and k before rope (Qwen 3, Gemma 3).
+inline constexpr TensorName headNormTensors[] = {
+    {"blk.q_norm", "model.layers.{layer}.self_attn.q_norm.weight", "blk.{layer}.attn_q_norm.weight"},
+    {"blk.k_norm", "model.layers.{layer}.self_attn.k_norm.weight", "blk.{layer}.attn_k_norm.weight"},
+};
+
+inline constexpr Sublayer preNormGated[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &gatedMlp}};
+inline constexpr LayerSpec preNormLayers[] = {{"full_attention", preNormGated},
+                                              {"sliding_attention", preNormGated, /*windowed=*/true}};
+
+// Buffers that old checkpoints hold beside their weights.
+inline constexpr llvm::StringRef rotaryBuffers[] = {".rotary_emb.inv_freq"};
+
+} // namespace llmc::frontends

@@ -1,0 +1,13 @@
+// The rows of all families, one file each (near relatives share one).
+#pragma once
+
+#include "frontends/Family.h"
+
+namespace llmc::frontends {
+
+extern const Family llama, mistral, qwen2; // Llama.cpp
+extern const Family gemma3;                // Gemma3.cpp
+extern const Family qwen3;                 // Qwen3.cpp
+extern const Family gpt2;                  // GPT2.cpp
+
+} // namespace llmc::frontends
