@@ -1,0 +1,93 @@
+#include "runtime/engine/Context.h"
+
+#include "runtime/engine/Machine.h"
+
+#include <algorithm>
+
+namespace llmc {
+
+Context::Context(std::shared_ptr<const LoadedModel> model, const ContextPlan &plan)
+    : owner(std::move(model)), sizes(plan) {}
+
+Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedModel> model,
+                                                   const ContextOptions &options) {
+  int64_t available = availableMemoryBytes();
+  LLMC_TRY(plan, planContext(*model, options, available));
+  LLMC_CHECK(checkFits(*model, plan, available));
+  std::unique_ptr<Context> context(new Context(std::move(model), plan));
+  LLMC_CHECK(context->allocate());
+  return context;
+}
+
+Expected<void> Context::allocate() {
+  LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots));
+  states = std::move(reserved);
+  struct {
+    Region &region;
+    int64_t bytes;
+    const char *what;
+  } wanted[] = {{arena, sizes.arenaBytes, "arena"},
+                {scratch, sizes.scratchBytes, "scratch"},
+                {ownLogits, sizes.logitBytes, "logits"},
+                {ownHidden, sizes.hiddenBytes, "hidden rows"},
+                {history, sizes.slots * sizes.context * int64_t(sizeof(TokenId)), "token ids"}};
+  for (auto &[region, bytes, what] : wanted) {
+    LLMC_TRY(memory, Region::reserve(bytes, what));
+    region = std::move(memory);
+  }
+  arena.preferHugePages();
+  scratch.preferHugePages();
+  for (auto *perSlot : {&lengths, &lengthsBefore, &lengthsAfter, &lastIndices})
+    perSlot->assign(size_t(sizes.slots), 0);
+  for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows})
+    perToken->assign(size_t(owner->maxStepTokens()), 0);
+  LLMC_TRY(team, Workers::create(sizes.threads));
+  workers = std::move(team);
+  return {};
+}
+
+std::span<const float> Context::lastLogits() const {
+  if (ownRows == 0)
+    return {};
+  int64_t vocab = owner->artifact().vocab;
+  return {ownLogits.as<float>() + (ownRows - 1) * vocab, size_t(vocab)};
+}
+
+Expected<void> Context::checkSlot(int64_t slot) const {
+  if (slot >= 0 && slot < sizes.slots)
+    return {};
+  return invalidInput("slot " + std::to_string(slot) + ": the context has slots 0 … " +
+                      std::to_string(sizes.slots - 1));
+}
+
+std::span<const TokenId> Context::tokens(int64_t slot) const { return {tokenStore(slot), size_t(length(slot))}; }
+
+Expected<void> Context::rollback(int64_t slot, int64_t length) {
+  LLMC_CHECK(checkSlot(slot));
+  int64_t &held = lengths[size_t(slot)];
+  if (length < 0 || length > held)
+    return invalidInput("rollback: want 0 … " + std::to_string(held) + " tokens (slot " + std::to_string(slot) +
+                        " holds as many), got " + std::to_string(length));
+  held = length;
+  return {};
+}
+
+Expected<void> Context::fork(int64_t from, int64_t to) {
+  LLMC_CHECK(checkSlot(from));
+  LLMC_CHECK(checkSlot(to));
+  if (from == to)
+    return {};
+  states.copy(from, to, length(from));
+  std::copy_n(tokenStore(from), length(from), tokenStore(to));
+  lengths[size_t(to)] = length(from);
+  return {};
+}
+
+Expected<void> Context::clear(int64_t slot) {
+  LLMC_CHECK(checkSlot(slot));
+  lengths[size_t(slot)] = 0;
+  states.release(slot);
+  return {};
+}
+
+} // namespace llmc

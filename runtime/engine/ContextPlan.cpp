@@ -1,0 +1,100 @@
+#include "runtime/engine/ContextPlan.h"
+
+#include "runtime/engine/Machine.h"
+#include "runtime/engine/States.h"
+#include "runtime/support/CheckedMath.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace llmc {
+namespace {
+
+constexpr int64_t maxSlots = 4096, maxThreads = 1024, minContext = 64;
+constexpr int64_t maxContext = std::numeric_limits<int32_t>::max() / 64 * 64; // positions are int32
+// Enough rows that a request for all logits runs in sizeable chunks, few enough that they may all be resident.
+constexpr int64_t ownLogitBytes = int64_t(128) << 20;
+
+Expected<void> inRange(const char *name, int64_t value, int64_t most) {
+  if (value >= 0 && value <= most)
+    return {};
+  return invalidInput(std::string(name) + ": want 1 … " + std::to_string(most) + ", got " + std::to_string(value));
+}
+
+Expected<void> checkOptions(const LoadedModel &model, const ContextOptions &options) {
+  LLMC_CHECK(inRange("context", options.context, maxContext));
+  LLMC_CHECK(inRange("slots", options.slots, maxSlots));
+  LLMC_CHECK(inRange("threads", options.threads, maxThreads));
+  if (auto limit = model.positionLimit(); limit && options.context > *limit)
+    return invalidInput("context: this model has " + std::to_string(*limit) + " positions, got " +
+                        std::to_string(options.context) + "; use -c " + std::to_string(*limit));
+  return {};
+}
+
+// Bytes of all states, or nullopt if they overflow.
+std::optional<int64_t> stateBytes(const LoadedModel &model, int64_t context, int64_t slots) {
+  auto slot = States::slotBytes(model.artifact(), context);
+  return slot ? checkedMul(*slot, slots) : std::nullopt;
+}
+
+int64_t halvedToFit(const LoadedModel &model, int64_t context, int64_t slots, int64_t bytes) {
+  while (context > minContext && stateBytes(model, context, slots).value_or(bytes + 1) > bytes)
+    context /= 2;
+  return context;
+}
+
+int64_t defaultContext(const LoadedModel &model, int64_t slots, int64_t availableBytes) {
+  int64_t trained = std::min(model.artifact().context, maxContext);
+  trained = std::min(trained, model.positionLimit().value_or(trained));
+  return halvedToFit(model, trained, slots, availableBytes / 2);
+}
+
+int64_t alignUp64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+void planBuffers(const LoadedModel &model, ContextPlan &plan) {
+  const llmc_artifact &artifact = model.artifact();
+  plan.arenaBytes = plan.scratchBytes = 0;
+  for (int64_t i = 0; i < model.isa().entry_count; ++i) {
+    const llmc_entry &entry = model.isa().entries[i];
+    plan.arenaBytes = std::max(plan.arenaBytes, alignUp64(entry.arena_bytes));
+    plan.scratchBytes = std::max(plan.scratchBytes, entry.scratch_bytes * plan.threads);
+  }
+  int64_t rowBytes = artifact.vocab * int64_t(sizeof(float));
+  plan.maxRows = std::clamp<int64_t>(ownLogitBytes / rowBytes, 1, model.maxStepTokens());
+  plan.logitBytes = plan.maxRows * rowBytes;
+  plan.hiddenBytes = model.maxStepTokens() * artifact.hidden * int64_t(sizeof(float));
+}
+
+} // namespace
+
+Expected<ContextPlan> planContext(const LoadedModel &model, const ContextOptions &options, int64_t availableBytes) {
+  LLMC_CHECK(checkOptions(model, options));
+  ContextPlan plan{};
+  plan.slots = options.slots ? options.slots : 1;
+  plan.threads = options.threads ? options.threads : availableCpus();
+  plan.context = options.context ? options.context : defaultContext(model, plan.slots, availableBytes);
+  LLMC_TRY(slotBytes, States::slotBytes(model.artifact(), plan.context));
+  auto all = checkedMul(slotBytes, plan.slots);
+  if (!all)
+    return invalidInput("context: " + std::to_string(plan.slots) + " slots exceed the address space");
+  plan.slotBytes = slotBytes;
+  plan.stateBytes = *all;
+  planBuffers(model, plan);
+  return plan;
+}
+
+Expected<void> checkFits(const LoadedModel &model, const ContextPlan &plan, int64_t availableBytes) {
+  auto total = checkedAdd(plan.stateBytes, plan.workBytes());
+  if (total && *total <= availableBytes)
+    return {};
+  std::string sequences = plan.slots > 1 ? std::to_string(plan.slots) + " x " : "";
+  std::string message = "KV cache for " + sequences + std::to_string(plan.context) + " tokens needs " +
+                        formatBytes(plan.stateBytes) + ", " + formatBytes(availableBytes) + " free";
+  int64_t room = availableBytes - plan.workBytes();
+  int64_t fits = halvedToFit(model, plan.context, plan.slots, room);
+  if (stateBytes(model, fits, plan.slots).value_or(room + 1) <= room)
+    message += "; use -c " + std::to_string(fits);
+  return invalidInput(message);
+}
+
+} // namespace llmc

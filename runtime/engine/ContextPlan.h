@@ -1,0 +1,29 @@
+// How large a context is, before anything is allocated.
+#pragma once
+
+#include "runtime/engine/LoadedModel.h"
+
+namespace llmc {
+
+struct ContextOptions {
+  int64_t context = 0; // positions a slot; 0: what the model was trained for, halved until it fits half the free memory
+  int64_t slots = 0;   // 0: 1
+  int threads = 0;     // 0: the CPUs of this process
+};
+
+struct ContextPlan {
+  int64_t context, slots;
+  int threads;
+  int64_t maxRows; // rows of logits that the context's own buffer holds
+  int64_t arenaBytes, scratchBytes, logitBytes, hiddenBytes;
+  int64_t slotBytes, stateBytes; // of one slot, of all
+  int64_t workBytes() const { return arenaBytes + scratchBytes + logitBytes + hiddenBytes; }
+};
+
+// Errors: InvalidInput naming the option, its value and its range.
+Expected<ContextPlan> planContext(const LoadedModel &model, const ContextOptions &options, int64_t availableBytes);
+
+// Errors: InvalidInput if the plan does not fit; names a context that does.
+Expected<void> checkFits(const LoadedModel &model, const ContextPlan &plan, int64_t availableBytes);
+
+} // namespace llmc

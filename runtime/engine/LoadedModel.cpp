@@ -1,0 +1,146 @@
+#include "runtime/engine/LoadedModel.h"
+
+#include "runtime/engine/CpuFeatures.h"
+#include "runtime/support/Json.h"
+
+#include <algorithm>
+
+namespace llmc {
+namespace {
+
+std::string join(const std::vector<std::string> &words, const char *separator) {
+  std::string text;
+  for (const std::string &word : words)
+    text += (text.empty() ? "" : separator) + word;
+  return text;
+}
+
+std::span<const llmc_isa> levels(const llmc_artifact &artifact) { return {artifact.isas, size_t(artifact.isa_count)}; }
+
+Expected<const llmc_isa *> namedIsa(const llmc_artifact &artifact, const std::string &name) {
+  std::vector<std::string> names;
+  for (const llmc_isa &isa : levels(artifact)) {
+    names.push_back(isa.name);
+    if (name != isa.name)
+      continue;
+    auto missing = missingCpuFeatures(isa.features);
+    if (missing.empty())
+      return &isa;
+    return unsupported("instruction set '" + name + "': this CPU has no " + join(missing, ", "));
+  }
+  return invalidInput("instruction set '" + name + "': the model holds " + join(names, ", "));
+}
+
+Expected<const llmc_isa *> bestIsa(const llmc_artifact &artifact) {
+  std::vector<std::string> refused;
+  for (const llmc_isa &isa : levels(artifact)) {
+    auto missing = missingCpuFeatures(isa.features);
+    if (missing.empty())
+      return &isa;
+    refused.push_back(std::string(isa.name) + " (this CPU has no " + join(missing, ", ") + ")");
+  }
+  return unsupported("the model is compiled for " + join(refused, "; ") +
+                     ": compile it for this CPU, or with a generic target");
+}
+
+Expected<void> checkAbi(const llmc_artifact &artifact) {
+  if (artifact.abi == LLMC_ARTIFACT_ABI && artifact.struct_size == sizeof(llmc_artifact))
+    return {};
+  return unsupported("artifact ABI: want " + std::to_string(LLMC_ARTIFACT_ABI) + ", got " +
+                     std::to_string(artifact.abi) + ": compile the model again");
+}
+
+// The compiler's own slips are found here, not as a crash in a worker.
+Expected<void> checkDescriptor(const llmc_artifact &artifact) {
+  bool sane = artifact.vocab > 0 && artifact.hidden > 0 && artifact.context > 0 && artifact.isa_count > 0 &&
+              artifact.weight_bytes >= 0 && artifact.metadata;
+  for (const llmc_isa &isa : levels(artifact)) {
+    sane = sane && isa.name && isa.features && isa.entry_count > 0;
+    int64_t previous = 0;
+    for (int64_t i = 0; sane && i < isa.entry_count; previous = isa.entries[i++].max_tokens)
+      sane = isa.entries[i].run && isa.entries[i].max_tokens > previous && isa.entries[i].arena_bytes >= 0 &&
+             isa.entries[i].scratch_bytes >= 0 && isa.entries[i].scratch_bytes % 64 == 0;
+  }
+  for (int64_t i = 0; i < artifact.state_count; ++i)
+    sane = sane && artifact.states[i].layers > 0 && artifact.states[i].bytes_per_position > 0;
+  if (!sane)
+    return internalError("the artifact's descriptor is inconsistent");
+  return {};
+}
+
+} // namespace
+
+Expected<std::shared_ptr<const LoadedModel>>
+LoadedModel::open(const llmc_artifact &artifact, const std::string &libraryPath, const OpenOptions &options) {
+  LLMC_CHECK(checkAbi(artifact));
+  LLMC_CHECK(checkDescriptor(artifact));
+  std::shared_ptr<LoadedModel> model(new LoadedModel);
+  model->descriptor = &artifact;
+  model->library = libraryPath;
+  LLMC_TRY(isa, options.isa.empty() ? bestIsa(artifact) : namedIsa(artifact, options.isa));
+  model->level = isa;
+  LLMC_TRY(packed, openWeights(artifact, libraryPath, options.weightsPath));
+  model->packed = std::move(packed);
+  LLMC_CHECK(model->bindWeights());
+  LLMC_CHECK(model->readMetadata());
+  LLMC_CHECK(model->readAssets());
+  return model;
+}
+
+Expected<void> LoadedModel::bindWeights() {
+  int64_t size = int64_t(packed.bytes.size());
+  for (int64_t i = 0; i < descriptor->weight_count; ++i) {
+    const llmc_weight &weight = descriptor->weights[i];
+    if (weight.offset < 0 || weight.offset % 64 != 0 || weight.bytes < 0 || weight.offset > size ||
+        weight.bytes > size - weight.offset)
+      return internalError("weight '" + std::string(weight.name) + "' lies outside the packed weights");
+    weightStarts.push_back(reinterpret_cast<const uint8_t *>(packed.bytes.data()) + weight.offset);
+  }
+  return {};
+}
+
+Expected<void> LoadedModel::readMetadata() {
+  LLMC_TRY(metadata, parseJson(descriptor->metadata, "metadata"));
+  limit = jsonInt(metadata, "position_limit");
+  return {};
+}
+
+Expected<void> LoadedModel::readAssets() {
+  if (auto blob = asset("tokenizer")) {
+    LLMC_TRY(tokenizer, Tokenizer::fromBlob(*blob));
+    words = std::move(tokenizer);
+  }
+  auto json = asset("generation_config").value_or(std::span<const std::byte>());
+  LLMC_TRY(generation, parseGenerationConfig({reinterpret_cast<const char *>(json.data()), json.size()}));
+  config = std::move(generation);
+  if (config.stopTokens) {
+    stops = *config.stopTokens;
+  } else if (words) {
+    auto ids = words->stopTokens();
+    stops.assign(ids.begin(), ids.end());
+  }
+  std::sort(stops.begin(), stops.end());
+  return {};
+}
+
+std::optional<std::span<const std::byte>> LoadedModel::asset(std::string_view name) const {
+  for (int64_t i = 0; i < descriptor->asset_count; ++i)
+    if (name == descriptor->assets[i].name)
+      return std::as_bytes(std::span(descriptor->assets[i].data, size_t(descriptor->assets[i].size)));
+  return std::nullopt;
+}
+
+Expected<const Tokenizer *> LoadedModel::tokenizer() const {
+  if (!words)
+    return unsupported("the model has no tokenizer: give token ids");
+  return &*words;
+}
+
+const llmc_entry &LoadedModel::entryFor(int64_t tokens) const {
+  const llmc_entry *entry = level->entries;
+  while (entry->max_tokens < tokens)
+    ++entry;
+  return *entry;
+}
+
+} // namespace llmc

@@ -1,0 +1,18 @@
+// How much of the machine this process may use: CPUs and memory, after affinity and cgroup limits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace llmc {
+
+// At least 1: the CPUs of the affinity mask, at most the cgroup's quota rounded up.
+int availableCpus();
+
+// Memory that can be taken without swapping: what the system calls available, at most what the cgroup leaves.
+int64_t availableMemoryBytes();
+
+// "17.0 GiB", "512 B".
+std::string formatBytes(int64_t bytes);
+
+} // namespace llmc

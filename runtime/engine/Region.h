@@ -1,0 +1,40 @@
+// Anonymous memory straight from the system: page-aligned, zero, and committed only where it is touched.
+#pragma once
+
+#include "runtime/support/Error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace llmc {
+
+class Region {
+public:
+  // `what` and its size appear in the error (InvalidInput) when the system gives no address space. 0 bytes: no memory.
+  static Expected<Region> reserve(int64_t bytes, const char *what);
+
+  Region() = default;
+  Region(Region &&other) noexcept
+      : start(std::exchange(other.start, nullptr)), length(std::exchange(other.length, 0)) {}
+  Region &operator=(Region &&other) noexcept {
+    std::swap(start, other.start);
+    std::swap(length, other.length);
+    return *this;
+  }
+  ~Region();
+
+  uint8_t *data() const { return start; }
+  int64_t bytes() const { return length; }
+  template <class T> T *as() const { return reinterpret_cast<T *>(start); }
+  // Gives the pages that lie whole in [offset, offset + count) back to the system; they read as zero afterwards.
+  void release(int64_t offset, int64_t count);
+  // Asks for huge pages: for memory that is used from end to end.
+  void preferHugePages();
+
+private:
+  uint8_t *start = nullptr;
+  int64_t length = 0;
+};
+
+} // namespace llmc

@@ -1,0 +1,100 @@
+#include "runtime/engine/States.h"
+
+#include "runtime/support/CheckedMath.h"
+
+#include <cstring>
+
+namespace llmc {
+namespace {
+
+constexpr int64_t pageBytes = 4096;
+
+std::unexpected<Error> tooLarge(int64_t context) {
+  return invalidInput("context: the states of " + std::to_string(context) + " positions exceed the address space");
+}
+
+// Slots begin on pages, so that one can be given back without its neighbour.
+std::optional<int64_t> slotStride(const llmc_state &state, int64_t capacity) {
+  auto layer = checkedMul(state.bytes_per_position, capacity);
+  auto slot = layer ? checkedMul(*layer, state.layers) : std::nullopt;
+  auto padded = slot ? checkedAdd(*slot, pageBytes - 1) : std::nullopt;
+  return padded ? std::optional(*padded / pageBytes * pageBytes) : std::nullopt;
+}
+
+int64_t prefix(const llmc_state &state, int64_t positions) {
+  return (positions + positionBlock - 1) / positionBlock * positionBlock * state.bytes_per_position;
+}
+
+} // namespace
+
+Expected<int64_t> States::slotBytes(const llmc_artifact &artifact, int64_t context) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < artifact.state_count; ++i) {
+    auto stride = slotStride(artifact.states[i], stateCapacity(context));
+    auto sum = stride ? checkedAdd(total, *stride) : std::nullopt;
+    if (!sum)
+      return tooLarge(context);
+    total = *sum;
+  }
+  return total;
+}
+
+Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context, int64_t slots) {
+  States states;
+  states.kinds = {artifact.states, size_t(artifact.state_count)};
+  int64_t capacity = stateCapacity(context);
+  for (const llmc_state &kind : states.kinds) {
+    auto stride = slotStride(kind, capacity);
+    auto bytes = stride ? checkedMul(*stride, slots) : std::nullopt;
+    if (!bytes)
+      return tooLarge(context);
+    LLMC_TRY(region, Region::reserve(*bytes, kind.name));
+    states.bases.push_back(region.data());
+    states.regions.push_back(std::move(region));
+    states.slotSteps.push_back(*stride);
+    states.layerSteps.push_back(kind.bytes_per_position * capacity);
+  }
+  return states;
+}
+
+template <class Visit> void States::forEachLayer(int64_t slot, int64_t positions, Visit visit) const {
+  for (size_t i = 0; i < kinds.size(); ++i)
+    for (int64_t layer = 0; layer < kinds[i].layers; ++layer)
+      visit(bases[i] + slot * slotSteps[i] + layer * layerSteps[i], size_t(prefix(kinds[i], positions)));
+}
+
+void States::copy(int64_t from, int64_t to, int64_t positions) {
+  for (size_t i = 0; i < kinds.size(); ++i)
+    for (int64_t layer = 0; layer < kinds[i].layers; ++layer) {
+      uint8_t *start = bases[i] + layer * layerSteps[i];
+      std::memcpy(start + to * slotSteps[i], start + from * slotSteps[i], size_t(prefix(kinds[i], positions)));
+    }
+}
+
+int64_t States::prefixBytes(int64_t positions) const {
+  int64_t total = 0;
+  for (const llmc_state &kind : kinds)
+    total += kind.layers * prefix(kind, positions);
+  return total;
+}
+
+void States::save(int64_t slot, int64_t positions, uint8_t *target) const {
+  forEachLayer(slot, positions, [&](const uint8_t *layer, size_t bytes) {
+    std::memcpy(target, layer, bytes);
+    target += bytes;
+  });
+}
+
+void States::restore(int64_t slot, int64_t positions, const uint8_t *source) {
+  forEachLayer(slot, positions, [&](uint8_t *layer, size_t bytes) {
+    std::memcpy(layer, source, bytes);
+    source += bytes;
+  });
+}
+
+void States::release(int64_t slot) {
+  for (size_t i = 0; i < kinds.size(); ++i)
+    regions[i].release(slot * slotSteps[i], slotSteps[i]);
+}
+
+} // namespace llmc
