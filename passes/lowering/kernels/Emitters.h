@@ -16,6 +16,15 @@ void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize);
 // (weight, row, out); see #tile.decode_row.
 void emitDecodeRow(KernelBuilder &b, tile::DecodeRowAttr decode);
 
+// See the attributes' descriptions for their arguments.
+void emitNorm(KernelBuilder &b, tile::NormAttr norm);
+void emitPointwise(KernelBuilder &b, tile::PointwiseKernelAttr kernel);
+void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr table);
+void emitRope(KernelBuilder &b, tile::RopeAttr rope);
+void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);
+void emitAttend(KernelBuilder &b, tile::AttendAttr attend);
+void emitLinear(KernelBuilder &b, tile::LinearAttr linear);
+
 int64_t floatProductScratchBytes(tile::ProductAttr product);
 int64_t int8ProductScratchBytes(tile::ProductAttr product);
 

@@ -42,24 +42,58 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::DecodeRowAttr 
   return success();
 }
 
+// The other kinds take whatever their attribute says.
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::NormAttr norm) { return emitNorm(b, norm), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PointwiseKernelAttr kernel) { return emitPointwise(b, kernel), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { return emitRopeTable(b, table), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { return emitAttend(b, attend), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LinearAttr linear) { return emitLinear(b, linear), success(); }
+
+// Arguments of a kernel, as its attribute's description lists them. 'p': pointer, 'i': i64.
+std::string arguments(tile::ProductAttr) { return "ppipp"; }
+std::string arguments(tile::QuantizeAttr) { return "pp"; }
+std::string arguments(tile::DecodeRowAttr) { return "pip"; }
+std::string arguments(tile::NormAttr norm) { return norm.getBias() ? "pppp" : "ppp"; }
+std::string arguments(tile::PointwiseKernelAttr kernel) {
+  return kernel.getKind() == tile::Pointwise::add || kernel.getKind() == tile::Pointwise::glu ? "ppp" : "pp";
+}
+std::string arguments(tile::RopeTableAttr table) { return table.getFactors() ? "iipp" : "iip"; }
+std::string arguments(tile::RopeAttr) { return "ppp"; }
+std::string arguments(tile::PrepareAttr prepare) {
+  return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
+}
+std::string arguments(tile::AttendAttr) { return "iipppp"; }
+std::string arguments(tile::LinearAttr linear) {
+  size_t weights = linear.getWeights().size();
+  return "iipp" + std::string(weights, 'p') + std::string(weights, 'i') + std::string(linear.getBias() ? weights : 0, 'p') +
+         (linear.getResidual() ? "p" : "") + std::string(linear.getGlu() ? 1 : weights, 'p');
+}
+
 struct Kind {
   TypeID attribute;
-  StringRef arguments; // 'p': pointer, 'i': i64
+  bool inPlace; // an output may be an input
+  std::string (*arguments)(Attribute);
   LogicalResult (*emit)(KernelBuilder &, func::FuncOp, Attribute);
 };
 
-template <class Attr> Kind kind(StringRef arguments) {
-  return {TypeID::get<Attr>(), arguments, [](KernelBuilder &b, func::FuncOp function, Attribute attribute) {
+template <class Attr> Kind kind(bool inPlace = false) {
+  return {TypeID::get<Attr>(), inPlace, [](Attribute attribute) { return arguments(cast<Attr>(attribute)); },
+          [](KernelBuilder &b, func::FuncOp function, Attribute attribute) {
             return emit(b, function, cast<Attr>(attribute));
           }};
 }
 
 // Every kind of kernel there is.
 ArrayRef<Kind> kinds() {
+  constexpr bool inPlace = true;
   static const Kind table[] = {
-      kind<tile::ProductAttr>("ppipp"),
-      kind<tile::QuantizeAttr>("pp"),
-      kind<tile::DecodeRowAttr>("pip"),
+      kind<tile::ProductAttr>(),          kind<tile::QuantizeAttr>(),
+      kind<tile::DecodeRowAttr>(),        kind<tile::NormAttr>(inPlace),
+      kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
+      kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
+      kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
   };
   return table;
 }
@@ -73,7 +107,7 @@ bool argumentsMatch(func::FuncOp function, StringRef wanted) {
          llvm::all_of_zip(type.getInputs(), wanted, matches);
 }
 
-// The operands of a kernel never overlap: what one worker writes nobody else touches.
+// But for kernels that work in place, operands never overlap: what one worker writes nobody else touches.
 void markNoAlias(func::FuncOp function) {
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
     if (isa<LLVM::LLVMPointerType>(function.getArgument(i).getType()))
@@ -93,14 +127,16 @@ LogicalResult emitKernel(func::FuncOp declaration, tile::TargetAttr target) {
                                : kinds().end();
   if (kind == kinds().end())
     return declaration.emitOpError() << "want a known kernel in '" << kKernelAttr << "', got " << attribute;
-  if (!declaration.isExternal() || !argumentsMatch(declaration, kind->arguments))
+  std::string arguments = kind->arguments(attribute);
+  if (!declaration.isExternal() || !argumentsMatch(declaration, arguments))
     return declaration.emitOpError() << "kernel " << attribute << ": want a declaration whose arguments are '"
-                                     << kind->arguments << "' (p: !llvm.ptr, i: i64), got " << declaration.getFunctionType();
+                                     << arguments << "' (p: !llvm.ptr, i: i64), got " << declaration.getFunctionType();
   KernelBuilder builder(declaration, target);
   if (failed(kind->emit(builder, declaration, attribute)))
     return failure();
   func::ReturnOp::create(builder);
-  markNoAlias(declaration);
+  if (!kind->inPlace)
+    markNoAlias(declaration);
   return success();
 }
 

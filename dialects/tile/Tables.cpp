@@ -1,0 +1,35 @@
+#include "dialects/tile/Tables.h"
+
+#include "dialects/tile/Layout.h"
+
+using namespace mlir;
+using namespace llmc;
+
+int64_t tile::weightTableIndex(ModuleOp module, llm::WeightOp weight) {
+  int64_t index = 0;
+  for (auto other : module.getOps<llm::WeightOp>()) {
+    if (other == weight)
+      return index;
+    index += other.getWeights().getLayers();
+  }
+  llvm_unreachable("the weight is in the module");
+}
+
+int64_t tile::weightTableSize(ModuleOp module) {
+  int64_t size = 0;
+  for (auto weight : module.getOps<llm::WeightOp>())
+    size += weight.getWeights().getLayers();
+  return size;
+}
+
+int64_t tile::stateTableIndex(ModuleOp module, llm::StateOp state) {
+  auto states = module.getOps<llm::StateOp>();
+  return std::distance(states.begin(), llvm::find(states, state));
+}
+
+int64_t tile::packedWeightBytes(llm::WeightOp weight, int64_t index) {
+  ArrayRef<int64_t> shape = weight.getWeights().getShape();
+  if (shape.size() == 1)
+    return alignTo(shape[0] * 4, kAlignment);
+  return packedBytes(weight.formatOf(index), shape[0], shape[1]);
+}

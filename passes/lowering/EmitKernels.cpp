@@ -1,0 +1,44 @@
+// --tile-emit-kernels: see Passes.td. The bodies are written by passes/lowering/kernels.
+#include "passes/lowering/Passes.h"
+#include "passes/lowering/kernels/Kernels.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_TILEEMITKERNELS
+#include "passes/lowering/Passes.h.inc"
+} // namespace llmc
+
+using namespace mlir;
+using namespace llmc;
+
+namespace {
+
+struct EmitKernels : llmc::impl::TileEmitKernelsBase<EmitKernels> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    TileEmitKernelsBase::getDependentDialects(registry);
+    kernels::insertKernelDialects(registry);
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto target = module->getAttrOfType<tile::TargetAttr>("tile.target");
+    if (!target) {
+      module.emitError("tile-emit-kernels: the module has no tile.target");
+      return signalPassFailure();
+    }
+    // Emitting one kernel may declare more.
+    while (func::FuncOp next = firstDeclared(module)) {
+      if (failed(kernels::emitKernel(next, target)))
+        return signalPassFailure();
+      ++emitted;
+    }
+  }
+
+  static func::FuncOp firstDeclared(ModuleOp module) {
+    for (auto function : module.getOps<func::FuncOp>())
+      if (function.isExternal() && function->hasAttr(kernels::kKernelAttr))
+        return function;
+    return {};
+  }
+};
+
+} // namespace

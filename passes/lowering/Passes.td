@@ -1,0 +1,38 @@
+// Passes of the lowering phase: from tiles to the LLVM dialect.
+include "mlir/Pass/PassBase.td"
+
+def TileEmitKernels : Pass<"tile-emit-kernels", "::mlir::ModuleOp"> {
+  let summary = "Give declared kernels their bodies, for the module's target";
+  let description = [{
+    ```mlir
+    func.func private @norm_3(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.norm<…>}      // before
+    func.func private @norm_3(%x: !llvm.ptr, …) attributes {tile.kernel = #tile.norm<…>} { scf.for … }       // after
+    ```
+    Bodies are scf, arith, math, vector and llvm ops. A kernel may declare others (a linear its products): they get bodies too. What
+    instructions a body may name is decided by `tile.target` alone.
+  }];
+  let statistics = [Statistic<"emitted", "emitted", "Kernels emitted">];
+}
+
+def TileToLLVM : Pass<"tile-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Replace the ops of the tile dialect by loads from the step's arguments";
+  let description = [{
+    ```mlir
+    %w = tile.weight %step @blk.down[%layer]                    // before
+    %a = llvm.getelementptr %step[72] …; %table = llvm.load %a; … %w = llvm.load %entry      // after
+    ```
+    The order of weights and states is that of dialects/tile/Tables.h. Step functions and kernels become internal; the step functions
+    are renamed by `prefix`.
+  }];
+  let options = [Option<"prefix", "prefix", "std::string", "\"llmc_\"", "Prefix of the step functions' names">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"];
+}
+
+def MathApproximate : Pass<"llmc-approximate-math", "::mlir::func::FuncOp"> {
+  let summary = "Replace exp, tanh and erf on vectors by polynomials";
+  let description = [{
+    Upstream's polynomial approximations of `math.exp`, `math.tanh` and `math.erf` for f32 vectors, whose errors are a few units in the last
+    place; scalars and the other functions stay calls of libm (they run once per token: rope tables).
+  }];
+  let dependentDialects = ["::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}

@@ -1,0 +1,142 @@
+// --tile-to-llvm: see Passes.td.
+#include "dialects/tile/Tables.h"
+#include "passes/lowering/Passes.h"
+#include "runtime/artifact/Artifact.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cstddef>
+
+namespace llmc {
+#define GEN_PASS_DEF_TILETOLLVM
+#include "passes/lowering/Passes.h.inc"
+} // namespace llmc
+
+using namespace mlir;
+using namespace llmc;
+
+namespace {
+
+// Addresses and loads at one place of a function.
+struct Access {
+  OpBuilder b;
+  Location loc;
+  explicit Access(Operation *op) : b(op), loc(op->getLoc()) {}
+
+  Type pointer() { return LLVM::LLVMPointerType::get(b.getContext()); }
+  Value i64(int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); }
+  Value at(Value base, int64_t bytes) {
+    return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+  }
+  Value at(Value base, Value bytes) { return LLVM::GEPOp::create(b, loc, pointer(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{bytes}); }
+  Value element(Value base, Type type, Value index) {
+    return LLVM::GEPOp::create(b, loc, pointer(), type, base, ArrayRef<LLVM::GEPArg>{index});
+  }
+  Value load(Type type, Value from) { return LLVM::LoadOp::create(b, loc, type, from); }
+  Value field(Value step, StringRef name) {
+    const tile::StepField *field = tile::stepField(name);
+    return load(field->isPointer ? pointer() : b.getI64Type(), at(step, field->offset));
+  }
+  Value add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
+  Value mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y); }
+};
+
+struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
+  using TileToLLVMBase::TileToLLVMBase;
+  DenseMap<Attribute, LLVM::GlobalOp> tables;
+
+  void runOnOperation() override {
+    tables.clear();
+    ModuleOp module = getOperation();
+    for (auto function : module.getOps<func::FuncOp>()) {
+      int64_t scratch = 0;
+      if (auto bytes = function->getAttrOfType<IntegerAttr>("tile.scratch_bytes"))
+        scratch = bytes.getInt();
+      SmallVector<Operation *> ops;
+      function.walk([&](Operation *op) {
+        if (isa<tile::TileDialect>(op->getDialect()))
+          ops.push_back(op);
+      });
+      for (Operation *op : ops)
+        replace(op, scratch);
+      makeInternal(function);
+    }
+  }
+
+  void makeInternal(func::FuncOp function) {
+    bool isStep = function->hasAttr("llm.max_tokens");
+    if (isStep)
+      function.setName((prefix + function.getName()).str());
+    else
+      function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(&getContext(), LLVM::Linkage::Internal));
+    function->removeAttr("tile.kernel");
+  }
+
+  void replace(Operation *op, int64_t scratchBytes) {
+    Access a(op);
+    Value value = llvm::TypeSwitch<Operation *, Value>(op)
+                      .Case([&](tile::FieldOp op) { return a.field(op.getStep(), op.getName()); })
+                      .Case([&](tile::BufferOp op) { return a.at(a.field(op.getStep(), "arena"), op.getOffset().value_or(0)); })
+                      .Case([&](tile::ScratchOp op) {
+                        return a.at(a.field(op.getStep(), "scratch"), a.mul(op.getWorker(), a.i64(scratchBytes)));
+                      })
+                      .Case([&](tile::WeightOp op) { return weight(a, op); })
+                      .Case([&](tile::StateOp op) { return state(a, op); })
+                      .Case([&](tile::LookupOp op) { return lookup(a, op); })
+                      .Case([&](tile::RowOp op) {
+                        return a.at(op.getBase(), a.mul(op.getIndex(), a.i64(op.getBytes())));
+                      })
+                      .Case([&](tile::EntryOp op) -> Value {
+                        Value entry = a.load(a.b.getI32Type(), a.element(op.getBase(), a.b.getI32Type(), op.getIndex()));
+                        return arith::ExtSIOp::create(a.b, a.loc, a.b.getI64Type(), entry);
+                      })
+                      .Case([&](tile::ClaimOp op) -> Value {
+                        Value counter = a.at(a.field(op.getStep(), "team"), static_cast<int64_t>(offsetof(llmc_team, next_tile)));
+                        return LLVM::AtomicRMWOp::create(a.b, a.loc, LLVM::AtomicBinOp::add, counter, a.i64(1),
+                                                         LLVM::AtomicOrdering::monotonic);
+                      })
+                      .Case([&](tile::BarrierOp op) { return barrier(a, op), Value(); });
+    if (value)
+      op->replaceAllUsesWith(ValueRange{value});
+    op->erase();
+  }
+
+  Value weight(Access &a, tile::WeightOp op) {
+    ModuleOp module = getOperation();
+    int64_t first = tile::weightTableIndex(module, module.lookupSymbol<llm::WeightOp>(op.getWeightAttr()));
+    return a.load(a.pointer(), a.element(a.field(op.getStep(), "weights"), a.pointer(), a.add(op.getLayer(), a.i64(first))));
+  }
+
+  Value state(Access &a, tile::StateOp op) {
+    ModuleOp module = getOperation();
+    Value index = a.i64(tile::stateTableIndex(module, module.lookupSymbol<llm::StateOp>(op.getStateAttr())));
+    Type i64 = a.b.getI64Type();
+    Value base = a.load(a.pointer(), a.element(a.field(op.getStep(), "states"), a.pointer(), index));
+    Value slotBytes = a.load(i64, a.element(a.field(op.getStep(), "state_slot_bytes"), i64, index));
+    Value layerBytes = a.load(i64, a.element(a.field(op.getStep(), "state_layer_bytes"), i64, index));
+    return a.at(base, a.add(a.mul(op.getSlot(), slotBytes), a.mul(op.getLayer(), layerBytes)));
+  }
+
+  Value lookup(Access &a, tile::LookupOp op) {
+    LLVM::GlobalOp &table = tables[op.getTableAttr()];
+    if (!table) {
+      OpBuilder b = OpBuilder::atBlockBegin(getOperation().getBody());
+      auto type = LLVM::LLVMArrayType::get(b.getI64Type(), op.getTable().size());
+      auto values = DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(op.getTable().size())}, b.getI64Type()), op.getTable());
+      table = LLVM::GlobalOp::create(b, a.loc, type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                     llvm::formatv("table_{0}", tables.size()).str(), values);
+    }
+    Value address = LLVM::AddressOfOp::create(a.b, a.loc, table);
+    return a.load(a.b.getI64Type(), a.element(address, a.b.getI64Type(), op.getIndex()));
+  }
+
+  void barrier(Access &a, tile::BarrierOp op) {
+    Value team = a.field(op.getStep(), "team");
+    Value wait = a.load(a.pointer(), a.at(team, static_cast<int64_t>(offsetof(llmc_team, barrier))));
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()), {a.pointer()});
+    LLVM::CallOp::create(a.b, a.loc, type, ValueRange{wait, team});
+  }
+};
+
+} // namespace

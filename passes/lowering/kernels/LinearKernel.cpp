@@ -1,0 +1,187 @@
+// One tile of a product: some panels of a weight, and what is done with their results.
+//
+// x: (tokens, K) f32 or int8 rows; scratch: (tokens, 16) f32 for each product of the tile, then what the products need;
+// bias: (N), residual, y: (tokens, N).
+#include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/Kernels.h"
+#include "passes/lowering/kernels/RowMath.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+
+namespace llmc::kernels {
+namespace {
+
+constexpr int64_t kRowBytes = tile::kPanelOutputs * 4; // of a product's result
+
+// A kernel of this attribute, declared once in the module.
+func::FuncOp declare(KernelBuilder &b, ModuleOp module, StringRef name, Attribute kernel, TypeRange arguments) {
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function->getAttr(kKernelAttr) == kernel)
+      return function;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(b, name, b.getFunctionType(arguments, {}));
+  function.setPrivate();
+  function->setAttr(kKernelAttr, kernel);
+  return function;
+}
+
+struct Linear {
+  KernelBuilder &b;
+  tile::LinearAttr kernel;
+  ModuleOp module;
+  Value tokens, x, scratch;
+  Values weights, formats, biases, results;
+  Value residual;
+
+  Linear(KernelBuilder &b, tile::LinearAttr kernel)
+      : b(b), kernel(kernel), module(b.getBlock()->getParentOp()->getParentOfType<ModuleOp>()), tokens(b.argument(1)),
+        x(b.argument(2)), scratch(b.argument(3)) {
+    unsigned next = 4, count = kernel.getWeights().size();
+    auto take = [&](Values &to, unsigned n) {
+      for (unsigned i = 0; i < n; ++i)
+        to.push_back(b.argument(next++));
+    };
+    take(weights, count);
+    take(formats, count);
+    take(biases, kernel.getBias() ? count : 0);
+    if (kernel.getResidual())
+      residual = b.argument(next++);
+    take(results, kernel.getGlu() ? 1 : count);
+  }
+
+  RankedTensorType type(unsigned weight) const { return cast<RankedTensorType>(cast<TypeAttr>(kernel.getWeights()[weight]).getValue()); }
+  int64_t outputs(unsigned weight) const { return type(weight).getShape()[0]; }
+  int64_t tiles(unsigned weight) const {
+    return (tile::panelCount(outputs(weight)) + kernel.getPanels() - 1) / kernel.getPanels();
+  }
+
+  //===--- products ---===//
+
+  void product(llm::Format format, unsigned weight, Value panel, Value out, Value space) {
+    int64_t inputs = type(weight).getShape()[1];
+    auto attr = tile::ProductAttr::get(b.getContext(), format, inputs, kernel.getArithmetic(), kernel.getSingle());
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+    std::string name = llvm::formatv("product_{0}_{1}_{2}{3}", llm::stringifyFormat(format), inputs,
+                                     tile::stringifyArithmetic(kernel.getArithmetic()), kernel.getSingle() ? "_single" : "");
+    auto function = declare(b, module, name, attr, {pointer, pointer, b.getI64Type(), pointer, pointer});
+    Value address = b.at(weights[weight], panel, tile::panelBytes(format, inputs));
+    func::CallOp::create(b, function, ValueRange{address, x, tokens, out, space});
+  }
+
+  // The product in the format that this layer's weight has.
+  void anyProduct(unsigned weight, Value panel, Value out, Value space) {
+    SmallVector<llm::Format> known = llm::WeightsType::get(b.getContext(), 1, type(weight).getShape(), type(weight).getElementType()).getFormats();
+    if (known.size() == 1)
+      return product(known[0], weight, panel, out, space);
+    SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, known.size()));
+    Value index = arith::IndexCastOp::create(b, b.getIndexType(), formats[weight]);
+    auto choice = scf::IndexSwitchOp::create(b, TypeRange(), index, cases, cases.size());
+    OpBuilder::InsertionGuard guard(b);
+    for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
+      b.createBlock(&region);
+      product(known[i], weight, panel, out, space);
+      scf::YieldOp::create(b);
+    }
+  }
+
+  //===--- epilogue ---===//
+
+  // Channels [0, lanes) of a row at `pointer`, of which only `valid` lie inside it.
+  Value loadRow(Value pointer, int64_t valid) {
+    VectorType type = b.floats(tile::kPanelOutputs);
+    if (valid == tile::kPanelOutputs)
+      return b.load(type, pointer, 4);
+    return LLVM::MaskedLoadOp::create(b, type, pointer, laneMask(valid), b.constant(type, 0.0), b.getI32IntegerAttr(4));
+  }
+  void storeRow(Value value, Value pointer, int64_t valid) {
+    if (valid == tile::kPanelOutputs)
+      b.store(value, pointer, 4);
+    else
+      LLVM::MaskedStoreOp::create(b, value, pointer, laneMask(valid), 4);
+  }
+  Value laneMask(int64_t valid) {
+    SmallVector<bool> lanes(tile::kPanelOutputs, false);
+    std::fill_n(lanes.begin(), valid, true);
+    auto type = VectorType::get(tile::kPanelOutputs, b.getI1Type());
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<bool>(lanes)));
+  }
+
+  Value biased(Value product, Value row, unsigned weight, Value panel) {
+    VectorType type = b.floats(tile::kPanelOutputs);
+    Value value = b.load(type, b.at(product, row, kRowBytes), 4);
+    if (!biases.empty()) // packed vectors are padded to whole panels
+      value = b.add(value, b.load(type, b.at(biases[weight], panel, kRowBytes), 4));
+    return value;
+  }
+
+  // One panel of results: `valid` of its 16 outputs exist.
+  void finish(ArrayRef<Value> products, unsigned weight, Value panel, int64_t valid) {
+    b.loop(b.constant(0), tokens, 1, [&](Value row) {
+      Value value = biased(products[0], row, weight, panel);
+      if (kernel.getActivation())
+        value = activate(b, kernel.getActivation().getValue(), value);
+      if (kernel.getGlu())
+        value = b.mul(value, biased(products[1], row, 1, panel));
+      auto at = [&](Value matrix) { return b.at(b.at(matrix, row, outputs(weight) * 4), panel, kRowBytes); };
+      if (residual)
+        value = b.add(value, loadRow(at(residual), valid));
+      storeRow(value, at(results[weight]), valid);
+    });
+  }
+
+  void finishPanel(ArrayRef<Value> products, unsigned weight, Value panel) {
+    int64_t left = outputs(weight) % tile::kPanelOutputs, whole = outputs(weight) / tile::kPanelOutputs;
+    if (left == 0)
+      return finish(products, weight, panel, tile::kPanelOutputs);
+    Value isWhole = b.compare(arith::CmpIPredicate::slt, panel, b.constant(whole));
+    auto branch = scf::IfOp::create(b, isWhole, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenYield());
+    finish(products, weight, panel, tile::kPanelOutputs);
+    b.setInsertionPoint(branch.elseYield());
+    finish(products, weight, panel, left);
+  }
+
+  //===--- tiles ---===//
+
+  void panel(unsigned weight, Value panel) {
+    Value bytes = b.mul(tokens, b.constant(kRowBytes));
+    SmallVector<Value> products{scratch};
+    if (kernel.getGlu())
+      products.push_back(b.at(scratch, bytes, 1));
+    Value space = b.at(products.back(), bytes, 1);
+    for (auto [i, out] : llvm::enumerate(products))
+      anyProduct(kernel.getGlu() ? i : weight, panel, out, space);
+    finishPanel(products, weight, panel);
+  }
+
+  void tileOf(unsigned weight, Value tile) {
+    Value first = b.mul(tile, b.constant(kernel.getPanels()));
+    Value end = b.minimum(b.add(first, b.constant(kernel.getPanels())), b.constant(tile::panelCount(outputs(weight))));
+    b.loop(first, end, 1, [&](Value index) { panel(weight, index); });
+  }
+
+  // Tiles of weight 0, then of weight 1, …
+  void emit(unsigned weight, Value tile) {
+    if (kernel.getGlu() || weight + 1 == kernel.getWeights().size())
+      return tileOf(weight, tile);
+    Value count = b.constant(tiles(weight));
+    auto branch = scf::IfOp::create(b, b.compare(arith::CmpIPredicate::slt, tile, count), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenYield());
+    tileOf(weight, tile);
+    b.setInsertionPoint(branch.elseYield());
+    emit(weight + 1, b.sub(tile, count));
+  }
+};
+
+} // namespace
+
+void emitLinear(KernelBuilder &b, tile::LinearAttr kernel) { Linear(b, kernel).emit(0, b.argument(0)); }
+
+} // namespace llmc::kernels

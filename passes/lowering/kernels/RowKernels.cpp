@@ -1,0 +1,130 @@
+// Kernels over one row of activations: norm, pointwise functions, rope and its table.
+#include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/RowMath.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <limits>
+
+using namespace mlir;
+
+namespace llmc::kernels {
+
+// x, out: (channels); gain, bias: (group)
+void emitNorm(KernelBuilder &b, tile::NormAttr kernel) {
+  Value x = b.argument(0), gain = b.argument(1);
+  Value bias = kernel.getBias() ? b.argument(2) : Value(), out = b.argument(kernel.getBias() ? 3 : 2);
+  int64_t group = kernel.getGroup();
+  b.loop(b.constant(0), b.constant(kernel.getChannels()), group, [&](Value first) {
+    normalise(b, group, kernel.getNorm(), floatAt(b, x, first), gain, bias, floatAt(b, out, first));
+  });
+}
+
+static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, Value x, Value y) {
+  Value constant = b.constant(x.getType(), kernel.getConstant().value);
+  switch (kernel.getKind()) {
+  case tile::Pointwise::add: return b.add(x, y);
+  case tile::Pointwise::copy: return x;
+  case tile::Pointwise::scale: return b.mul(x, constant);
+  case tile::Pointwise::softcap: return b.mul(constant, hyperbolicTangent(b, div(b, x, constant)));
+  case tile::Pointwise::activation: return activate(b, kernel.getActivation().getValue(), x);
+  case tile::Pointwise::glu: return b.mul(activate(b, kernel.getActivation().getValue(), x), y);
+  }
+  llvm_unreachable("every pointwise kernel is listed");
+}
+
+// a, b, out: (channels)
+void emitPointwise(KernelBuilder &b, tile::PointwiseKernelAttr kernel) {
+  bool binary = kernel.getKind() == tile::Pointwise::add || kernel.getKind() == tile::Pointwise::glu;
+  Value first = b.argument(0), second = binary ? b.argument(1) : Value(), out = b.argument(binary ? 2 : 1);
+  forChannels(b, kernel.getChannels(), [&](Value index, VectorType type) {
+    Value x = b.load(type, floatAt(b, first, index), 4);
+    Value y = second ? b.load(type, floatAt(b, second, index), 4) : Value();
+    b.store(pointwiseValue(b, kernel, x, y), floatAt(b, out, index), 4);
+  });
+}
+
+// x, out: (heads, head_dim); table: (dim)
+void emitRope(KernelBuilder &b, tile::RopeAttr kernel) {
+  b.loop(b.constant(0), b.constant(kernel.getChannels()), kernel.getHeadDim(), [&](Value first) {
+    rotate(b, kernel.getHeadDim(), kernel.getRotary(), floatAt(b, b.argument(0), first), b.argument(1),
+           floatAt(b, b.argument(2), first));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rope table
+//===----------------------------------------------------------------------===//
+
+// A constant array of floats in the module; the same values are the same global.
+static Value constantTable(KernelBuilder &b, ArrayRef<float> values) {
+  auto module = b.getBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  auto attr = DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(values.size())}, b.getF32Type()), values);
+  LLVM::GlobalOp table;
+  int64_t count = 0;
+  for (auto global : module.getOps<LLVM::GlobalOp>()) {
+    if (global.getValueOrNull() == attr)
+      table = global;
+    count += global.getSymName().starts_with("frequencies_");
+  }
+  if (!table) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    table = LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getF32Type(), values.size()), /*isConstant=*/true,
+                                   LLVM::Linkage::Internal, ("frequencies_" + Twine(count)).str(), attr);
+  }
+  return LLVM::AddressOfOp::create(b, table);
+}
+
+// theta of dynamic NTK scaling for a sequence of `length` tokens. Source: transformers, modeling_rope_utils.py.
+static Value dynamicTheta(KernelBuilder &b, tile::RopeTableAttr kernel, Value length) {
+  llm::RopeScalingAttr scaling = kernel.getScaling();
+  Type f64 = b.getF64Type();
+  auto real = [&](double value) { return b.constant(f64, value); };
+  Value longest = arith::MaxSIOp::create(b, length, b.constant(scaling.getOriginalMaxPositions()));
+  Value n = arith::SIToFPOp::create(b, f64, longest);
+  Value stretch = b.sub(b.mul(n, real(scaling.getFactor() / scaling.getOriginalMaxPositions())), real(scaling.getFactor() - 1));
+  double exponent = static_cast<double>(kernel.getDim()) / (kernel.getDim() - 2);
+  return b.mul(real(kernel.getTheta()), math::PowFOp::create(b, stretch, real(exponent)));
+}
+
+// Frequency number `index` of a token whose sequence has `length` tokens.
+static Value frequency(KernelBuilder &b, tile::RopeTableAttr kernel, Value index, Value length) {
+  llm::RopeScalingAttr scaling = kernel.getScaling();
+  int64_t dim = kernel.getDim();
+  Type f32 = b.getF32Type();
+  auto table = [&](int64_t length) {
+    return constantTable(b, llm::ropeFrequencies(dim, kernel.getTheta(), scaling, length).inverse);
+  };
+  if (scaling && scaling.getKind() == llm::RopeScalingKind::dynamic) {
+    Value theta = arith::TruncFOp::create(b, f32, dynamicTheta(b, kernel, length));
+    Value power = div(b, arith::SIToFPOp::create(b, f32, b.mul(index, b.constant(2))), b.constant(f32, static_cast<double>(dim)));
+    return div(b, b.constant(f32, 1.0), math::PowFOp::create(b, theta, power));
+  }
+  Value values = table(0);
+  if (scaling && scaling.getKind() == llm::RopeScalingKind::longrope) {
+    Value isLong = b.compare(arith::CmpIPredicate::sgt, length, b.constant(scaling.getOriginalMaxPositions()));
+    values = b.select(isLong, table(std::numeric_limits<int64_t>::max()), values);
+  }
+  return b.load(f32, floatAt(b, values, index), 4);
+}
+
+// out: (dim): cosines, then sines. Once per token, so libm's functions will do.
+void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr kernel) {
+  Type f32 = b.getF32Type();
+  Value position = arith::SIToFPOp::create(b, f32, b.argument(0)), length = b.argument(1);
+  Value factors = kernel.getFactors() ? b.argument(2) : Value(), out = b.argument(kernel.getFactors() ? 3 : 2);
+  int64_t half = kernel.getDim() / 2;
+  Value scale = b.constant(f32, llm::ropeFrequencies(kernel.getDim(), kernel.getTheta(), kernel.getScaling(), 0).attentionFactor);
+  b.loop(b.constant(0), b.constant(half), 1, [&](Value index) {
+    Value f = frequency(b, kernel, index, length);
+    if (factors)
+      f = div(b, f, b.load(f32, floatAt(b, factors, index), 4));
+    Value angle = b.mul(position, f), at = floatAt(b, out, index);
+    b.store(b.mul(math::CosOp::create(b, angle), scale), at, 4);
+    b.store(b.mul(math::SinOp::create(b, angle), scale), b.at(at, half * 4), 4);
+  });
+}
+
+} // namespace llmc::kernels

@@ -1,0 +1,32 @@
+// What kernels over rows share: loops over channels in vectors of 16 with a narrower last one, and pointwise functions.
+#pragma once
+
+#include "passes/lowering/kernels/KernelBuilder.h"
+
+namespace llmc::kernels {
+
+// Channels [first, first + lanes) of a row; `lanes` is 16 but for a last piece.
+constexpr int64_t kLanes = 16;
+
+// Calls `body(index, type)` for channels 0 … count-1: `index` is the first channel (i64), `type` f32 x lanes.
+void forChannels(KernelBuilder &b, int64_t count, llvm::function_ref<void(Value index, VectorType type)> body);
+// Sum over channels of what `body` returns (f32 x lanes of `type`), in a fixed order.
+Value sumChannels(KernelBuilder &b, int64_t count, llvm::function_ref<Value(Value index, VectorType type)> body);
+
+Value floatAt(KernelBuilder &b, Value pointer, Value index); // address of float number `index`
+Value div(KernelBuilder &b, Value a, Value c);
+Value maximum(KernelBuilder &b, Value a, Value c); // of floats
+Value exponential(KernelBuilder &b, Value x);      // of x <= 88; below -87 as -87
+Value hyperbolicTangent(KernelBuilder &b, Value x);
+Value splat(KernelBuilder &b, Value scalar, Type type);
+Value activate(KernelBuilder &b, llm::Activation kind, Value x);
+
+// Norm of `count` f32 channels at `x`, to `out` (which may be `x`). `bias` may be null.
+void normalise(KernelBuilder &b, int64_t count, llm::NormAttr norm, Value x, Value gain, Value bias, Value out);
+// Rotates one head of `headDim` channels at `x` by the row `table`, to `out` (which may be `x`).
+void rotate(KernelBuilder &b, int64_t headDim, llm::RotaryAttr rotary, Value x, Value table, Value out);
+// f32 x lanes to `element` (f32 or f16) at `pointer`, and back.
+void storeAs(KernelBuilder &b, Value value, Type element, Value pointer);
+Value loadAs(KernelBuilder &b, int64_t lanes, Type element, Value pointer);
+
+} // namespace llmc::kernels
