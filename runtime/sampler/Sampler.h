@@ -24,23 +24,41 @@ struct SamplerOptions {
   uint64_t seed = 0;
 };
 
-// Errors: InvalidInput, naming the option and its range.
+// Errors: InvalidInput, naming the option, its range and its value.
 Expected<void> validate(const SamplerOptions &options);
 
 class Sampler {
 public:
+  // `options` have passed validate().
   explicit Sampler(SamplerOptions options);
-  // `logits`: [vocab] f32, unnormalised, left unchanged. O(vocab) time.
+  // `logits`: [vocab] f32, unnormalised, left unchanged. O(vocab) time. The same seed and logits give the same tokens
+  // on every machine.
   // Errors: InvalidInput if empty or if any is NaN.
   Expected<TokenId> next(std::span<const float> logits);
   // Tells of a token of the sequence (prompt or drawn) for the repetition penalty.
   void accept(TokenId token);
+  // Forgets the sequence and starts the seed's random numbers anew.
   void reset();
 
 private:
+  struct Candidate {
+    float logit;
+    TokenId id;
+  };
+
+  std::span<const float> penalize(std::span<const float> logits);
+  void keepBest(std::span<const float> logits, size_t count);
+  void keepNucleus(std::span<const float> logits);
+  void keepProbable();
+  TokenId draw();
+
   SamplerOptions options;
   std::mt19937_64 random;
   std::vector<TokenId> history;
+  // Working memory.
+  std::vector<float> penalized;
+  std::vector<Candidate> candidates;
+  std::vector<double> weights;
 };
 
 } // namespace llmc
