@@ -51,25 +51,31 @@ public:
   bool isSpecial(TokenId id) const;
   std::optional<TokenId> bos() const;
   std::optional<TokenId> eos() const;
+  // All ids that end generation, ascending: generation_config.json's eos_token_id where it has one, else config.json's,
+  // else eos(); of a GGUF file its eos, eot and eom ids and the pieces that are known to end a turn.
+  const std::vector<TokenId> &stopTokens() const;
+
+  struct Impl; // internal to runtime/tokenizer
 
 private:
-  friend class StreamDecoder;
-  struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl;
 };
 
-// Decodes one token at a time and hands out only whole UTF-8 characters; `flush` gives what is left.
+// Decodes one token at a time and hands out only whole UTF-8 characters; `flush` gives what is left. The parts joined
+// are the decoded text, with U+FFFD for bytes that never became a character. Special tokens give nothing.
+// Thread-compatible; the tokenizer outlives it.
 class StreamDecoder {
 public:
-  explicit StreamDecoder(const Tokenizer &tokenizer);
+  explicit StreamDecoder(const Tokenizer &tokenizer) : tokenizer(tokenizer) {}
   std::string push(TokenId id);
-  std::string flush();
+  std::string flush(); // and begins anew
 
 private:
   const Tokenizer &tokenizer;
-  std::string pending;
-  bool first = true;
+  std::vector<TokenId> window; // the last tokens, so that the next one is decoded in its place
+  std::string windowText;
+  std::string pending; // the begin of a character
 };
 
 } // namespace llmc
