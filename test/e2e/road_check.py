@@ -43,9 +43,8 @@ def check_text(llmc):
 
 
 def check_import(llmc):
-    folder = os.path.join(llmc.work, "imported")
-    os.makedirs(folder)
-    llmc.call("import", TINY, "-o", os.path.join(folder, "model.mlir"))
+    folder = shutil.copytree(TINY, os.path.join(llmc.work, "imported"))
+    llmc.call("import", folder, "-o", os.path.join(folder, "model.mlir"))
     ids = ids_of(llmc)
     same_bits(llmc.logits(os.path.join(folder, "model.mlir"), ids, "--exact"), llmc.logits(TINY, ids, "--exact"),
               "model.mlir and its source")
