@@ -1,0 +1,30 @@
+// The arithmetic of `llm` ops over float32 rows. Each loop adds in ascending order, and each operation rounds.
+#pragma once
+
+#include "compiler/interpreter/Interpreter.h"
+
+namespace llmc::kernels {
+
+// Rows are runs of gain.size() channels. y = x * (1 / sqrt(mean(x^2) + eps)) * (gain + offset).
+void rmsNorm(Matrix &x, llvm::ArrayRef<float> gain, float eps, float offset);
+
+// `bias` may be empty.
+void layerNorm(Matrix &x, llvm::ArrayRef<float> gain, llvm::ArrayRef<float> bias, float eps);
+
+// x [T, K] times the transpose of weight [N, K]: [T, N], plus `bias` [N] if not empty. Decodes a few rows at a time.
+Matrix product(const Matrix &x, const WeightRows &weight, llvm::ArrayRef<float> bias);
+
+float activate(llm::Activation kind, float x);
+void activate(llm::Activation kind, Matrix &x);
+
+// Turns the first rotary.dim channels of each head of row t by table[t] = (cosines, sines).
+void rotate(Matrix &x, const Matrix &table, int64_t headDim, llm::RotaryAttr rotary);
+
+// One head of one query against keys first..last (inclusive), whose rows are `stride` floats apart.
+struct HeadScores {
+  float scale, softcap;
+  int64_t first, last, headDim, stride;
+};
+void attend(const float *query, const float *keys, const float *values, const HeadScores &how, float *out);
+
+} // namespace llmc::kernels
