@@ -19,7 +19,6 @@
 #   conformance  with --full only: three seeds of every supported family
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
-cd "$repoDir" || exit 1
 
 allSuites=(build runtime unit lit golden lowerings road gemma hostile sanitizers examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
@@ -40,6 +39,7 @@ for suite in ${only//,/ }; do
   [[ " ${allSuites[*]} " == *" $suite "* ]] || die "no suite '$suite'; there are: ${allSuites[*]}"
 done
 
+cd "$repoDir" || exit 1
 build=$root/build runtimeBuild=$root/build-runtime asanBuild=$root/build-asan
 results=$build/test-results
 rm -rf "$results"

@@ -6,6 +6,7 @@
 Fenced blocks, in order, in an empty folder:
   ```cpp file=Foo.cpp   is written to that file (any language)
   ```bash               is run (`set -eu`); $LLMC_SOURCE and $LLMC_BUILD are set, and $LLMC_BUILD/bin is on PATH
+  ```cpp from=PATH      is an excerpt: its lines stand in the repository's PATH, in this order (a line `...` is a gap)
   ```text output        each of its lines must be in the output of the bash block before it, in this order
 Other blocks are for reading only. A page must have at least one bash block. Standard library only.
 """
@@ -31,6 +32,19 @@ def missing_line(wanted, output):
     return next((w for w in (x.strip() for x in wanted.splitlines()) if w and not any(w in line for line in rest)), None)
 
 
+def is_excerpt(body, path):
+    """Every part of `body` between gaps stands in the file, one after the other, indentation aside."""
+    lines = [line.strip() for line in open(path, encoding="utf-8")]
+    begin = 0
+    for part in re.split(r"^[ \t/]*\.\.\.[ \t]*$", body, flags=re.MULTILINE):
+        wanted = [line.strip() for line in part.strip().splitlines()]
+        found = next((i for i in range(begin, len(lines)) if lines[i:i + len(wanted)] == wanted), None)
+        if found is None:
+            return False
+        begin = found + len(wanted)
+    return True
+
+
 def follow(page, folder, env):
     ran, output = 0, ""
     for language, info, body in BLOCK.findall(open(page, encoding="utf-8").read()):
@@ -38,6 +52,10 @@ def follow(page, folder, env):
             path = os.path.join(folder, info[5:].strip())
             os.makedirs(os.path.dirname(path), exist_ok=True)
             open(path, "w", encoding="utf-8").write(body)
+        elif info.startswith("from="):
+            path = info[5:].strip()
+            if not is_excerpt(body, os.path.join(env["LLMC_SOURCE"], path)):
+                return f"this is not (any more) in {path}: {body.strip().splitlines()[0]}"
         elif language == "bash":
             status, output = run(body, folder, env)
             ran += 1

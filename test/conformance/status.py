@@ -48,7 +48,7 @@ def verdicts(paths):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("results", nargs="+")
+    ap.add_argument("results", nargs="*")
     ap.add_argument("--out", required=True)
     a = ap.parse_args()
     found = verdicts(a.results)
