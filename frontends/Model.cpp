@@ -21,6 +21,7 @@ int64_t Model::rowsOf(llvm::StringRef role) const {
 }
 
 bool Model::hasBias(llvm::StringRef role) const {
+  role.consume_back("_bias");
   if (role == "blk.q" || role == "blk.k" || role == "blk.v")
     return qkvBias;
   return role == "blk.o" ? outputBias : mlpBias;

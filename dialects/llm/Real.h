@@ -1,7 +1,7 @@
 // A double that can be a parameter of attributes: hashable, compared by bits, printed so that it reads back the same.
 #pragma once
 
-#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/DialectImplementation.h" // FieldParser
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/bit.h"
