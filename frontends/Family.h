@@ -1,6 +1,6 @@
 // A model family is one row of data: what its layers are made of, what its configuration keys are called, and what its
 // tensors are called. One generic builder (Builder.cpp) reads it; no code is written per family.
-// How to add one: docs/howto/add-a-family.md.
+// How to add one: docs/howto/AddAFamily.md.
 #pragma once
 
 #include "dialects/llm/LLM.h"
