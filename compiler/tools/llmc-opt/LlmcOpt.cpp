@@ -1,5 +1,6 @@
 // mlir-opt with the dialects and passes of this project; loads pass plug-ins as mlir-opt does.
 #include "compiler/Registration.h"
+#include "passes/support/Statistic.h"
 
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Support/LogicalResult.h"
@@ -9,5 +10,8 @@ int main(int argc, char **argv) {
   llmc::registerAllPasses();
   mlir::DialectRegistry registry;
   llmc::registerAllDialects(registry);
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "llmc-opt: passes of the language-model compiler\n", registry));
+  llvm::LogicalResult result =
+      mlir::MlirOptMain(argc, argv, "llmc-opt: passes of the language-model compiler\n", registry);
+  llmc::reportStatistics(argc, argv);
+  return mlir::asMainReturnCode(result);
 }
