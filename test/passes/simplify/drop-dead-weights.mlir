@@ -2,11 +2,12 @@
 // RUN: llmc-opt %s --split-input-file --allow-unregistered-dialect --llm-drop-dead-weights --mlir-pass-statistics 2>&1 >/dev/null \
 // RUN:   | FileCheck %s --check-prefix=STATS
 
-// STATS: DropDeadWeights
-// STATS-DAG: (S) 1 dropped-functions
+// STATS: llm-drop-dead-weights
+// STATS-DAG: (S) 3 dropped-functions
 // STATS-DAG: (S) 1 dropped-states
 // STATS-DAG: (S) 2 dropped-weights
 
+// CHECK-LABEL: module
 // CHECK: llm.asset @tokenizer
 // CHECK-NOT: @rotary_inv_freq
 // CHECK: llm.weight @norm
@@ -58,10 +59,12 @@ func.func @step() {
 
 // -----
 
-// An op of an unregistered dialect may name anything: all stays.
+// An op of an unregistered dialect with a region may be a symbol table: all stays.
+// CHECK-LABEL: module
 // CHECK: llm.weight @maybe
 llm.weight @maybe : !llm.weights<1x64xf32> from "w"
 func.func @step() {
-  "other.op"() : () -> ()
+  "other.op"() ({
+  }) : () -> ()
   return
 }

@@ -2,7 +2,7 @@
 
 // Ties, loads, tables and sums are each said once; what nobody reads is gone.
 // CHECK-COUNT-1: llm.weight @embed
-// CHECK-NOT: llm.weight
+// CHECK-NOT: llm.weight @
 // CHECK-LABEL: @step
 // CHECK-COUNT-1: llm.weight_load @embed
 // CHECK-NOT: llm.weight_load
@@ -19,8 +19,8 @@ func.func @step(%batch: !llm.batch) -> tensor<?x512xf32> {
   %x = llm.scale %e by 8.0 : tensor<?x64xf32>
   %cs0 = llm.rope_table %batch theta 1.0e4 -> tensor<?x64xf32>
   %cs1 = llm.rope_table %batch theta 1.0e4 -> tensor<?x64xf32>
-  %r0 = llm.rope %x, %cs0 #llm.rotary<half, dim = 64> head_dim 64 : tensor<?x64xf32>, tensor<?x64xf32>
-  %r1 = llm.rope %x, %cs1 #llm.rotary<half, dim = 64> head_dim 64 : tensor<?x64xf32>, tensor<?x64xf32>
+  %r0 = llm.rope %x, %cs0 <half, dim = 64> head_dim 64 : tensor<?x64xf32>, tensor<?x64xf32>
+  %r1 = llm.rope %x, %cs1 <half, dim = 64> head_dim 64 : tensor<?x64xf32>, tensor<?x64xf32>
   // The order of a sum's operands does not matter.
   // CHECK: %[[R:.*]] = llm.rope
   // CHECK-NEXT: %[[S:.*]] = llm.add

@@ -1,10 +1,9 @@
 // RUN: llmc-opt %s --llm-simplify | FileCheck %s
 // RUN: llmc-opt %s --llm-simplify --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
 
-// STATS-LABEL: Simplify
+// STATS: llm-simplify
 // STATS-DAG: (S) 3 folded-scales
 // STATS-DAG: (S) 3 merged-scales
-// STATS-DAG: (S) 1 unit-scales
 
 llm.weight @table : !llm.weights<1x32x64xbf16> from "embed.weight"
 
