@@ -13,8 +13,8 @@
 namespace llmc {
 
 struct OpenOptions {
-  std::string weightsPath; // empty: as the artifact says
-  std::string isa;         // empty: the best that this CPU has
+  std::string weightsPath = {}; // empty: as the artifact says
+  std::string isa = {};         // empty: the best that this CPU has
 };
 
 class LoadedModel {
