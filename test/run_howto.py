@@ -6,7 +6,7 @@
 Fenced blocks, in order, in an empty folder:
   ```cpp file=Foo.cpp   is written to that file (any language)
   ```bash               is run (`set -eu`); $LLMC_SOURCE and $LLMC_BUILD are set, and $LLMC_BUILD/bin is on PATH
-  ```cpp from=PATH      is an excerpt: its lines stand in the repository's PATH, in this order (a line `...` is a gap)
+  ```cpp from=PATH      is an excerpt of the repository's PATH (a line `...` is a gap; white space does not count)
   ```text output        each of its lines must be in the output of the bash block before it, in this order
 Other blocks are for reading only. A page must have at least one bash block. Standard library only.
 """
@@ -33,15 +33,14 @@ def missing_line(wanted, output):
 
 
 def is_excerpt(body, path):
-    """Every part of `body` between gaps stands in the file, one after the other, indentation aside."""
-    lines = [line.strip() for line in open(path, encoding="utf-8")]
-    begin = 0
-    for part in re.split(r"^[ \t/]*\.\.\.[ \t]*$", body, flags=re.MULTILINE):
-        wanted = [line.strip() for line in part.strip().splitlines()]
-        found = next((i for i in range(begin, len(lines)) if lines[i:i + len(wanted)] == wanted), None)
-        if found is None:
+    """Every part of `body` between gaps stands in the file, one after the other; white space does not count."""
+    bare = lambda text: "".join(text.split())
+    text, begin = bare(open(path, encoding="utf-8").read()), 0
+    for part in re.split(r"^[ \t]*\.\.\.[ \t]*$", body, flags=re.MULTILINE):
+        found = text.find(bare(part), begin)
+        if found < 0:
             return False
-        begin = found + len(wanted)
+        begin = found + len(bare(part))
     return True
 
 
