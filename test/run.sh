@@ -102,7 +102,11 @@ addCounts() { ok=$((ok + $1)) bad=$((bad + $2)) missed=$((missed + $3)); }
 
 noLlvmIn() { # DIR: neither its compile commands nor any header that was read
   if grep -oE '[^ "]*/llvm-[0-9]+/include' "$1/compile_commands.json" | sort -u | grep .; then return 1; fi
-  if ninja -C "$1" -t deps | grep -E 'include/(llvm|mlir|llvm-c|mlir-c|lld)/|/(dialects|passes|compiler|frontends)/' | sort -u | head -n 5 | grep .; then return 1; fi
+  if ninja -C "$1" -t deps | grep -E '/include/(llvm|mlir|llvm-c|mlir-c|lld)/' | sort -u | head -n 5 | grep .; then return 1; fi
+  local folder
+  for folder in dialects passes compiler frontends; do
+    if ninja -C "$1" -t deps | grep -F "$repoDir/$folder/" | sort -u | head -n 5 | grep .; then return 1; fi
+  done
   local needs
   needs=$(ldd "$1/bin/llmc-run") || return 1
   if grep -iE 'llvm|mlir' <<<"$needs"; then return 1; fi
