@@ -182,7 +182,7 @@ LogicalResult LayerNormOp::verify() {
 // The results' types follow from the weights (inferReturnTypes); this is what else glu asks.
 static LogicalResult verifyGlu(LinearOp op) { // linear_c3
   OperandRange weights = op.getWeights();
-  if (op.getGlu() && (weights.size() != 2 || !op.getActivation() || channels(op.getResult(0)) != rows(weights[1])))
+  if (op.getGlu() && (weights.size() != 2 || !op.getActivation() || op->getNumResults() != 1 || channels(op.getResult(0)) != rows(weights[1])))
     return op.emitOpError("glu needs two weights of one shape and an activation");
   return success();
 }
@@ -200,9 +200,11 @@ static LogicalResult verifyLinearNorm(LinearOp op) { // linear_c4
 LogicalResult LinearOp::verify() {
   if (getWeights().empty())
     return emitOpError("needs a weight");
-  for (Value weight : getWeights()) // linear_c1
-    if (auto type = cast<RankedTensorType>(weight.getType()); type.getShape()[1] != channels(getX()))
+  for (Value weight : getWeights()) { // linear_c1
+    auto type = cast<RankedTensorType>(weight.getType());
+    if (type.getRank() != 2 || type.getShape()[1] != channels(getX()))
       return emitOpError("weight must be [N, ") << channels(getX()) << "], got " << type;
+  }
   if (!getBiases().empty() && getBiases().size() != getWeights().size()) // linear_c2
     return emitOpError("has ") << getBiases().size() << " biases for " << getWeights().size() << " weights";
   for (auto [bias, weight] : llvm::zip(getBiases(), getWeights()))
@@ -254,8 +256,9 @@ static LogicalResult verifyScaling(RopeTableOp op) {
 
 LogicalResult RopeTableOp::verify() {
   int64_t dim = channels(getY());
-  if (dim % 2) // rope_table_c1
-    return emitOpError("result must be tensor<?xdimxf32> with an even dim, got ") << dim;
+  constexpr int64_t maxDim = 1 << 16;
+  if (dim % 2 || dim > maxDim) // rope_table_c1
+    return emitOpError("result must be tensor<?xdimxf32> with an even dim, at most ") << maxDim << ", got " << dim;
   if (getFactors() && !isVector(getFactors(), dim / 2)) // rope_table_c2
     return emitOpError("factors must be [") << dim / 2 << "]";
   if (!isPositive(getTheta())) // rope_table_c3
@@ -302,8 +305,6 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (channels(getK()) != cache.getKvHeads() * cache.getHeadDim())
     return emitOpError("k and v have ") << channels(getK()) << " channels, the cache "
            << cache.getKvHeads() * cache.getHeadDim();
-  if (channels(getQ()) % cache.getHeadDim())
-    return emitOpError("q has ") << channels(getQ()) << " channels, not a multiple of head_dim " << cache.getHeadDim();
   for (Value gain : {getQGain(), getKGain()})
     if (gain && !isVector(gain, cache.getHeadDim()))
       return emitOpError("norm gains must be [") << cache.getHeadDim() << "]";

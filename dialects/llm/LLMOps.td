@@ -257,7 +257,7 @@ def LLM_RopeTableOp : LLM_Op<"rope_table", [Pure, DeclareOpInterfaceMethods<LLM_
     `y[t] = (cos(p f_0) … cos(p f_{d/2-1}), sin(p f_0) … sin(p f_{d/2-1})) * attention_factor`, p the token's position, d = dim;
     `f_i = theta^(-2i/dim)` as `scaling` changes it, divided by `factors[i]` if given. `dynamic` and `longrope` look at the length
     of the token's sequence (`max_positions` of the batch entry).
-    (C1) `y` is tensor<?xdimxf32>, dim even and positive. (C2) `factors` is [dim/2]. (C3) theta > 0; the scaling's parameters are in range.
+    (C1) `y` is tensor<?xdimxf32>, dim even, positive, at most 65536. (C2) `factors` is [dim/2]. (C3) theta > 0; the scaling's parameters are in range.
     Source: arXiv:2104.09864.
   }];
   let arguments = (ins LLM_BatchType:$batch, Optional<LLM_WeightTensor>:$factors, F64Attr:$theta,

@@ -29,7 +29,7 @@ static cl::list<int> slots("slots", cl::CommaSeparated, cl::desc("Default: 0"));
 static cl::list<int> lengths("lengths", cl::CommaSeparated, cl::desc("Default: what the slot holds after the step"));
 static cl::list<int> rows("rows", cl::CommaSeparated, cl::desc("Tokens of each step whose logits are wanted; default: all"));
 static cl::list<int> chunks("chunks", cl::CommaSeparated, cl::desc("Tokens per step; default: all in one"));
-static cl::opt<unsigned> digits("digits", cl::init(5), cl::desc("Significant digits printed"));
+static cl::opt<unsigned> digits("digits", cl::init(4), cl::desc("Significant digits printed"));
 static cl::opt<bool> observe("observe", cl::desc("Print every op's results too"));
 static cl::opt<bool> allowOutside("allow-outside-files", cl::desc("Let the module name files outside its directory"));
 
@@ -38,7 +38,7 @@ static void print(const Matrix &matrix) {
   for (int64_t r = 0; r < matrix.rows; ++r) {
     llvm::outs() << '[';
     for (int64_t c = 0; c < matrix.columns; ++c)
-      llvm::outs() << (c ? ", " : "") << llvm::format(format.c_str(), matrix.row(r)[c]);
+      llvm::outs() << (c ? ", " : "") << llvm::format(format.c_str(), matrix.row(r)[c] + 0.0f); // -0 reads 0
     llvm::outs() << "]\n";
   }
 }

@@ -1,0 +1,96 @@
+// What the verifier refuses of assets, weights and states, by numbered constraint.
+// RUN: llmc-opt %s --split-input-file --verify-diagnostics
+
+// asset_c1
+// expected-error @+1 {{'path' must not be empty or hold NUL}}
+llm.asset @a weights ""
+
+// -----
+
+// weight_c1
+// expected-error @+1 {{'source' must have {layer} once, got "w"}}
+llm.weight @w : !llm.weights<2x4xf32> from "w"
+
+// -----
+
+// weight_c1: not twice
+// expected-error @+1 {{'source' must have {layer} once}}
+llm.weight @w : !llm.weights<2x4xf32> from "{layer}.{layer}"
+
+// -----
+
+// weight_c2: one entry per layer
+// expected-error @+1 {{'layers' has 1 entries, want 2}}
+llm.weight @w : !llm.weights<2x4xf32> from "{layer}" layers [0]
+
+// -----
+
+// weight_c2: ascending
+// expected-error @+1 {{'layers' must ascend from 0 or more}}
+llm.weight @w : !llm.weights<2x4xf32> from "{layer}" layers [3, 1]
+
+// -----
+
+// weight_c2: not negative
+// expected-error @+1 {{'layers' must ascend from 0 or more}}
+llm.weight @w : !llm.weights<1x4xf32> from "{layer}" layers [-1]
+
+// -----
+
+// weight_c3: missing
+// expected-error @+1 {{'formats' belongs to elements of several formats}}
+llm.weight @w : !llm.weights<2x4x256x!llm.quant<q4_k|q6_k>> from "{layer}"
+
+// -----
+
+// weight_c3: without need
+// expected-error @+1 {{'formats' belongs to elements of several formats}}
+llm.weight @w : !llm.weights<2x4xf32> from "{layer}" formats [0, 0]
+
+// -----
+
+// weight_c3: count
+// expected-error @+1 {{'formats' has 1 entries, want 2}}
+llm.weight @w : !llm.weights<2x4x256x!llm.quant<q4_k|q6_k>> from "{layer}" formats [0]
+
+// -----
+
+// weight_c3: range
+// expected-error @+1 {{'formats' entry 2 is not one of 2 formats}}
+llm.weight @w : !llm.weights<2x4x256x!llm.quant<q4_k|q6_k>> from "{layer}" formats [0, 2]
+
+// -----
+
+// weight_c4: count
+// expected-error @+1 {{'rows' must be [begin, end) with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [0, 5]
+
+// -----
+
+// weight_c4: order
+// expected-error @+1 {{'rows' must be [begin, end) with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [4, 0]
+
+// -----
+
+// weight_c4: a vector has no transpose
+// expected-error @+1 {{only a matrix can be transposed}}
+llm.weight @w : !llm.weights<1x4xf32> from "w" transpose
+
+// -----
+
+// weight_c4: nor have blocks
+// expected-error @+1 {{quantised weights can't be transposed}}
+llm.weight @w : !llm.weights<1x4x32x!llm.quant<q8_0>> from "w" transpose
+
+// -----
+
+// state_c1
+// expected-error @+1 {{type must be a state type such as !llm.kv_cache, got 'f32'}}
+llm.state @s : f32
+
+// -----
+
+// state_c2
+// expected-error @+1 {{'layers' has 3 entries, want 2}}
+llm.state @s : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 4, f32> layers [0, 1, 2]
