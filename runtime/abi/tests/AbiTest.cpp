@@ -286,6 +286,75 @@ TEST_F(Abi, TwoModelsLiveInOneProcess) {
   std::filesystem::remove(copy);
 }
 
+class Text : public Abi {
+protected:
+  void SetUp() override {
+    load(fakeFolder + "/fake-text.so");
+    open();
+  }
+};
+
+TEST_F(Text, TokenizesBothWays) {
+  int64_t count = 0, bytes = 0;
+  ASSERT_EQ(LLMC_OK, api.tokenize(model, "ab€", 5, 0, nullptr, 0, &count, nullptr));
+  ASSERT_EQ(5, count);
+  int32_t ids[5];
+  ASSERT_EQ(LLMC_OK, api.tokenize(model, "ab€", 5, 0, ids, 5, &count, nullptr));
+  EXPECT_EQ((std::vector<int32_t>{0, 1, 26, 27, 28}), std::vector<int32_t>(ids, ids + 5));
+  char text[8] = "";
+  ASSERT_EQ(LLMC_OK, api.detokenize(model, ids, 5, 0, text, 8, &bytes, nullptr));
+  EXPECT_EQ("ab€", std::string(text, size_t(bytes)));
+  EXPECT_EQ(LLMC_INVALID_INPUT, api.detokenize(model, (ids[0] = 99, ids), 1, 0, text, 8, &bytes, nullptr));
+}
+
+TEST_F(Text, KnowsItsVocabulary) {
+  int64_t bytes = 0;
+  const char *piece = api.piece(model, 29, &bytes);
+  ASSERT_NE(nullptr, piece);
+  EXPECT_EQ("x!", std::string(piece, size_t(bytes)));
+  EXPECT_EQ(nullptr, api.piece(model, FAKE_VOCAB, &bytes));
+  EXPECT_EQ(nullptr, api.piece(model, -1, &bytes));
+  EXPECT_EQ(29, api.find_token(model, "x!", 2));
+  EXPECT_EQ(-1, api.find_token(model, "nope", 4));
+  EXPECT_EQ(1, api.is_special(model, 40));
+  EXPECT_EQ(0, api.is_special(model, 1000));
+  int32_t stops[4] = {};
+  EXPECT_EQ(2, api.stop_tokens(model, stops, 4));
+  EXPECT_EQ(40, stops[0]);
+}
+
+TEST_F(Text, StreamsWholeCharacters) {
+  llmc_decoder *decoder = nullptr;
+  ASSERT_EQ(LLMC_OK, api.decoder_create(model, &decoder, nullptr));
+  std::vector<std::string> parts;
+  const char *text;
+  int64_t bytes;
+  for (int32_t id : {0, 26, 27, 28, 1}) {
+    ASSERT_EQ(LLMC_OK, api.decoder_push(decoder, id, &text, &bytes, nullptr));
+    parts.emplace_back(text, size_t(bytes));
+  }
+  EXPECT_EQ((std::vector<std::string>{"a", "", "", "€", "b"}), parts);
+  EXPECT_EQ(LLMC_INVALID_INPUT, api.decoder_push(decoder, -5, &text, &bytes, nullptr));
+  ASSERT_EQ(LLMC_OK, api.decoder_push(decoder, 26, &text, &bytes, nullptr));
+  ASSERT_EQ(LLMC_OK, api.decoder_flush(decoder, &text, &bytes, nullptr));
+  EXPECT_STREQ("\xef\xbf\xbd", text);
+  api.decoder_free(decoder);
+}
+
+TEST_F(Text, TokenizesBatches) {
+  std::string request = R"([{"text": "abc", "special": false}, {"text": "", "special": false}])";
+  char *lists = nullptr;
+  ASSERT_EQ(LLMC_OK, api.tokenize_batch(model, request.data(), int64_t(request.size()), &lists, nullptr));
+  std::string result = lists;
+  api.free(lists);
+  std::erase(result, ' ');
+  std::erase(result, '\n');
+  EXPECT_EQ("[[0,1,2],[]]", result);
+  llmc_error *error = nullptr;
+  EXPECT_EQ(LLMC_INVALID_INPUT, api.tokenize_batch(model, "{", 1, &lists, &error));
+  EXPECT_NE("no error", take(api, error));
+}
+
 TEST(Loader, RefusesWhatIsNoModel) {
   llmc_api api;
   char message[512];

@@ -2,49 +2,19 @@
 #pragma once
 
 #include "runtime/abi/tests/FakeModel.h"
+#include "runtime/abi/tests/FakeTokenizer.h"
 #include "runtime/engine/Context.h"
 
 #include <gtest/gtest.h>
 
 namespace llmc {
 
-// Ids 0 … 25 are "a" … "z"; 26 27 28 the bytes of "€"; 29 "x!"; 30 a byte that no character begins with; 40 "</s>", special.
-inline const std::string &fakeTokenizerBlob() {
-  static const std::string blob = [] {
-    std::string vocabulary;
-    for (int id = 0; id < FAKE_VOCAB; ++id) {
-      std::string piece = id < 26    ? std::string(1, char('a' + id))
-                          : id == 26 ? "<0xE2>"
-                          : id == 27 ? "<0x82>"
-                          : id == 28 ? "<0xAC>"
-                          : id == 29 ? "x!"
-                          : id == 30 ? "<0xFF>"
-                          : id == 40 ? "</s>"
-                                     : "[" + std::to_string(id) + "]";
-      vocabulary += (id ? ", \"" : "\"") + piece + "\": " + std::to_string(id);
-    }
-    std::string json = R"({"version": "1.0", "added_tokens": [{"id": 40, "content": "</s>", "special": true,
-      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false}], "normalizer": null,
-      "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Sequence",
-      "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}, "model": {"type": "BPE", "byte_fallback": true,
-      "unk_token": null, "merges": [], "vocab": {)" +
-                       vocabulary + "}}}";
-    std::string path = testing::TempDir() + "llmc-fake-tokenizer-" + std::to_string(getpid()) + ".json";
-    std::FILE *file = std::fopen(path.c_str(), "w");
-    std::fwrite(json.data(), 1, json.size(), file);
-    std::fclose(file);
-    auto tokenizer = Tokenizer::fromHuggingFace(path);
-    std::remove(path.c_str());
-    return tokenizer ? tokenizer->toBlob() : "error: " + tokenizer.error().message;
-  }();
-  return blob;
-}
-
 // The fake artifact with a tokenizer.
 inline const llmc_artifact &fakeArtifact() {
+  static const std::string blob = fakeTokenizerBlob(FAKE_VOCAB).value_or("no blob");
   static const llmc_asset assets[] = {
       llmc_model.assets[0],
-      {"tokenizer", reinterpret_cast<const uint8_t *>(fakeTokenizerBlob().data()), int64_t(fakeTokenizerBlob().size())}};
+      {"tokenizer", reinterpret_cast<const uint8_t *>(blob.data()), int64_t(blob.size())}};
   static const llmc_artifact artifact = [] {
     llmc_artifact copy = llmc_model;
     copy.assets = assets;

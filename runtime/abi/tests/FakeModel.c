@@ -69,7 +69,17 @@ static const struct llmc_entry entries[] = {
 static const struct llmc_isa isas[] = {{"impossible", "sse2 no_such_feature", 3, entries}, {"generic", "", 3, entries}};
 static const struct llmc_state states[] = {{"kv", FAKE_LAYERS, sizeof(struct Cell)}};
 static const uint8_t generationConfig[] = "{\"do_sample\": false, \"eos_token_id\": [40, 41]}";
-static const struct llmc_asset assets[] = {{"generation_config", generationConfig, sizeof generationConfig - 1}};
+#ifdef FAKE_TOKENIZER
+static const _Alignas(64) uint8_t tokenizer[] = {
+#include FAKE_TOKENIZER
+};
+#endif
+static const struct llmc_asset assets[] = {
+    {"generation_config", generationConfig, sizeof generationConfig - 1},
+#ifdef FAKE_TOKENIZER
+    {"tokenizer", tokenizer, sizeof tokenizer},
+#endif
+};
 #ifdef FAKE_WEIGHT_FILE
 static const struct llmc_weight weights[] = {{"w[0]", 64, 64}};
 #endif
@@ -94,6 +104,6 @@ const struct llmc_artifact llmc_model = {
 #endif
     .state_count = 1,
     .states = states,
-    .asset_count = 1,
+    .asset_count = sizeof assets / sizeof assets[0],
     .assets = assets,
 };

@@ -1,0 +1,257 @@
+// llmc-run: generates from a compiled model where no compiler is. It opens the library at run time and calls its C ABI,
+// nothing else of ours runs here.
+#include "llmc/loader.h"
+#include "runtime/support/Files.h"
+#include "runtime/support/Json.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <csignal>
+#include <cstdio>
+#include <limits>
+
+using namespace llmc;
+
+namespace {
+
+constexpr size_t maxPromptBytes = size_t(1) << 30;
+constexpr int interruptedStatus = 130;
+
+struct Options {
+  std::string model, weights, isa;
+  std::string prompt, promptFile, tokensFile;
+  std::vector<int32_t> tokens;
+  llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0};
+  llmc_sampler_options sampler{};
+  int64_t count = -1;
+  std::vector<std::string> stops;
+  bool ids = false, ignoreEos = false, noSpecial = false, parseSpecial = false, showSpecial = false, quiet = false;
+};
+
+void addOptions(CLI::App &app, Options &options) {
+  app.add_option("MODEL", options.model, "A compiled model (.so)")->required();
+  auto *prompt = app.add_option_group("Prompt", "One of these");
+  prompt->add_option("-p,--prompt", options.prompt, "Text");
+  prompt->add_option("-f,--file", options.promptFile, "File with the text");
+  prompt->add_option("--tokens", options.tokens, "Token ids: 1,2,3; nothing is added to them")->delimiter(',');
+  prompt->add_option("--tokens-file", options.tokensFile, "JSON list of token ids");
+  prompt->require_option(1);
+  app.add_flag("--no-special", options.noSpecial, "Add no BOS or EOS to the text");
+  app.add_flag("--parse-special", options.parseSpecial, "Read special tokens' text as tokens");
+  app.add_option("-n,--predict", options.count, "Tokens to generate; below 1: until the model stops");
+  app.add_option("--stop", options.stops, "Text that ends the generation; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+  app.add_flag("--ignore-eos", options.ignoreEos, "Go on after the end of the text");
+  app.add_flag("--ids", options.ids, "Print token ids, comma-separated, instead of text");
+  app.add_flag("--show-special", options.showSpecial, "Print special tokens too");
+  app.add_flag("-q,--quiet", options.quiet, "Print no figures");
+  app.add_option("-t,--threads", options.context.threads, "Worker threads (default: the CPUs of this process)");
+  app.add_option("-c,--ctx-size", options.context.context, "Positions of the context (default: the model's)");
+  app.add_option("--weights", options.weights, "Packed weight file (default: what the library names)");
+  app.add_option("--isa", options.isa, "Instruction set level inside the library (default: the best)");
+}
+
+// Which of the sampling options were given: the others are the model's.
+struct SamplerGiven {
+  std::vector<CLI::Option *> given;
+  void add(CLI::App &app, llmc_sampler_options &to) {
+    auto *group = app.add_option_group("Sampling", "Defaults: the model's own, else these");
+    given = {group->add_option("--temp", to.temperature, "Temperature; 0: greedy (0.8)"),
+             group->add_option("--top-k", to.top_k, "Most likely tokens kept; 0: all (40)"),
+             group->add_option("--top-p", to.top_p, "Probability mass kept; 1: all (0.95)"),
+             group->add_option("--min-p", to.min_p, "Least share of the best probability (0.05)"),
+             group->add_option("--repeat-penalty", to.repeat_penalty, "Divides logits of recent tokens; 1: off"),
+             group->add_option("--repeat-last-n", to.repeat_last_n, "Tokens the penalty looks back on; -1: all (64)"),
+             group->add_option("--seed", to.seed, "Seed (default: random)")};
+  }
+  llmc_sampler_options over(llmc_sampler_options model, const llmc_sampler_options &user) const {
+    auto pick = [&](size_t i, auto member) {
+      if (given[i]->count())
+        model.*member = user.*member;
+    };
+    pick(0, &llmc_sampler_options::temperature);
+    pick(1, &llmc_sampler_options::top_k);
+    pick(2, &llmc_sampler_options::top_p);
+    pick(3, &llmc_sampler_options::min_p);
+    pick(4, &llmc_sampler_options::repeat_penalty);
+    pick(5, &llmc_sampler_options::repeat_last_n);
+    pick(6, &llmc_sampler_options::seed);
+    return model;
+  }
+};
+
+Expected<std::vector<int32_t>> readTokens(const std::string &path) {
+  LLMC_TRY(text, readTextFile(path, maxPromptBytes));
+  LLMC_TRY(list, parseJson(text, path));
+  if (!list.is_array())
+    return invalidInput(path + ": want a JSON list of token ids");
+  std::vector<int32_t> ids;
+  for (const Json &item : list) {
+    auto id = jsonInt(item);
+    if (!id || *id < 0 || *id > std::numeric_limits<int32_t>::max())
+      return invalidInput(path + ": element " + std::to_string(ids.size()) + ": want a token id");
+    ids.push_back(int32_t(*id));
+  }
+  if (ids.empty())
+    return invalidInput(path + ": want at least one token id, the list is empty");
+  return ids;
+}
+
+// The prompt from wherever it comes: afterwards it is in `prompt` or `tokens`.
+Expected<void> readPrompt(Options &options) {
+  if (!options.promptFile.empty()) {
+    LLMC_TRY(text, readTextFile(options.promptFile, maxPromptBytes));
+    options.prompt = std::move(text);
+  }
+  if (!options.tokensFile.empty()) {
+    LLMC_TRY(ids, readTokens(options.tokensFile));
+    options.tokens = std::move(ids);
+  }
+  return {};
+}
+
+// Frees what was opened, in order.
+struct Session {
+  llmc_api api{};
+  llmc_model_handle *model = nullptr;
+  llmc_context *context = nullptr;
+
+  ~Session() {
+    if (!api.library)
+      return;
+    api.context_free(context);
+    api.model_close(model);
+    llmc_api_close(&api);
+  }
+  // Calls a function whose last argument is the error.
+  template <class Function, class... Arguments> Expected<void> call(Function function, Arguments... arguments) {
+    llmc_error *error = nullptr;
+    int32_t code = function(arguments..., &error);
+    if (code == LLMC_OK)
+      return {};
+    std::string message = error ? api.error_message(error) : "out of memory";
+    api.error_free(error);
+    return std::unexpected(Error{ErrorCode(code), message});
+  }
+};
+
+Expected<void> open(Session &session, const Options &options) {
+  // dlopen searches the system's folders for a name without a slash; a user means a file.
+  std::string path = options.model.find('/') == std::string::npos ? "./" + options.model : options.model;
+  char message[1024];
+  if (llmc_api_open(path.c_str(), &session.api, message, sizeof message))
+    return invalidInput(message);
+  llmc_open_options how{sizeof how, options.weights.empty() ? nullptr : options.weights.c_str(),
+                        options.isa.empty() ? nullptr : options.isa.c_str()};
+  LLMC_CHECK(session.call(session.api.model_open, &how, &session.model));
+  return session.call(session.api.context_create, session.model, &options.context, &session.context);
+}
+
+Session *interruptible = nullptr;
+
+// The first Ctrl-C ends the generation, the next one finds the default action.
+void onInterrupt(int) {
+  std::signal(SIGINT, SIG_DFL);
+  interruptible->api.set_cancel(interruptible->context, 1);
+}
+
+int32_t printText(void *, const char *text, int64_t bytes) {
+  bool written = std::fwrite(text, 1, size_t(bytes), stdout) == size_t(bytes) && std::fflush(stdout) == 0;
+  return !written;
+}
+
+// user: whether an id was printed before.
+int32_t printId(void *user, int32_t id, const float *, int64_t) {
+  bool &some = *static_cast<bool *>(user);
+  std::printf(some ? ",%d" : "%d", id);
+  some = true;
+  return std::fflush(stdout) != 0;
+}
+
+const char *finishName(int32_t finish) {
+  static constexpr const char *names[] = {
+      "", "length", "end of text", "stop string", "context full", "output closed", "interrupted"};
+  return finish >= 0 && finish < int32_t(std::size(names)) ? names[finish] : "";
+}
+
+void printFigures(const llmc_generate_stats &stats) {
+  std::fprintf(stderr,
+               "prompt %lld tokens, %.1f tokens/s | first token %.1f ms | generated %lld tokens, %.1f tokens/s | "
+               "seed %llu | %s\n",
+               static_cast<long long>(stats.prompt_tokens), stats.prompt_tokens_per_second, stats.first_token_ms,
+               static_cast<long long>(stats.generated_tokens), stats.tokens_per_second,
+               static_cast<unsigned long long>(stats.seed), finishName(stats.finish));
+}
+
+uint32_t flagsOf(const Options &options) {
+  return (options.noSpecial ? LLMC_NO_SPECIAL : 0) | (options.parseSpecial ? LLMC_PROMPT_SPECIAL : 0) |
+         (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0);
+}
+
+Expected<int> generate(Session &session, const Options &options, const SamplerGiven &given) {
+  llmc_sampler_options sampler{};
+  sampler.struct_size = sizeof sampler;
+  LLMC_CHECK(session.call(session.api.sampler_defaults, session.model, &sampler));
+  sampler = given.over(sampler, options.sampler);
+  std::vector<const char *> stops;
+  for (const std::string &stop : options.stops)
+    stops.push_back(stop.c_str());
+  bool some = false;
+  llmc_generate_options request{};
+  request.struct_size = sizeof request;
+  request.prompt = options.tokens.empty() ? options.prompt.c_str() : nullptr;
+  request.prompt_bytes = options.tokens.empty() ? int64_t(options.prompt.size()) : 0;
+  request.tokens = options.tokens.empty() ? nullptr : options.tokens.data();
+  request.token_count = int64_t(options.tokens.size());
+  request.flags = flagsOf(options);
+  request.max_tokens = options.count;
+  request.sampler = &sampler;
+  request.stop = stops.data();
+  request.stop_count = int64_t(stops.size());
+  request.user = &some;
+  if (options.ids)
+    request.on_token = printId;
+  else
+    request.on_text = printText;
+  llmc_generate_stats stats{};
+  stats.struct_size = sizeof stats;
+  LLMC_CHECK(session.call(session.api.generate, session.context, &request, &stats));
+  std::printf("\n");
+  std::fflush(stdout); // before the figures
+  if (!options.quiet)
+    printFigures(stats);
+  return stats.finish == LLMC_FINISH_CANCELLED ? interruptedStatus : 0;
+}
+
+Expected<int> run(Options &options, const SamplerGiven &given) {
+  LLMC_CHECK(readPrompt(options));
+  Session session;
+  LLMC_CHECK(open(session, options));
+  interruptible = &session;
+  std::signal(SIGINT, onInterrupt);
+  auto status = generate(session, options, given);
+  std::signal(SIGINT, SIG_DFL);
+  return status;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app("Generates text with a compiled model", "llmc-run");
+  Options options;
+  SamplerGiven given;
+  addOptions(app, options);
+  given.add(app, options.sampler);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+  auto status = run(options, given);
+  if (status)
+    return *status;
+  std::fprintf(stderr, "error: %s\n", status.error().message.c_str());
+  return int(status.error().code);
+}
