@@ -9,7 +9,8 @@ llmc::LinearParts::LinearParts(LinearOp op)
       activation(op.getActivationAttr()), glu(op.getGlu()), results(op.getResultTypes()) {}
 
 LinearOp llmc::LinearParts::create(OpBuilder &builder, Location loc) const {
-  return LinearOp::create(builder, loc, results, x, weights, biases, normGain, normBias, residual, norm, activation, glu);
+  return LinearOp::create(builder, loc, results, x, weights, biases, normGain, normBias, residual, norm, activation,
+                          glu);
 }
 
 bool llmc::hasNoEpilogue(LinearOp op) { return !op.getActivation() && !op.getGlu() && !op.getResidual(); }

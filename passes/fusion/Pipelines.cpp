@@ -18,6 +18,6 @@ void llmc::buildFusePipeline(OpPassManager &pm) {
 }
 
 void llmc::registerFusePipelines() {
-  PassPipelineRegistration<>("llm-fuse-pipeline", "The phase fuse: neighbours become one op that reads its operands once",
-                             buildFusePipeline);
+  PassPipelineRegistration<>(
+      "llm-fuse-pipeline", "The phase fuse: neighbours become one op that reads its operands once", buildFusePipeline);
 }

@@ -34,8 +34,7 @@ struct MergeScales : OpRewritePattern<ScaleOp> {
     auto inner = op.getX().getDefiningOp<ScaleOp>();
     if (!inner)
       return failure();
-    std::optional<double> factor =
-        mergedFactor(inner.getFactor().convertToDouble(), op.getFactor().convertToDouble());
+    std::optional<double> factor = mergedFactor(inner.getFactor().convertToDouble(), op.getFactor().convertToDouble());
     if (!factor)
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
