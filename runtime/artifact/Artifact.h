@@ -108,7 +108,7 @@ struct llmc_weights_header {
   char magic[8];
   uint8_t id[16];
   int64_t bytes;       // of the packed weights
-  uint8_t sha256[32];  // of the packed weights; checked by `verify` only
+  uint8_t blake3[32];  // of the packed weights; its first 16 bytes are the id. Checked by `llmc verify` only
 };
 #define LLMC_FOOTER_MAGIC "LLMCEND1"
 struct llmc_footer { // the last bytes of a library with embedded weights

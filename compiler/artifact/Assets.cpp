@@ -1,0 +1,60 @@
+#include "compiler/artifact/Assets.h"
+
+#include "compiler/support/ModelFiles.h"
+#include "compiler/support/StatusBridge.h"
+#include "dialects/llm/LLM.h"
+#include "runtime/formats/Gguf.h"
+#include "runtime/support/Files.h"
+#include "runtime/tokenizer/Tokenizer.h"
+
+namespace llmc::artifact {
+namespace {
+
+constexpr size_t kMaxTextBytes = 16 << 20;
+
+// The GGUF file at `path`; null if it is another kind of file.
+llvm::Expected<std::unique_ptr<Gguf>> asGguf(const std::string &path) {
+  if (!llvm::StringRef(path).ends_with(".gguf"))
+    return std::unique_ptr<Gguf>();
+  return toLlvm(Gguf::open(path));
+}
+
+llvm::Expected<std::string> tokenizer(const std::string &path) {
+  auto gguf = asGguf(path);
+  if (!gguf)
+    return gguf.takeError();
+  Expected<Tokenizer> tokenizer = *gguf ? Tokenizer::fromGguf(**gguf) : Tokenizer::fromHuggingFace(path);
+  if (!tokenizer)
+    return toLlvm(tokenizer.error());
+  return tokenizer->toBlob();
+}
+
+llvm::Expected<std::string> text(const std::string &path) {
+  auto gguf = asGguf(path);
+  if (!gguf)
+    return gguf.takeError();
+  if (*gguf)
+    return std::string((*gguf)->getString("tokenizer.chat_template").value_or(""));
+  return toLlvm(readTextFile(path, kMaxTextBytes));
+}
+
+} // namespace
+
+llvm::Expected<std::vector<std::pair<std::string, std::string>>> readAssets(mlir::ModuleOp module, const std::string &directory,
+                                                                             bool allowOutside) {
+  std::vector<std::pair<std::string, std::string>> assets;
+  for (auto asset : module.getOps<llm::AssetOp>()) {
+    if (asset.getKind() == llm::AssetKind::weights)
+      continue;
+    auto path = resolveAsset(directory, asset.getPath(), allowOutside);
+    if (!path)
+      return path.takeError();
+    auto contents = asset.getKind() == llm::AssetKind::tokenizer ? tokenizer(*path) : text(*path);
+    if (!contents)
+      return contents.takeError();
+    assets.emplace_back(llm::stringifyAssetKind(asset.getKind()).str(), std::move(*contents));
+  }
+  return assets;
+}
+
+} // namespace llmc::artifact

@@ -1,0 +1,38 @@
+// The object that defines `llmc_model` (runtime/artifact/Artifact.h): tables, assets and the step functions of every target.
+#pragma once
+
+#include "compiler/artifact/WeightWriter.h"
+#include "compiler/codegen/Target.h"
+
+#include "llvm/IR/Module.h"
+
+namespace llmc::artifact {
+
+struct StepVersion {
+  std::string symbol; // of the compiled function
+  int64_t maxTokens = 0, arenaBytes = 0, scratchBytes = 0;
+};
+
+struct TargetSteps {
+  codegen::Target target;
+  std::vector<StepVersion> steps; // ascending maxTokens
+};
+
+struct State {
+  std::string name;
+  int64_t layers = 0, bytesPerPosition = 0;
+};
+
+struct Description {
+  std::string metadata; // JSON
+  int64_t vocab = 0, hidden = 0, context = 0;
+  std::vector<TargetSteps> targets; // best first
+  PackedWeights weights;
+  std::string weightFile; // empty when embedded
+  std::vector<State> states;
+  std::vector<std::pair<std::string, std::string>> assets; // name, contents
+};
+
+std::unique_ptr<llvm::Module> describe(const Description &description, llvm::LLVMContext &context);
+
+} // namespace llmc::artifact

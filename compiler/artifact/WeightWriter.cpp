@@ -1,0 +1,169 @@
+#include "compiler/artifact/WeightWriter.h"
+
+#include "compiler/packing/Packing.h"
+#include "compiler/support/StatusBridge.h"
+#include "dialects/tile/Tables.h"
+#include "runtime/artifact/Artifact.h"
+
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/BLAKE3.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Parallel.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace llmc::artifact {
+namespace {
+
+constexpr int64_t kChunkBytes = 8 << 20; // packed at once by all threads, then written
+
+// A file that is written front to back and hashed on the way.
+class Output {
+public:
+  static llvm::Expected<Output> create(const std::string &path) {
+    int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+    if (file < 0)
+      return makeError(ErrorCode::InvalidInput, path + ": can't be written: " + std::strerror(errno));
+    return Output(path, file);
+  }
+  Output(Output &&other) : path(std::move(other.path)), file(std::exchange(other.file, -1)), hash(other.hash) {}
+  ~Output() {
+    if (file >= 0)
+      ::close(file);
+  }
+
+  llvm::Error write(llvm::ArrayRef<uint8_t> bytes) {
+    hash.update(bytes);
+    return put(bytes, -1);
+  }
+  // Without hashing; at `offset` if that is not negative.
+  llvm::Error put(llvm::ArrayRef<uint8_t> bytes, int64_t offset) {
+    while (!bytes.empty()) {
+      ssize_t done = offset < 0 ? ::write(file, bytes.data(), bytes.size()) : ::pwrite(file, bytes.data(), bytes.size(), offset);
+      if (done < 0 && errno == EINTR)
+        continue;
+      if (done <= 0)
+        return makeError(ErrorCode::InvalidInput, path + ": writing failed: " + std::strerror(errno) + "; is the disk full?");
+      bytes = bytes.drop_front(done);
+      offset = offset < 0 ? offset : offset + done;
+    }
+    return llvm::Error::success();
+  }
+  std::array<uint8_t, 32> digest() { return hash.final(); }
+
+private:
+  Output(std::string path, int file) : path(std::move(path)), file(file) {}
+  std::string path;
+  int file;
+  llvm::BLAKE3 hash;
+};
+
+void packOnePanel(const WeightSlice &slice, Format format, int64_t panel, std::byte *to) {
+  int64_t first = panel * tile::kPanelOutputs;
+  if (slice.transpose) // the file holds [inputs][all outputs]
+    return packing::packPanelTransposed(format, slice.tensor->data.data(), slice.columns, slice.tensor->shape[1], slice.firstRow + first, to);
+  int64_t bytesPerRow = slice.tensor->data.size() / (slice.tensor->elements() / slice.columns);
+  packing::PanelRows rows{};
+  for (int64_t i = 0; i < tile::kPanelOutputs && first + i < slice.rows; ++i)
+    rows[i] = slice.tensor->data.data() + (slice.firstRow + first + i) * bytesPerRow;
+  packing::packPanel(format, rows, slice.columns, to);
+}
+
+class Writer {
+public:
+  Writer(Output &output, int64_t total, llvm::function_ref<void(double)> progress) : output(output), total(total), progress(progress) {}
+
+  llvm::Error matrix(const WeightSlice &slice, llm::Format format) {
+    int64_t panels = tile::panelCount(slice.rows), bytes = tile::panelBytes(format, slice.columns);
+    int64_t atOnce = std::clamp<int64_t>(kChunkBytes / bytes, 1, panels);
+    buffer.resize(atOnce * bytes);
+    for (int64_t first = 0; first < panels; first += atOnce) {
+      int64_t count = std::min(atOnce, panels - first);
+      llvm::parallelFor(0, count, [&](size_t i) {
+        packOnePanel(slice, storageFormat(format), first + i, reinterpret_cast<std::byte *>(buffer.data()) + i * bytes);
+      });
+      if (llvm::Error error = write(count * bytes))
+        return error;
+    }
+    return llvm::Error::success();
+  }
+
+  llvm::Error vector(const WeightSlice &slice, int64_t bytes) {
+    buffer.assign(bytes, 0);
+    slice.decodeRow(0, std::span<float>(reinterpret_cast<float *>(buffer.data()), slice.columns));
+    return write(bytes);
+  }
+
+private:
+  llvm::Error write(int64_t bytes) {
+    if (llvm::Error error = output.write(llvm::ArrayRef<uint8_t>(buffer.data(), bytes)))
+      return error;
+    done += bytes;
+    if (progress)
+      progress(static_cast<double>(done) / total);
+    return llvm::Error::success();
+  }
+
+  Output &output;
+  int64_t total, done = 0;
+  llvm::function_ref<void(double)> progress;
+  std::vector<uint8_t> buffer;
+};
+
+PackedWeights layOut(mlir::ModuleOp module) {
+  PackedWeights packed;
+  for (auto weight : module.getOps<llm::WeightOp>())
+    for (int64_t index = 0; index < weight.getWeights().getLayers(); ++index) {
+      int64_t bytes = tile::packedWeightBytes(weight, index);
+      packed.table.push_back({(weight.getSymName() + "[" + llvm::Twine(index) + "]").str(), packed.bytes, bytes});
+      packed.bytes += bytes;
+    }
+  return packed;
+}
+
+llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const PackedWeights &packed, Writer &writer) {
+  auto entry = packed.table.begin();
+  for (auto weight : module.getOps<llm::WeightOp>())
+    for (int64_t index = 0; index < weight.getWeights().getLayers(); ++index, ++entry) {
+      llvm::Expected<WeightSlice> slice = weights.find(weight, index);
+      if (!slice)
+        return slice.takeError();
+      bool isVector = weight.getWeights().getShape().size() == 1;
+      if (llvm::Error error = isVector ? writer.vector(*slice, entry->bytes) : writer.matrix(*slice, weight.formatOf(index)))
+        return error;
+    }
+  return llvm::Error::success();
+}
+
+} // namespace
+
+llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWeights &weights, const std::string &path,
+                                           llvm::function_ref<void(double)> progress) {
+  PackedWeights packed = layOut(module);
+  llvm::Expected<Output> output = Output::create(path);
+  if (!output)
+    return output.takeError();
+  auto discard = llvm::make_scope_exit([&] { llvm::sys::fs::remove(path); });
+  std::vector<uint8_t> header(LLMC_WEIGHTS_HEADER_BYTES, 0);
+  if (llvm::Error error = output->put(header, -1))
+    return error;
+  Writer writer(*output, packed.bytes, progress);
+  if (llvm::Error error = packAll(module, weights, packed, writer))
+    return error;
+  packed.hash = output->digest();
+  llmc_weights_header fields{};
+  std::memcpy(fields.magic, LLMC_WEIGHTS_MAGIC, sizeof fields.magic);
+  std::memcpy(fields.id, packed.hash.data(), sizeof fields.id);
+  fields.bytes = packed.bytes;
+  std::memcpy(fields.blake3, packed.hash.data(), sizeof fields.blake3);
+  std::memcpy(header.data(), &fields, sizeof fields);
+  if (llvm::Error error = output->put(header, 0))
+    return error;
+  discard.release();
+  return packed;
+}
+
+} // namespace llmc::artifact

@@ -1,0 +1,26 @@
+// From the LLVM dialect to machine code.
+#pragma once
+
+#include "compiler/codegen/Target.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/IR/Module.h"
+
+#include <memory>
+
+namespace llmc::codegen {
+
+// LLVM's own state for all targets; call once before anything else here. Thread-safe.
+void initializeLLVM();
+
+// Translates and optimises. `level` is 0 … 3. The module holds LLVM dialect ops only.
+llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target,
+                                                         int level);
+
+enum class CodeKind { Assembly, Object };
+llvm::Expected<std::string> emitCode(llvm::Module &module, const Target &target, CodeKind kind);
+
+// Sets triple and data layout.
+llvm::Error prepareModule(llvm::Module &module, const Target &target);
+
+} // namespace llmc::codegen

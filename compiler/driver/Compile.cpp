@@ -1,0 +1,426 @@
+// The road of compile(): passes that no target matters to, then for each target schedule, lower and generate code; pack, describe, link.
+#include "compiler/driver/Compile.h"
+
+#include "compiler/Registration.h"
+#include "compiler/artifact/Assets.h"
+#include "compiler/artifact/Descriptor.h"
+#include "compiler/artifact/Embed.h"
+#include "compiler/artifact/WeightWriter.h"
+#include "compiler/codegen/Link.h"
+#include "compiler/codegen/ObjectCode.h"
+#include "compiler/pipeline/Pipeline.h"
+#include "compiler/support/ModelWeights.h"
+#include "compiler/support/StatusBridge.h"
+#include "dialects/tile/Tile.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace llmc {
+namespace {
+
+using Directory = llvm::SmallString<256>;
+
+class Compilation {
+public:
+  Compilation(ModuleOp module, std::string directory, const CompileOptions &options)
+      : module(module), directory(std::move(directory)), options(options) {}
+
+  llvm::Error run() {
+    auto parsed = codegen::parseTargets(options.targets);
+    if (!parsed)
+      return parsed.takeError();
+    targets = std::move(*parsed);
+    if (llvm::Error error = checkOptions())
+      return error;
+    registerEverything();
+    if (llvm::Error error = loadPlugins())
+      return error;
+    if (llvm::Error error = runCommonPhases())
+      return error;
+    if (stopsAfter("specialize") || options.emit == Emit::Llm)
+      return writeModule(module);
+    if (options.emit != Emit::SharedLibrary || !options.compileTo.empty())
+      return emitText();
+    return writeArtifact();
+  }
+
+private:
+  //===--- passes ---===//
+
+  llvm::Error checkOptions() {
+    if (!options.compileTo.empty() && !findPhase(options.compileTo)) {
+      std::string known;
+      for (const Phase &phase : phases())
+        known += (known.empty() ? "" : ", ") + phase.name.str();
+      return makeError(ErrorCode::InvalidInput, "--compile-to " + options.compileTo + ": unknown phase; phases are " + known);
+    }
+    if (options.kernels != "auto" && options.kernels != "mlir" && options.kernels != "halide")
+      return makeError(ErrorCode::InvalidInput, "--kernels " + options.kernels + ": want mlir, halide or auto");
+    return llvm::Error::success();
+  }
+
+  void registerEverything() {
+    static std::once_flag once;
+    std::call_once(once, [] { registerAllPasses(); });
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    module.getContext()->appendDialectRegistry(registry);
+    module.getContext()->loadDialect<tile::TileDialect>();
+  }
+
+  llvm::Error loadPlugins() {
+    for (const std::string &path : options.passPlugins) {
+      llvm::Expected<PassPlugin> plugin = PassPlugin::load(path);
+      if (!plugin)
+        return makeError(ErrorCode::InvalidInput, path + ": " + llvm::toString(plugin.takeError()));
+      plugin->registerPassRegistryCallbacks();
+    }
+    return llvm::Error::success();
+  }
+
+  PipelineOptions pipelineOptions(const codegen::Target *target) const {
+    PipelineOptions pipeline;
+    pipeline.exact = options.exact;
+    pipeline.stepTokens = options.stepTokens;
+    pipeline.kernels = options.kernels;
+    if (target) {
+      pipeline.stepPrefix = target->name + "_";
+      llvm::replace(pipeline.stepPrefix, '-', '_');
+    }
+    return pipeline;
+  }
+
+  // Runs the phases [first, last] on `on`, or up to --compile-to.
+  llvm::Error runPhases(ModuleOp on, StringRef first, StringRef last, const codegen::Target *target) {
+    PassManager pm(on.getContext(), ModuleOp::getOperationName());
+    configure(pm);
+    bool inside = false;
+    for (const Phase &phase : phases()) {
+      inside |= phase.name == first;
+      bool replaced = !options.pipeline.empty() && phase.name == "fuse";
+      if (inside && replaced) {
+        std::string said;
+        llvm::raw_string_ostream out(said);
+        if (failed(parsePassPipeline(options.pipeline, pm, out)))
+          return makeError(ErrorCode::InvalidInput, "--pipeline: " + said);
+      } else if (inside) {
+        phase.build(pm, pipelineOptions(target));
+      }
+      if (phase.name == last || phase.name == options.compileTo)
+        break;
+    }
+    return runManager(pm, on);
+  }
+
+  void configure(PassManager &pm) {
+    pm.enableVerifier(true);
+    if (options.timing)
+      pm.enableTiming();
+    if (options.statistics)
+      pm.enableStatistics();
+    if (!options.reproducer.empty())
+      pm.enableCrashReproducerGeneration(options.reproducer);
+    bool one = !options.printAfter.empty();
+    if (options.printAfterAll || options.printAfterChange || one) {
+      module.getContext()->disableMultithreading();
+      auto wanted = [name = options.printAfter, one](Pass *pass, Operation *) { return !one || pass->getArgument() == name; };
+      pm.enableIRPrinting([](Pass *, Operation *) { return false; }, wanted, /*printModuleScope=*/true, options.printAfterChange);
+    }
+  }
+
+  // What the passes complain of becomes the error's one line.
+  llvm::Error runManager(PassManager &pm, ModuleOp on) {
+    std::string first;
+    ScopedDiagnosticHandler handler(on.getContext(), [&](Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+        return failure();
+      if (first.empty())
+        first = diagnostic.str();
+      return success();
+    });
+    if (failed(pm.run(on)))
+      return makeError(ErrorCode::Internal, "a pass failed: " + (first.empty() ? std::string("no reason given") : first));
+    return llvm::Error::success();
+  }
+
+  bool stopsAfter(StringRef last) const {
+    for (const Phase &phase : phases()) {
+      if (phase.name == options.compileTo)
+        return true;
+      if (phase.name == last)
+        return false;
+    }
+    return false;
+  }
+
+  llvm::Error runCommonPhases() {
+    report("running passes", 0);
+    return runPhases(module, "simplify", options.emit == Emit::Llm ? "fuse" : "specialize", nullptr);
+  }
+
+  //===--- code ---===//
+
+  struct TargetCode {
+    OwningOpRef<ModuleOp> module;
+    artifact::TargetSteps steps;
+  };
+
+  llvm::Expected<TargetCode> schedule(const codegen::Target &target) {
+    TargetCode code{module.clone(), {target, {}}};
+    auto attr = tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot);
+    (*code.module)->setAttr("tile.target", attr);
+    if (llvm::Error error = runPhases(*code.module, "schedule", "schedule", &target))
+      return std::move(error);
+    auto number = [](func::FuncOp function, StringRef name) { return function->getAttrOfType<IntegerAttr>(name).getInt(); };
+    for (auto function : code.module->getOps<func::FuncOp>())
+      if (function->hasAttr("llm.max_tokens"))
+        code.steps.steps.push_back({pipelineOptions(&target).stepPrefix + function.getName().str(), number(function, "llm.max_tokens"),
+                                    number(function, "tile.arena_bytes"), number(function, "tile.scratch_bytes")});
+    return code;
+  }
+
+  llvm::Expected<std::unique_ptr<llvm::Module>> lower(TargetCode &code, llvm::LLVMContext &context) {
+    if (llvm::Error error = runPhases(*code.module, "lower", "lower", &code.steps.target))
+      return std::move(error);
+    for (Operation &op : llvm::make_early_inc_range(*code.module->getBody()))
+      if (isa<llm::LLMDialect>(op.getDialect())) // declarations: code no longer needs them
+        op.erase();
+    report("generating code for " + code.steps.target.name, 0.5);
+    return codegen::translate(*code.module, context, code.steps.target, options.optimize);
+  }
+
+  // --emit tiles, llvm, asm, obj and --compile-to schedule, lower: of the best target.
+  llvm::Error emitText() {
+    auto code = schedule(targets.front());
+    if (!code)
+      return code.takeError();
+    if (options.emit == Emit::Tiles || stopsAfter("schedule"))
+      return writeModule(*code->module);
+    if (options.compileTo == "lower") {
+      if (llvm::Error error = runPhases(*code->module, "lower", "lower", &targets.front()))
+        return error;
+      return writeModule(*code->module);
+    }
+    llvm::LLVMContext context;
+    auto lowered = lower(*code, context);
+    if (!lowered)
+      return lowered.takeError();
+    std::string text;
+    if (options.emit == Emit::Llvm) {
+      llvm::raw_string_ostream out(text);
+      (*lowered)->print(out, nullptr);
+      return writeText(text);
+    }
+    auto kind = options.emit == Emit::Asm ? codegen::CodeKind::Assembly : codegen::CodeKind::Object;
+    auto emitted = codegen::emitCode(**lowered, targets.front(), kind);
+    return emitted ? writeText(*emitted) : emitted.takeError();
+  }
+
+  llvm::Error writeModule(ModuleOp what) {
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    what.print(out);
+    out << '\n';
+    return writeText(text);
+  }
+
+  llvm::Error writeText(StringRef text) {
+    std::error_code problem;
+    llvm::raw_fd_ostream out(options.output.empty() ? "-" : options.output, problem);
+    if (!problem) {
+      out << text;
+      out.flush();
+      problem = out.error();
+    }
+    if (problem)
+      return makeError(ErrorCode::InvalidInput, options.output + ": can't be written: " + problem.message());
+    return llvm::Error::success();
+  }
+
+  //===--- the artifact ---===//
+
+  llvm::Error writeArtifact() {
+    Directory work;
+    if (std::error_code problem = llvm::sys::fs::createUniqueDirectory("llmc", work))
+      return makeError(ErrorCode::InvalidInput, "no temporary directory: " + problem.message());
+    auto cleanUp = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(work); });
+
+    auto description = describeModule();
+    if (!description)
+      return description.takeError();
+    std::vector<std::string> objects;
+    for (const codegen::Target &target : targets)
+      if (llvm::Error error = compileTarget(target, work, *description, objects))
+        return error;
+    std::string weightFile = weightPath() + ".part";
+    auto dropPart = llvm::make_scope_exit([&] { llvm::sys::fs::remove(weightFile); });
+    if (llvm::Error error = packWeights(weightFile, *description))
+      return error;
+    if (llvm::Error error = compileDescriptor(*description, work, objects))
+      return error;
+    report("linking", 0.95);
+    std::string library = options.output + ".part";
+    auto dropLibrary = llvm::make_scope_exit([&] { llvm::sys::fs::remove(library); });
+    if (llvm::Error error = codegen::linkModel(objects, library, llvm::sys::path::filename(options.output)))
+      return error;
+    if (options.embedWeights)
+      if (llvm::Error error = artifact::embedWeights(library, weightFile))
+        return error;
+    return publish(weightFile, library);
+  }
+
+  // Both files appear whole: first the weights, then the library that names them.
+  llvm::Error publish(const std::string &weightFile, const std::string &library) {
+    std::error_code problem;
+    if (!options.embedWeights)
+      problem = llvm::sys::fs::rename(weightFile, weightPath());
+    if (!problem)
+      problem = llvm::sys::fs::rename(library, options.output);
+    if (problem)
+      return makeError(ErrorCode::InvalidInput, options.output + ": can't be written: " + problem.message());
+    return llvm::Error::success();
+  }
+
+  std::string weightPath() const {
+    llvm::SmallString<256> path(options.output);
+    llvm::sys::path::replace_extension(path, ".weights");
+    return path.str().str();
+  }
+
+  llvm::Expected<artifact::Description> describeModule() {
+    artifact::Description description;
+    auto number = [&](StringRef name) -> int64_t {
+      auto attr = module->getAttrOfType<IntegerAttr>(name);
+      return attr ? attr.getInt() : 0;
+    };
+    description.vocab = number("llm.vocab"), description.hidden = number("llm.hidden"), description.context = number("llm.context");
+    if (description.vocab < 1 || description.hidden < 1)
+      return makeError(ErrorCode::InvalidInput, "the module lacks llm.vocab or llm.hidden; was it written by `llmc import`?");
+    for (auto state : module.getOps<llm::StateOp>()) {
+      auto cache = cast<llm::KVCacheType>(state.getType());
+      int64_t bytes = 2 * cache.getKvHeads() * cache.getHeadDim() * (cache.getElement().getIntOrFloatBitWidth() / 8);
+      description.states.push_back({state.getSymName().str(), cache.getLayers(), bytes});
+    }
+    auto assets = artifact::readAssets(module, directory, options.allowOutside);
+    if (!assets)
+      return assets.takeError();
+    description.assets = std::move(*assets);
+    if (!options.embedWeights)
+      description.weightFile = llvm::sys::path::filename(weightPath()).str();
+    description.metadata = metadata(description);
+    return description;
+  }
+
+  std::string metadata(const artifact::Description &description) {
+    llvm::json::Object json{{"vocab", description.vocab}, {"hidden", description.hidden}, {"context", description.context},
+                            {"mode", options.exact ? "exact" : "default"}, {"kernels", options.kernels}};
+    if (auto family = module->getAttrOfType<StringAttr>("llm.family"))
+      json["family"] = family.getValue();
+    if (auto layers = module->getAttrOfType<IntegerAttr>("llm.layers"))
+      json["layers"] = layers.getInt();
+    llvm::json::Array names;
+    for (const codegen::Target &target : targets)
+      names.push_back("cpu:" + target.name);
+    json["targets"] = std::move(names);
+    llvm::json::Object formats; // matrices by format
+    for (auto weight : module.getOps<llm::WeightOp>())
+      for (int64_t i = 0; weight.getWeights().getShape().size() == 2 && i < weight.getWeights().getLayers(); ++i) {
+        llvm::json::Value &count = formats[llm::stringifyFormat(weight.formatOf(i))];
+        count = count.getAsInteger().value_or(0) + 1;
+      }
+    json["formats"] = std::move(formats);
+    if (std::optional<int64_t> limit = positionLimit())
+      json["position_limit"] = *limit;
+    return llvm::formatv("{0}", llvm::json::Value(std::move(json))).str();
+  }
+
+  // Positions beyond which a learned position embedding has no row.
+  std::optional<int64_t> positionLimit() {
+    std::optional<int64_t> limit;
+    module.walk([&](llm::EmbeddingOp op) {
+      if (op.getIndex() != llm::IndexSource::positions)
+        return;
+      int64_t rows = cast<RankedTensorType>(op.getTable().getType()).getShape()[0] - op.getOffset();
+      limit = std::min(limit.value_or(rows), rows);
+    });
+    return limit;
+  }
+
+  llvm::Error compileTarget(const codegen::Target &target, const Directory &work, artifact::Description &description,
+                            std::vector<std::string> &objects) {
+    auto code = schedule(target);
+    if (!code)
+      return code.takeError();
+    llvm::LLVMContext context;
+    auto lowered = lower(*code, context);
+    if (!lowered)
+      return lowered.takeError();
+    description.targets.push_back(code->steps);
+    return writeObject(**lowered, target, (work + "/" + target.name + ".o").str(), objects);
+  }
+
+  llvm::Error compileDescriptor(const artifact::Description &description, const Directory &work, std::vector<std::string> &objects) {
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> descriptor = artifact::describe(description, context);
+    const codegen::Target &plain = codegen::knownTargets().back();
+    if (llvm::Error error = codegen::prepareModule(*descriptor, plain))
+      return error;
+    return writeObject(*descriptor, plain, (work + "/descriptor.o").str(), objects);
+  }
+
+  llvm::Error writeObject(llvm::Module &code, const codegen::Target &target, const std::string &path, std::vector<std::string> &objects) {
+    auto object = codegen::emitCode(code, target, codegen::CodeKind::Object);
+    if (!object)
+      return object.takeError();
+    std::error_code problem;
+    llvm::raw_fd_ostream out(path, problem);
+    if (!problem)
+      out << *object;
+    out.flush();
+    if (problem || out.has_error())
+      return makeError(ErrorCode::InvalidInput, path + ": can't be written");
+    objects.push_back(path);
+    return llvm::Error::success();
+  }
+
+  llvm::Error packWeights(const std::string &path, artifact::Description &description) {
+    auto weights = ModelWeights::open(module, directory, options.allowOutside);
+    if (!weights)
+      return weights.takeError();
+    auto packed = artifact::writeWeights(module, **weights, path, [&](double done) { report("packing weights", done); });
+    if (!packed)
+      return packed.takeError();
+    description.weights = std::move(*packed);
+    return llvm::Error::success();
+  }
+
+  void report(const std::string &what, double fraction) {
+    if (options.progress)
+      options.progress(what, fraction);
+  }
+
+  ModuleOp module;
+  std::string directory;
+  const CompileOptions &options;
+  std::vector<codegen::Target> targets;
+};
+
+} // namespace
+
+llvm::Error compile(ModuleOp module, const std::string &directory, const CompileOptions &options) {
+  return Compilation(module, directory, options).run();
+}
+
+} // namespace llmc

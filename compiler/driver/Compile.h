@@ -1,0 +1,20 @@
+// From a module of `llm` to an artifact: pipeline, code generation, packing, linking. What `llmc compile` and the just-in-time
+// path call.
+//
+//   CompileOptions options;
+//   options.output = "model.so";
+//   if (llvm::Error error = compile(*module, "dir/of/the/model", options)) …
+#pragma once
+
+#include "compiler/driver/CompileOptions.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+
+namespace llmc {
+
+// `module` is consumed: passes rewrite it. `directory`: what its relative paths are relative to.
+// Errors carry an exit status: see frontends/Import.h.
+llvm::Error compile(mlir::ModuleOp module, const std::string &directory, const CompileOptions &options);
+
+} // namespace llmc

@@ -1,0 +1,80 @@
+#include "compiler/pipeline/Pipeline.h"
+
+#include "passes/fusion/Pipelines.h"
+#include "passes/lowering/Passes.h"
+#include "passes/schedule/Passes.h"
+#include "passes/simplify/Pipelines.h"
+#include "passes/specialize/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace llmc {
+namespace {
+
+void simplify(OpPassManager &pm, const PipelineOptions &) { buildSimplifyPipeline(pm); }
+
+void fuse(OpPassManager &pm, const PipelineOptions &) { buildFusePipeline(pm); }
+
+void specialize(OpPassManager &pm, const PipelineOptions &options) {
+  LLMSpecializeOptions specialize;
+  specialize.exact = options.exact;
+  specialize.tokens = SmallVector<int64_t>(options.stepTokens.begin(), options.stepTokens.end());
+  pm.addPass(createLLMSpecialize(specialize));
+}
+
+void schedule(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(createTileSchedule());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createTilePlanMemory());
+  pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
+}
+
+void lower(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createTileEmitKernels());
+  pm.addPass(createTileToLLVM({.prefix = options.stepPrefix}));
+  pm.addNestedPass<func::FuncOp>(createMathApproximate());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+constexpr Phase kPhases[] = {
+    {"simplify", "canonical forms, ties found, dead weights dropped", simplify},
+    {"fuse", "Q/K/V and gate/up into one product; norms, activations and residuals into it; rope into attention", fuse},
+    {"specialize", "versions of the step for one token and for many; the mode's numerics", specialize},
+    {"schedule", "parallel loops over tiles, memory planned, one parallel region per step", schedule},
+    {"lower", "kernels for the target, then the LLVM dialect", lower},
+};
+
+} // namespace
+
+llvm::ArrayRef<Phase> phases() { return kPhases; }
+
+const Phase *findPhase(llvm::StringRef name) {
+  const Phase *found = llvm::find_if(kPhases, [&](const Phase &phase) { return phase.name == name; });
+  return found == std::end(kPhases) ? nullptr : found;
+}
+
+void registerPhasePipelines() {
+  static PassPipelineRegistration<> registrations[] = {
+      {"llmc-simplify", kPhases[0].does, [](OpPassManager &pm) { kPhases[0].build(pm, {}); }},
+      {"llmc-fuse", kPhases[1].does, [](OpPassManager &pm) { kPhases[1].build(pm, {}); }},
+      {"llmc-specialize", kPhases[2].does, [](OpPassManager &pm) { kPhases[2].build(pm, {}); }},
+      {"llmc-schedule", kPhases[3].does, [](OpPassManager &pm) { kPhases[3].build(pm, {}); }},
+      {"llmc-lower", kPhases[4].does, [](OpPassManager &pm) { kPhases[4].build(pm, {}); }},
+  };
+  (void)registrations;
+}
+
+} // namespace llmc

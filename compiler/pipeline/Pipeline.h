@@ -1,0 +1,32 @@
+// The default pipeline: one list of phases, each a few passes. `--compile-to` names them, `llmc compile --print-pipeline` prints them.
+#pragma once
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <vector>
+
+namespace llmc {
+
+struct PipelineOptions {
+  bool exact = false;
+  std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
+  std::string stepPrefix = "step_"; // of the names of lowered step functions
+  std::string kernels = "auto";    // mlir | halide | auto
+};
+
+struct Phase {
+  llvm::StringRef name;
+  llvm::StringRef does;
+  void (*build)(mlir::OpPassManager &pm, const PipelineOptions &options);
+};
+
+// simplify, fuse, specialize, schedule, lower: in this order. The first three do not depend on the target.
+llvm::ArrayRef<Phase> phases();
+const Phase *findPhase(llvm::StringRef name);
+
+// Registers `llmc-PHASE` pipelines for llmc-opt.
+void registerPhasePipelines();
+
+} // namespace llmc
