@@ -235,21 +235,17 @@ int quantOf(const PackedBlock &layout, const std::byte *quants, int64_t n, int64
   return code | (upper & ((1 << layout.upperBits) - 1)) << 4;
 }
 
-void unpackBlock(const PackedBlock &layout, const std::byte *block, int64_t n, float *out) {
+void unpackBlockCodes(const PackedBlock &layout, const std::byte *block, int64_t n, PackedCodes &out) {
   float d = halfAt(block, n), dmin = layout.minima ? halfAt(block + 32, n) : 0;
-  for (int64_t k = 0; k < layout.inputs; ++k) {
-    int64_t group = k / layout.group * kOutputs + n;
-    float scale = d, minimum = 0;
-    if (layout.superBlock) {
-      uint8_t code = byteAt(block + layout.scalesOffset, group);
-      scale = d * float(layout.signedScales ? int(int8_t(code)) : int(code));
-    }
+  for (int64_t group = 0; group < layout.inputs / layout.group; ++group) {
+    uint8_t code = byteAt(block + layout.scalesOffset, group * kOutputs + n);
+    float scale = float(layout.signedScales ? int(int8_t(code)) : int(code));
+    out.scales.push_back(layout.superBlock ? d * scale : d);
     if (layout.minima)
-      minimum = dmin * float(byteAt(block + layout.minimaOffset, group));
-    int quant = quantOf(layout, block + layout.quantsOffset + k / 32 * layout.quantBytes(), n, k % 32);
-    float value = scale * float(quant - int(layout.zero));
-    out[k] = layout.minima ? value - minimum : value;
+      out.minima.push_back(dmin * float(byteAt(block + layout.minimaOffset, group * kOutputs + n)));
   }
+  for (int64_t k = 0; k < layout.inputs; ++k)
+    out.codes.push_back(quantOf(layout, block + layout.quantsOffset + k / 32 * layout.quantBytes(), n, k % 32) - int(layout.zero));
 }
 
 } // namespace
@@ -303,9 +299,20 @@ void unpackRow(Format format, const std::byte *panel, int64_t row, std::span<flo
   }
   if (formatInfo(format).blockElements == 1)
     return;
+  PackedCodes numbers = unpackCodes(format, panel, row, inputs);
+  auto group = size_t(tile::packedBlock(dialectFormat(format)).group);
+  for (size_t k = 0; k < out.size(); ++k) {
+    float product = numbers.scales[k / group] * float(numbers.codes[k]);
+    out[k] = numbers.minima.empty() ? product : product - numbers.minima[k / group];
+  }
+}
+
+PackedCodes unpackCodes(Format format, const std::byte *panel, int64_t row, int64_t inputs) {
   PackedBlock layout = tile::packedBlock(dialectFormat(format));
+  PackedCodes result;
   for (int64_t block = 0; block < inputs / layout.inputs; ++block)
-    unpackBlock(layout, panel + block * layout.blockBytes(), row, out.data() + block * layout.inputs);
+    unpackBlockCodes(layout, panel + block * layout.blockBytes(), row, result);
+  return result;
 }
 
 } // namespace llmc::packing

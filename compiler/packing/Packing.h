@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace llmc::packing {
 
@@ -31,6 +32,15 @@ void packPanel(Format format, const PanelRows &rows, int64_t inputs, std::byte *
 // those beyond `outputs` as zeros. `format` is F32, F16 or BF16.
 void packPanelTransposed(Format format, const std::byte *source, int64_t inputs, int64_t outputs, int64_t first,
                          std::byte *panel);
+
+// One output of a packed panel of a quantised format as numbers:
+// value[k] = scales[k / group] * codes[k] - minima[k / group]. For tests and tools: not fast.
+struct PackedCodes {
+  std::vector<int> codes;           // less the zero point
+  std::vector<float> scales;        // [inputs / group]
+  std::vector<float> minima;        // the same, empty if the format has none
+};
+PackedCodes unpackCodes(Format format, const std::byte *panel, int64_t row, int64_t inputs);
 
 // Decodes output `row` (0..15) of a packed panel to float32, exactly. For tests and tools: not fast.
 void unpackRow(Format format, const std::byte *panel, int64_t row, std::span<float> out);

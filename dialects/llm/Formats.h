@@ -2,6 +2,8 @@
 // Source: the GGUF specification (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 #pragma once
 
+#include "mlir/IR/OpImplementation.h" // what the generated enums are written against
+
 #include "dialects/llm/LLMEnums.h.inc"
 
 #include <cstdint>

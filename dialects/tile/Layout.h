@@ -50,17 +50,17 @@ constexpr int64_t int8RowBytes(int64_t inputs) { return alignTo(int8HalfSumsOffs
 //   scale = d[n], or d[n] * float(scales[group][n]) in a super-block (u8; s8 if `signedScales`)
 //   minimum = 0, or dmin[n] * float(minima[group][n]) in a super-block with minima
 struct PackedBlock {
-  int64_t inputs;       // 32, or 256 for a super-block
-  int64_t group;        // inputs that share a scale: 32, or 16
-  int64_t zero;         // a power of two, or 0; for signed bytes 0
-  int64_t upperBits;    // bits above the nibble: 0, 1, 2; for bytes 0
-  bool bytes;           // quants are signed bytes
-  bool superBlock;      // d is multiplied by an 8-bit scale of the group
-  bool signedScales;    // those are signed
-  bool minima;          // the super-block has minima
-  int64_t scalesOffset; // [inputs / group][16]; d lies at 0: [16] f16, dmin at 32: [16] f16
-  int64_t minimaOffset; // [inputs / group][16]
-  int64_t quantsOffset; // [inputs / 32][quantBytes]
+  int64_t inputs = 0;            // 32, or 256 for a super-block
+  int64_t group = 0;             // inputs that share a scale: 32, or 16
+  int64_t zero = 0;              // a power of two, or 0; for signed bytes 0
+  int64_t upperBits = 0;         // bits above the nibble: 0, 1, 2; for bytes 0
+  bool bytes = false;            // quants are signed bytes
+  bool superBlock = false;       // d is multiplied by an 8-bit scale of the group
+  bool signedScales = false;     // those are signed
+  bool minima = false;           // the super-block has minima
+  int64_t scalesOffset = 0;      // [inputs / group][16]; d lies at 0: [16] f16, dmin at 32: [16] f16
+  int64_t minimaOffset = 0;      // [inputs / group][16]
+  int64_t quantsOffset = 0;      // [inputs / 32][quantBytes]
 
   constexpr int64_t quantBytes() const { return 8 * kQuadBytes * (bytes ? 8 : 4 + upperBits) / 8; } // of 32 inputs
   constexpr int64_t blockBytes() const { return quantsOffset + inputs / 32 * quantBytes(); }

@@ -1,0 +1,106 @@
+// Speed of products on one thread, on the best target that this machine runs:
+//
+//   T=1:   GB/s of packed weights, read once from memory (a matrix larger than any cache), and from the cache
+//   T=512: billions of multiply-adds per second
+//
+//   KernelsBench [NAME]     NAME: part of a name such as q4_0_int8
+#include "passes/lowering/kernels/testing/KernelCases.h"
+
+#include <chrono>
+#include <cstdio>
+
+namespace llmc::kernels::testing {
+namespace {
+
+constexpr int64_t inputs = 2048;
+constexpr int64_t coldBytes = 256 << 20;
+
+// Seconds of one call, the best of several.
+template <class Body> double bestSeconds(int rounds, Body body) {
+  double best = 1e9;
+  for (int i = 0; i < rounds; ++i) {
+    auto start = std::chrono::steady_clock::now();
+    body();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+// What the memory gives: a sum of 64-bit words.
+double readBandwidth(const Buffer &memory) {
+  const auto *words = reinterpret_cast<const uint64_t *>(memory.data());
+  uint64_t sum = 0;
+  double seconds = bestSeconds(5, [&] {
+    for (size_t i = 0; i < memory.bytes / 8; ++i)
+      sum += words[i];
+  });
+  if (sum == 42)
+    std::printf(" ");
+  return double(memory.bytes) / seconds * 1e-9;
+}
+
+void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memory) {
+  KernelJit jit(target);
+  jit.declare("single", productAttribute(product, inputs, true), "ppipp");
+  jit.declare("many", productAttribute(product, inputs, false), "ppipp");
+  jit.compile();
+  std::mt19937 random(1);
+  std::vector<std::vector<std::byte>> rows;
+  for (int n = 0; n < 16; ++n)
+    rows.push_back(randomRow(product.format, inputs, Weights::Usual, random));
+  Buffer panel = packRows(product.format, rows, inputs), scratch(size_t(productScratch(product, inputs)));
+  auto panelBytes = int64_t(panel.bytes);
+  int64_t panels = int64_t(memory.bytes) / panelBytes;
+  for (int64_t i = 0; i < panels; ++i)
+    std::memcpy(memory.data() + i * panelBytes, panel.data(), size_t(panelBytes));
+
+  constexpr int64_t tokens = 512;
+  Buffer x(size_t(tokens * inputs * 4)), out(tokens * 16 * 4);
+  std::normal_distribution<float> normal(0, 1);
+  std::vector<float> row(inputs);
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (float &value : row)
+      value = normal(random);
+    if (product.int8)
+      quantizeByDefinition(row, x.data() + t * tile::int8RowBytes(inputs));
+    else
+      std::memcpy(x.data() + t * inputs * 4, row.data(), inputs * 4);
+  }
+  auto *single = jit.function<ProductFunction>("single"), *many = jit.function<ProductFunction>("many");
+  double cold = bestSeconds(5, [&] {
+    for (int64_t i = 0; i < panels; ++i)
+      single(memory.data() + i * panelBytes, x.data(), 1, out.as<float>(), nullptr);
+  });
+  int64_t hotPanels = std::max<int64_t>(1, (256 << 10) / panelBytes);
+  double hot = bestSeconds(20, [&] {
+    for (int64_t i = 0; i < 10 * hotPanels; ++i)
+      single(memory.data() + i % hotPanels * panelBytes, x.data(), 1, out.as<float>(), nullptr);
+  });
+  int64_t manyPanels = 16;
+  double batch = bestSeconds(5, [&] {
+    for (int64_t i = 0; i < manyPanels; ++i)
+      many(memory.data() + i * panelBytes, x.data(), tokens, out.as<float>(), scratch.data());
+  });
+  std::printf("%-12s T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s\n", productName(product).c_str(),
+              double(panels * panelBytes) / cold * 1e-9, double(10 * hotPanels * panelBytes) / hot * 1e-9,
+              double(manyPanels * 16 * inputs * tokens) / batch * 1e-9);
+  std::fflush(stdout);
+}
+
+} // namespace
+} // namespace llmc::kernels::testing
+
+int main(int argc, char **argv) {
+  using namespace llmc::kernels::testing;
+  std::string wanted = argc > 1 ? argv[1] : "", targetName = argc > 2 ? argv[2] : "avx2";
+  JitTarget target;
+  for (const JitTarget &candidate : jitTargets())
+    if (target.name != targetName)
+      target = candidate;
+  Buffer memory(coldBytes);
+  std::memset(memory.data(), 1, memory.bytes);
+  std::printf("target %s, memory reads at %.1f GB/s\n", target.name.c_str(), readBandwidth(memory));
+  for (const ProductCase &product : productCases)
+    if (productName(product).find(wanted) != std::string::npos)
+      benchmark(target, product, memory);
+}

@@ -1,0 +1,155 @@
+#include "passes/lowering/kernels/testing/KernelCases.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "runtime/formats/Half.h"
+#include "runtime/support/ByteReader.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <cmath>
+
+namespace llmc::kernels::testing {
+
+std::vector<JitTarget> jitTargets() {
+  const char *portable128 = "#tile.target<\"x86-64\", vector = 128, dot = portable>";
+  const char *portable256 = "#tile.target<\"x86-64-v3\", vector = 256, dot = portable>";
+  const char *avx2 = "#tile.target<\"x86-64-v3\", vector = 256, dot = avx2>";
+  const char *vnni = "#tile.target<\"x86-64-v4\", vector = 512, dot = vnni>";
+  std::vector<JitTarget> targets = {{"portable_sse2", portable128, "x86-64", false, false}};
+  if (llvm::sys::getHostCPUFeatures().lookup("avx2")) {
+    targets.push_back({"portable_avx2", portable256, "", true, false});
+    targets.push_back({"avx2", avx2, "", true, false});
+    targets.push_back({"vnni_emulated", vnni, "", true, true});
+  }
+  return targets;
+}
+
+std::string productName(const ProductCase &product) {
+  return std::string(formatInfo(product.format).name) + (product.int8 ? "_int8" : "_f32");
+}
+
+std::string productAttribute(const ProductCase &product, int64_t inputs, bool single) {
+  return "#tile.product<format = " + std::string(formatInfo(product.format).name) + ", inputs = " + std::to_string(inputs) +
+         ", arithmetic = " + (product.int8 ? "int8" : "f32") + ", single = " + (single ? "true" : "false") + ">";
+}
+
+int64_t productScratch(const ProductCase &product, int64_t inputs) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<tile::TileDialect>();
+  return productScratchBytes(tile::ProductAttr::get(&context, packing::dialectFormat(product.format), inputs,
+                                                    product.int8 ? tile::Arithmetic::int8 : tile::Arithmetic::f32, false));
+}
+
+//===----------------------------------------------------------------------===//
+// Data
+//===----------------------------------------------------------------------===//
+
+static float randomScale(Weights weights, std::mt19937 &random) {
+  std::uniform_real_distribution<float> usual(0.001f, 0.02f);
+  if (weights == Weights::Usual)
+    return (random() % 2 ? 1.0f : -1.0f) * usual(random);
+  constexpr float extremes[] = {0, -0.0f, 0x1p-24f, -0x1.8p-20f, 0x1p-14f, 60.0f, -90.0f, 0.01f};
+  return extremes[random() % std::size(extremes)];
+}
+
+static void putHalf(std::byte *to, float value) {
+  uint16_t half = floatToHalf(value);
+  std::memcpy(to, &half, 2);
+}
+
+std::vector<std::byte> randomRow(Format format, int64_t inputs, Weights weights, std::mt19937 &random) {
+  std::vector<std::byte> row(size_t(rowBytes(format, inputs).value()));
+  auto blockBytes = size_t(formatInfo(format).blockBytes);
+  std::normal_distribution<float> normal(0, 0.05f);
+  for (size_t at = 0; at < row.size(); at += blockBytes) {
+    std::byte *block = row.data() + at;
+    float value = weights == Weights::Usual ? normal(random) : randomScale(weights, random);
+    uint16_t bits = floatToBf16(value);
+    if (format == Format::F32)
+      std::memcpy(block, &value, 4);
+    else if (format == Format::F16)
+      putHalf(block, value);
+    else if (format == Format::BF16)
+      std::memcpy(block, &bits, 2);
+    else
+      for (size_t i = 0; i < blockBytes; ++i) // quants and 6- or 8-bit scales: all bits at random, or all ones or zeros
+        block[i] = weights == Weights::Usual ? std::byte(random()) : std::byte(std::array{0x00, 0xff, 0x80, 0x7f}[random() % 4]);
+    if (formatInfo(format).blockElements == 1)
+      continue;
+    bool super = formatInfo(format).blockElements == 256;
+    float shrink = super ? 1.0f / 32 : 1.0f;
+    putHalf(block + (format == Format::Q6_K ? 208 : 0), randomScale(weights, random) * shrink);
+    if (format == Format::Q4_K || format == Format::Q5_K)
+      putHalf(block + 2, randomScale(weights, random) * shrink);
+  }
+  return row;
+}
+
+Buffer packRows(Format format, const std::vector<std::vector<std::byte>> &rows, int64_t inputs) {
+  packing::PanelRows pointers{};
+  for (size_t n = 0; n < rows.size(); ++n)
+    pointers[n] = rows[n].empty() ? nullptr : rows[n].data();
+  Buffer panel(size_t(tile::panelBytes(packing::dialectFormat(format), inputs)));
+  packing::packPanel(format, pointers, inputs, panel.data());
+  return panel;
+}
+
+//===----------------------------------------------------------------------===//
+// Definitions
+//===----------------------------------------------------------------------===//
+
+template <class T> static void put(std::byte *to, T value) { std::memcpy(to, &value, sizeof value); }
+
+void quantizeByDefinition(std::span<const float> x, std::byte *out) {
+  auto inputs = int64_t(x.size());
+  std::memset(out, 0, size_t(tile::int8RowBytes(inputs)));
+  for (int64_t group = 0; group < inputs / 32; ++group) {
+    float biggest = 0;
+    bool finite = true, nan = false;
+    for (int64_t k = 0; k < 32; ++k) {
+      float magnitude = std::fabs(x[size_t(32 * group + k)]);
+      finite &= std::isfinite(magnitude);
+      nan |= std::isnan(magnitude);
+      biggest = std::max(biggest, magnitude);
+    }
+    bool usable = finite && biggest >= 1e-30f;
+    float scale = nan ? NAN : biggest >= 1e-30f ? biggest / 127.0f : 0.0f, inverse = 127.0f / biggest;
+    int32_t sums[2] = {0, 0};
+    for (int64_t k = 0; k < 32; ++k) {
+      auto q = usable ? int32_t(std::nearbyint(x[size_t(32 * group + k)] * inverse)) : 0;
+      sums[k / 16] += q;
+      put(out + 32 * group + k, int8_t(q));
+    }
+    put(out + tile::int8ScalesOffset(inputs) + 4 * group, scale);
+    put(out + tile::int8ScaledSumsOffset(inputs) + 4 * group, scale * float(sums[0] + sums[1]));
+    put(out + tile::int8SumsOffset(inputs) + 4 * group, sums[0] + sums[1]);
+    put(out + tile::int8HalfSumsOffset(inputs) + 8 * group, sums[0]);
+    put(out + tile::int8HalfSumsOffset(inputs) + 8 * group + 4, sums[1]);
+  }
+}
+
+static float multiplyAdd(float a, float b, float c, bool fused) { return fused ? std::fma(a, b, c) : a * b + c; }
+
+float floatProductByDefinition(std::span<const float> weights, std::span<const float> x, bool fused) {
+  float sum = 0;
+  for (size_t k = 0; k < x.size(); ++k)
+    sum = multiplyAdd(x[k], weights[k], sum, fused);
+  return sum;
+}
+
+float int8ProductByDefinition(const packing::PackedCodes &weights, int64_t group, const std::byte *row, bool fused) {
+  auto inputs = int64_t(weights.codes.size());
+  auto number = [&](int64_t offset, int64_t index) { return loadUnaligned<float>(row + offset + 4 * index); };
+  float sum = 0;
+  for (int64_t first = 0; first < inputs; first += group) {
+    int32_t dot = 0;
+    for (int64_t k = first; k < first + group; ++k)
+      dot += weights.codes[size_t(k)] * int(int8_t(row[k]));
+    float scaled = float(dot) * number(tile::int8ScalesOffset(inputs), first / 32);
+    sum = multiplyAdd(scaled, weights.scales[size_t(first / group)], sum, fused);
+    if (!weights.minima.empty())
+      sum = multiplyAdd(-weights.minima[size_t(first / group)], number(tile::int8ScaledSumsOffset(inputs), first / 32), sum, fused);
+  }
+  return sum;
+}
+
+} // namespace llmc::kernels::testing

@@ -1,0 +1,66 @@
+// What the tests and benchmarks of kernels range over, data for them, and the scalar definitions of what kernels compute.
+#pragma once
+
+#include "compiler/packing/Packing.h"
+#include "passes/lowering/kernels/testing/KernelJit.h"
+
+#include <random>
+
+namespace llmc::kernels::testing {
+
+// Machines to compile for that this one can run: plain SSE2, portable vectors with this machine's features, AVX2, and
+// AVX-512 VNNI with its dot replaced by the definition. AVX2 only where the machine has it.
+std::vector<JitTarget> jitTargets();
+
+struct ProductCase {
+  Format format;
+  bool int8;
+};
+inline constexpr ProductCase productCases[] = {
+    {Format::F32, false},  {Format::F16, false},  {Format::BF16, false}, {Format::Q4_0, false}, {Format::Q5_0, false},
+    {Format::Q8_0, false}, {Format::Q4_K, false}, {Format::Q5_K, false}, {Format::Q6_K, false}, {Format::Q4_0, true},
+    {Format::Q5_0, true},  {Format::Q8_0, true},  {Format::Q4_K, true},  {Format::Q5_K, true},  {Format::Q6_K, true},
+};
+std::string productName(const ProductCase &product); // "q4_0_int8"
+std::string productAttribute(const ProductCase &product, int64_t inputs, bool single);
+int64_t productScratch(const ProductCase &product, int64_t inputs);
+
+using ProductFunction = void(const std::byte *panel, const void *x, int64_t tokens, float *out, std::byte *scratch);
+using QuantizeFunction = void(const float *x, std::byte *out);
+using DecodeFunction = void(const std::byte *weight, int64_t row, float *out);
+
+// Memory with the alignment that kernels ask for.
+class Buffer {
+public:
+  explicit Buffer(size_t bytes)
+      : bytes(bytes), memory(static_cast<std::byte *>(std::aligned_alloc(64, (bytes + 127) / 64 * 64)), std::free) {}
+  std::byte *data() { return memory.get(); }
+  const std::byte *data() const { return memory.get(); }
+  template <class T> T *as() { return reinterpret_cast<T *>(memory.get()); }
+  const size_t bytes;
+
+private:
+  std::unique_ptr<std::byte, void (*)(void *)> memory;
+};
+
+// How weights are drawn.
+enum class Weights {
+  Usual,   // as in models
+  Extreme, // largest and smallest quants, zero, subnormal and large scales
+};
+// A row of `inputs` in the source format.
+std::vector<std::byte> randomRow(Format format, int64_t inputs, Weights weights, std::mt19937 &random);
+// Packs rows of one panel.
+Buffer packRows(Format format, const std::vector<std::vector<std::byte>> &rows, int64_t inputs);
+
+//===----------------------------------------------------------------------===//
+// Definitions, one value at a time. `fused`: multiply-adds round once.
+//===----------------------------------------------------------------------===//
+
+// An int8 row in the layout of dialects/tile/Layout.h.
+void quantizeByDefinition(std::span<const float> x, std::byte *out);
+// One output of a product: `row` is the source row for float32, `panel` lane `n` for int8.
+float floatProductByDefinition(std::span<const float> weights, std::span<const float> x, bool fused);
+float int8ProductByDefinition(const packing::PackedCodes &weights, int64_t group, const std::byte *row, bool fused);
+
+} // namespace llmc::kernels::testing

@@ -1,0 +1,183 @@
+#include "passes/lowering/kernels/testing/KernelJit.h"
+
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace llvm;
+
+namespace llmc::kernels::testing {
+namespace {
+
+ExitOnError check("KernelJit: ");
+
+void require(bool condition, const char *what) {
+  if (!condition)
+    check(createStringError(what));
+}
+
+void loadDialects(mlir::MLIRContext &context) {
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllToLLVMIRTranslations(registry);
+  registry.insert<tile::TileDialect, llm::LLMDialect>();
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+}
+
+std::string hostFeatures() {
+  std::string features;
+  for (const auto &[feature, present] : sys::getHostCPUFeatures())
+    if (present)
+      features += (features.empty() ? "+" : ",+") + feature.str();
+  return features;
+}
+
+std::unique_ptr<TargetMachine> machineFor(StringRef cpu, StringRef features) {
+  Triple triple(sys::getProcessTriple());
+  std::string error;
+  const Target *target = TargetRegistry::lookupTarget(triple, error);
+  require(target, error.c_str());
+  return std::unique_ptr<TargetMachine>(
+      target->createTargetMachine(triple, cpu, features, TargetOptions(), Reloc::PIC_, std::nullopt, CodeGenOptLevel::Aggressive));
+}
+
+void optimise(Module &module, TargetMachine &machine) {
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager calls;
+  ModuleAnalysisManager modules;
+  PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(calls);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, calls, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+}
+
+// vpdpbusd by its definition: unsigned times signed bytes, four products added to each lane.
+Value *dotByDefinition(IRBuilder<> &b, Value *sum, Value *weights, Value *activations) {
+  auto *wide = FixedVectorType::get(b.getInt32Ty(), 64);
+  Value *products = b.CreateMul(b.CreateZExt(weights, wide), b.CreateSExt(activations, wide));
+  for (int i = 0; i < 4; ++i) {
+    SmallVector<int> lanes;
+    for (int n = 0; n < 16; ++n)
+      lanes.push_back(4 * n + i);
+    sum = b.CreateAdd(sum, b.CreateShuffleVector(products, lanes));
+  }
+  return sum;
+}
+
+void emulateVnni(Module &module) {
+  for (Function &function : module)
+    for (Instruction &instruction : llvm::make_early_inc_range(instructions(function)))
+      if (auto *call = dyn_cast<IntrinsicInst>(&instruction);
+          call && call->getIntrinsicID() == Intrinsic::x86_avx512_vpdpbusd_512) {
+        IRBuilder<> b(call);
+        call->replaceAllUsesWith(dotByDefinition(b, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2)));
+        call->eraseFromParent();
+      }
+}
+
+} // namespace
+
+KernelJit::KernelJit(JitTarget target) : target(std::move(target)) {
+  static bool initialised = [] {
+    InitializeNativeTarget();
+    InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)initialised;
+}
+
+void KernelJit::declare(std::string name, std::string kernel, std::string arguments) {
+  std::string types;
+  for (char letter : arguments)
+    types += std::string(types.empty() ? "" : ", ") + (letter == 'p' ? "!llvm.ptr" : "i64");
+  text += "func.func private @" + name + "(" + types + ") attributes {tile.kernel = " + kernel + "}\n";
+}
+
+std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  loadDialects(context);
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  require(bool(module), "the declarations do not parse");
+  auto attribute = dyn_cast_or_null<tile::TargetAttr>(mlir::parseAttribute(target.attribute, &context));
+  require(bool(attribute), "the target does not parse");
+  for (auto function : module->getOps<mlir::func::FuncOp>()) {
+    require(succeeded(emitKernel(function, attribute)), "emission failed");
+    function->removeAttr(kKernelAttr);
+  }
+  require(succeeded(module->verify()), "the kernels are not valid");
+  mlir::PassManager passes(&context);
+  passes.addPass(mlir::createSCFToControlFlowPass());
+  passes.addPass(mlir::createConvertVectorToLLVMPass());
+  passes.addPass(mlir::createConvertToLLVMPass());
+  passes.addPass(mlir::createReconcileUnrealizedCastsPass());
+  require(succeeded(passes.run(*module)), "lowering failed");
+  auto result = mlir::translateModuleToLLVMIR(*module, llvmContext);
+  require(bool(result), "translation failed");
+  return result;
+}
+
+static void setTargetOf(Module &module, StringRef cpu, StringRef features) {
+  for (Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", cpu);
+    function.addFnAttr("target-features", features);
+    function.addFnAttr("prefer-vector-width", "512");
+  }
+}
+
+void KernelJit::compile() {
+  auto context = std::make_unique<LLVMContext>();
+  std::unique_ptr<Module> module = lower(*context);
+  std::string cpu = target.cpu.empty() ? "x86-64-v3" : target.cpu, features = target.cpu.empty() ? hostFeatures() : "";
+  setTargetOf(*module, cpu, features);
+  if (target.emulateVnni)
+    emulateVnni(*module);
+  require(!verifyModule(*module, &errs()), "the LLVM module is not valid");
+  optimise(*module, *machineFor(cpu, features));
+  jit = check(orc::LLJITBuilder().create());
+  check(jit->addIRModule(orc::ThreadSafeModule(std::move(module), std::move(context))));
+}
+
+orc::ExecutorAddr KernelJit::address(std::string_view name) { return check(jit->lookup(StringRef(name))); }
+
+std::string KernelJit::assembly(const std::string &cpu) {
+  LLVMContext context;
+  std::unique_ptr<Module> module = lower(context);
+  auto machine = machineFor(cpu, "");
+  setTargetOf(*module, cpu, "");
+  optimise(*module, *machine);
+  SmallString<0> code;
+  raw_svector_ostream stream(code);
+  legacy::PassManager passes;
+  require(!machine->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::AssemblyFile), "no assembly printer");
+  passes.run(*module);
+  return std::string(code);
+}
+
+} // namespace llmc::kernels::testing
