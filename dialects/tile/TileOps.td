@@ -19,14 +19,14 @@ def Tile_FieldOp : Tile_Op<"field", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Tile_BufferOp : Tile_Op<"buffer", [Pure]> {
+def Tile_BufferOp : Tile_Op<"buffer"> {
   let summary = "Memory of the step, shared by all workers";
   let description = [{
     `%b = tile.buffer %step bytes 2560 name "x"`. `tile-plan-memory` gives it an `offset` in the arena; buffers whose lives do not
     overlap share memory.
   }];
   let arguments = (ins Tile_Ptr:$step, I64Attr:$bytes, StrAttr:$name, OptionalAttr<I64Attr>:$offset);
-  let results = (outs Tile_Ptr:$value);
+  let results = (outs Res<Tile_Ptr, "", [MemAlloc]>:$value); // two alike are two
   let assemblyFormat = "$step `bytes` $bytes `name` $name (`offset` $offset^)? attr-dict";
 }
 

@@ -31,7 +31,8 @@ LogicalResult StepBuilder::build(func::FuncOp source) {
   layerIndex = i64(0);
 
   auto results = cast<func::ReturnOp>(source.front().getTerminator());
-  for (auto [value, name] : llvm::zip(results.getOperands(), ArrayRef<StringRef>{"logits", "hidden"}))
+  const StringRef fields[] = {"logits", "hidden"};
+  for (auto [value, name] : llvm::zip(results.getOperands(), fields))
     destinations[value] = {field(name), channelsOf(value), channelsOf(value) * 4, Rows::Wanted, /*owned=*/false};
   if (failed(visitBlock(source.front())))
     return failure();

@@ -20,8 +20,10 @@ bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.get
 } // namespace
 
 KernelBuilder::KernelBuilder(func::FuncOp function, tile::TargetAttr target)
-    : ImplicitLocOpBuilder(function.getLoc(), function.getContext()), target(target) {
-  setInsertionPointToStart(function.addEntryBlock());
+    : ImplicitLocOpBuilder(function.getLoc(), function.getContext()), target(target),
+      module(function->getParentOfType<ModuleOp>()) {
+  entry = function.addEntryBlock();
+  setInsertionPointToStart(entry);
 }
 
 Value KernelBuilder::integer(Type type, int64_t value) {

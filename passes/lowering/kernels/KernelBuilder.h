@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <concepts>
@@ -26,8 +27,9 @@ public:
   KernelBuilder(mlir::func::FuncOp function, tile::TargetAttr target);
 
   tile::TargetAttr target;
+  mlir::ModuleOp module; // loops are built before they have a parent: ask here, not upwards
 
-  Value argument(unsigned i) { return getBlock()->getParent()->front().getArgument(i); }
+  Value argument(unsigned i) { return entry->getArgument(i); } // of the kernel, from any depth
 
   // Types.
   VectorType bytes(int64_t lanes) { return VectorType::get(lanes, getI8Type()); }
@@ -88,6 +90,7 @@ public:
   Value multipleBelow(Value a, int64_t divisor); // the largest multiple of `divisor` that is at most `a` >= 0
 
 private:
+  mlir::Block *entry;
   Value integer(Type type, int64_t value);
   Value convertHalves(Value bits);
 };

@@ -18,12 +18,12 @@ namespace {
 constexpr int64_t kRowBytes = tile::kPanelOutputs * 4; // of a product's result
 
 // A kernel of this attribute, declared once in the module.
-func::FuncOp declare(KernelBuilder &b, ModuleOp module, StringRef name, Attribute kernel, TypeRange arguments) {
-  for (auto function : module.getOps<func::FuncOp>())
+func::FuncOp declare(KernelBuilder &b, StringRef name, Attribute kernel, TypeRange arguments) {
+  for (auto function : b.module.getOps<func::FuncOp>())
     if (function->getAttr(kKernelAttr) == kernel)
       return function;
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(module.getBody());
+  b.setInsertionPointToEnd(b.module.getBody());
   auto function = func::FuncOp::create(b, name, b.getFunctionType(arguments, {}));
   function.setPrivate();
   function->setAttr(kKernelAttr, kernel);
@@ -33,14 +33,12 @@ func::FuncOp declare(KernelBuilder &b, ModuleOp module, StringRef name, Attribut
 struct Linear {
   KernelBuilder &b;
   tile::LinearAttr kernel;
-  ModuleOp module;
   Value tokens, x, scratch;
   Values weights, formats, biases, results;
   Value residual;
 
   Linear(KernelBuilder &b, tile::LinearAttr kernel)
-      : b(b), kernel(kernel), module(b.getBlock()->getParentOp()->getParentOfType<ModuleOp>()), tokens(b.argument(1)),
-        x(b.argument(2)), scratch(b.argument(3)) {
+      : b(b), kernel(kernel), tokens(b.argument(1)), x(b.argument(2)), scratch(b.argument(3)) {
     unsigned next = 4, count = kernel.getWeights().size();
     auto take = [&](Values &to, unsigned n) {
       for (unsigned i = 0; i < n; ++i)
@@ -68,7 +66,7 @@ struct Linear {
     Type pointer = LLVM::LLVMPointerType::get(b.getContext());
     std::string name = llvm::formatv("product_{0}_{1}_{2}{3}", llm::stringifyFormat(format), inputs,
                                      tile::stringifyArithmetic(kernel.getArithmetic()), kernel.getSingle() ? "_single" : "");
-    auto function = declare(b, module, name, attr, {pointer, pointer, b.getI64Type(), pointer, pointer});
+    auto function = declare(b, name, attr, {pointer, pointer, b.getI64Type(), pointer, pointer});
     Value address = b.at(weights[weight], panel, tile::panelBytes(format, inputs));
     func::CallOp::create(b, function, ValueRange{address, x, tokens, out, space});
   }

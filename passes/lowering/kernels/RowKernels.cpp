@@ -59,18 +59,17 @@ void emitRope(KernelBuilder &b, tile::RopeAttr kernel) {
 
 // A constant array of floats in the module; the same values are the same global.
 static Value constantTable(KernelBuilder &b, ArrayRef<float> values) {
-  auto module = b.getBlock()->getParentOp()->getParentOfType<ModuleOp>();
   auto attr = DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(values.size())}, b.getF32Type()), values);
   LLVM::GlobalOp table;
   int64_t count = 0;
-  for (auto global : module.getOps<LLVM::GlobalOp>()) {
+  for (auto global : b.module.getOps<LLVM::GlobalOp>()) {
     if (global.getValueOrNull() == attr)
       table = global;
     count += global.getSymName().starts_with("frequencies_");
   }
   if (!table) {
     OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(module.getBody());
+    b.setInsertionPointToStart(b.module.getBody());
     table = LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getF32Type(), values.size()), /*isConstant=*/true,
                                    LLVM::Linkage::Internal, ("frequencies_" + Twine(count)).str(), attr);
   }
