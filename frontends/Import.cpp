@@ -4,6 +4,7 @@
 #include "frontends/Builder.h"
 #include "frontends/GgufModel.h"
 #include "frontends/HuggingFace.h"
+#include "frontends/ModuleText.h"
 #include "runtime/support/Files.h"
 #include "runtime/support/Text.h"
 
@@ -203,6 +204,8 @@ static llvm::Expected<Module> importModule(mlir::MLIRContext &context, const std
     return toError(text.error());
   if (!isUtf8(*text)) // binary IR has had less scrutiny than text
     return failure(1, path + ": want a module in text form");
+  if (std::optional<std::string> danger = findDangerousNesting(*text))
+    return failure(1, path + ": " + *danger);
   std::string first;
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     if (first.empty()) {

@@ -254,3 +254,23 @@ TEST(ImportErrors, FilesThatAreNotThere) {
   directory.write("model.mlir", std::string("ML\xefR", 4));
   EXPECT_EQ(importText(directory.path + "/model.mlir").exitCode, 1);
 }
+
+TEST(ImportErrors, NestingThatWouldEndTheParsersStack) {
+  ScratchDirectory directory;
+  auto nested = [](const std::string &open, const std::string &close) {
+    std::string text;
+    for (int i = 0; i < 200000; ++i)
+      text += open;
+    for (int i = 0; i < 200000; ++i)
+      text += close;
+    return text;
+  };
+  for (const std::string &text : {"module attributes {a = " + nested("[", "]") + "} {}", nested("module {", "}"),
+                                  "module attributes {a = affine_map<(d0) -> (" + nested("- ", "") + "d0)>} {}",
+                                  "module attributes {a = \"\\\"" + nested("<", ">") + "\"} " + nested("<", ">")}) {
+    directory.write("model.mlir", text);
+    EXPECT_EQ(importText(directory.path + "/model.mlir").exitCode, 1);
+  }
+  directory.write("model.mlir", "// " + nested("[", "") + "\nmodule attributes {llm.a = \"" + nested("[", "") + "\"} {}");
+  EXPECT_EQ(importText(directory.path + "/model.mlir").error, ""); // brackets in comments and strings nest nothing
+}
