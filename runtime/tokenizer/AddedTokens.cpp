@@ -40,8 +40,9 @@ Expected<AddedTokens> AddedTokens::open(const BlobReader &blob, size_t pieces) {
   LLMC_TRY(tokens, blob.array<AddedToken>(BlobSection::AddedTokens));
   std::string_view patterns = blob.text(BlobSection::AddedPatterns);
   auto isSound = [&](const AddedToken &token) {
-    return token.patternBytes >= 1 && token.patternBytes <= kMaxPatternBytes && token.patternOffset <= patterns.size() &&
-           token.patternBytes <= patterns.size() - token.patternOffset && token.id >= 0 && size_t(token.id) < pieces;
+    return token.patternBytes >= 1 && token.patternBytes <= kMaxPatternBytes &&
+           token.patternOffset <= patterns.size() && token.patternBytes <= patterns.size() - token.patternOffset &&
+           token.id >= 0 && size_t(token.id) < pieces;
   };
   if (!std::all_of(tokens.begin(), tokens.end(), isSound))
     return BlobReader::damaged();
@@ -50,8 +51,8 @@ Expected<AddedTokens> AddedTokens::open(const BlobReader &blob, size_t pieces) {
   };
   if (!std::is_sorted(tokens.begin(), tokens.end(), [&](const auto &a, const auto &b) { return key(a) < key(b); }))
     return BlobReader::damaged();
-  auto firstNormalized = std::partition_point(tokens.begin(), tokens.end(),
-                                              [](const AddedToken &token) { return !(token.flags & kAddedNormalized); });
+  auto firstNormalized = std::partition_point(
+      tokens.begin(), tokens.end(), [](const AddedToken &token) { return !(token.flags & kAddedNormalized); });
   size_t split = size_t(firstNormalized - tokens.begin());
   AddedTokens added;
   added.raw = AddedTokenTable(tokens.first(split), patterns);

@@ -32,9 +32,9 @@ private:
   std::string prefix, suffix; // of pieces inside and at the end of a word
   TokenId unknown = -1;
   bool fusesUnknown = false, fallsBackToBytes = false, ignoresMerges = false;
-  bool hasGhosts = false;               // pieces that only merging knows, see appendSymbol
-  size_t realPieces = 0;                // ids below are the tokenizer's
-  std::array<TokenId, kDirect> direct;  // ids of the first characters
+  bool hasGhosts = false;              // pieces that only merging knows, see appendSymbol
+  size_t realPieces = 0;               // ids below are the tokenizer's
+  std::array<TokenId, kDirect> direct; // ids of the first characters
   std::array<TokenId, 256> bytes;
 };
 

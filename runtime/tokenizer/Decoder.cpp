@@ -31,7 +31,7 @@ void replaceAll(std::string &text, std::string_view from, std::string_view to) {
 // English spacing, as WordPiece models want it undone.
 void cleanUp(std::string &text) {
   static constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},     {" ?", "?"},   {" !", "!"},           {" ,", ","},   {" ' ", "'"},  {" n't", "n't"},
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
       {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (auto [from, to] : kRules)
     replaceAll(text, from, to);
@@ -86,8 +86,7 @@ struct FuseStep final : Decoder::Step {
 struct StripStep final : Decoder::Step {
   std::string content;
   size_t start, stop;
-  StripStep(std::string content, size_t start, size_t stop)
-      : content(std::move(content)), start(start), stop(stop) {}
+  StripStep(std::string content, size_t start, size_t stop) : content(std::move(content)), start(start), stop(stop) {}
   Expected<void> decode(Pieces &pieces) const override {
     for (std::string &piece : pieces) {
       std::string_view text = piece;

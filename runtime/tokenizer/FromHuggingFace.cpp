@@ -215,7 +215,10 @@ Expected<Json> Builder::modelConfig() const {
     return bad("want an object 'model'");
   if (!jsonString(config, "type")) {
     bool isWordPiece = config.contains("max_input_chars_per_word");
-    config["type"] = !json.merges.empty() ? "BPE" : !json.scores.empty() ? "Unigram" : isWordPiece ? "WordPiece" : "WordLevel";
+    config["type"] = !json.merges.empty()   ? "BPE"
+                     : !json.scores.empty() ? "Unigram"
+                     : isWordPiece          ? "WordPiece"
+                                            : "WordLevel";
   }
   auto type = jsonString(config, "type").value_or("");
   if (jsonFloat(config, "dropout").value_or(0) > 0)
@@ -273,9 +276,10 @@ Expected<std::vector<TokenId>> Builder::frame() const {
   // Classes whose add_bos_token and add_eos_token replace what tokenizer.json says.
   auto className = jsonString(files.tokenizerConfig, "tokenizer_class").value_or("");
   bool isAsked = className.find("Llama") != className.npos || className.find("Gemma") != className.npos;
-  auto addsBos = jsonBool(files.tokenizerConfig, "add_bos_token"), addsEos = jsonBool(files.tokenizerConfig, "add_eos_token");
-  bool replaces = (isAsked && (addsBos || addsEos)) ||
-                  (member("post_processor").is_null() && (addsBos == true || addsEos == true));
+  auto addsBos = jsonBool(files.tokenizerConfig, "add_bos_token"),
+       addsEos = jsonBool(files.tokenizerConfig, "add_eos_token");
+  bool replaces =
+      (isAsked && (addsBos || addsEos)) || (member("post_processor").is_null() && (addsBos == true || addsEos == true));
   if (!replaces)
     return std::move(frame);
   // What is not said stays as the class has it: a BOS, and no EOS.
@@ -359,10 +363,10 @@ Expected<Tokenizer> Tokenizer::fromHuggingFace(const std::string &path) {
     file /= "tokenizer.json";
   LLMC_TRY(json, readTextFile(file.string(), kMaxTokenizerBytes));
   CompanionFiles files;
-  for (auto [name, target] : {std::pair("tokenizer_config.json", &files.tokenizerConfig),
-                              std::pair("special_tokens_map.json", &files.specialTokens),
-                              std::pair("generation_config.json", &files.generationConfig),
-                              std::pair("config.json", &files.config)}) {
+  for (auto [name, target] :
+       {std::pair("tokenizer_config.json", &files.tokenizerConfig),
+        std::pair("special_tokens_map.json", &files.specialTokens),
+        std::pair("generation_config.json", &files.generationConfig), std::pair("config.json", &files.config)}) {
     LLMC_TRY(companion, readCompanion(file.parent_path(), name));
     *target = std::move(companion);
   }

@@ -8,11 +8,11 @@
 namespace llmc {
 
 struct Symbol {
-  TokenId id;          // -1: no piece
-  uint32_t start;      // of its text, where the model merges by text
-  uint32_t bytes;      // 0: merged into another symbol
-  int32_t prev, next;  // neighbours; -1 at the ends
-  Merge withNext;      // what it and its right neighbour become
+  TokenId id;         // -1: no piece
+  uint32_t start;     // of its text, where the model merges by text
+  uint32_t bytes;     // 0: merged into another symbol
+  int32_t prev, next; // neighbours; -1 at the ends
+  Merge withNext;     // what it and its right neighbour become
 };
 
 // Memory that merging reuses from word to word.
@@ -35,7 +35,9 @@ namespace detail {
 // A few symbols: look for the best pair each time. The survivors stay contiguous.
 template <class PairOf> void mergeFew(std::vector<Symbol> &symbols, PairOf pairOf) {
   size_t count = symbols.size();
-  auto update = [&](size_t i) { symbols[i].withNext = i + 1 < count ? pairOf(symbols[i], symbols[i + 1]) : Merge{0, -1}; };
+  auto update = [&](size_t i) {
+    symbols[i].withNext = i + 1 < count ? pairOf(symbols[i], symbols[i + 1]) : Merge{0, -1};
+  };
   for (size_t i = 0; i < count; ++i)
     update(i);
   while (true) {

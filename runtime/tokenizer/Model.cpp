@@ -4,8 +4,7 @@
 
 namespace llmc {
 
-Expected<std::unique_ptr<Model>> Model::open(const Json &config, const Vocabulary &vocabulary,
-                                             const BlobReader &blob) {
+Expected<std::unique_ptr<Model>> Model::open(const Json &config, const Vocabulary &vocabulary, const BlobReader &blob) {
   auto type = jsonString(config, "type").value_or("");
   if (type == "BPE")
     return openBpe(config, vocabulary);
@@ -36,8 +35,7 @@ Expected<TokenId> configId(const Json &config, std::string_view key, const Vocab
     return -1;
   auto id = jsonInt(*value);
   if (!id || *id < 0 || uint64_t(*id) >= vocabulary.size())
-    return invalidInput("tokenizer: '" + std::string(key) + "': want an id below " +
-                        std::to_string(vocabulary.size()));
+    return invalidInput("tokenizer: '" + std::string(key) + "': want an id below " + std::to_string(vocabulary.size()));
   return TokenId(*id);
 }
 

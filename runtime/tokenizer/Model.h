@@ -27,7 +27,8 @@ public:
   virtual bool allowsBoundaries() const { return false; }
 
   // `config`: the blob's "model" object. `vocabulary` outlives the model. Errors: Unsupported, InvalidInput.
-  static Expected<std::unique_ptr<Model>> open(const Json &config, const Vocabulary &vocabulary, const BlobReader &blob);
+  static Expected<std::unique_ptr<Model>> open(const Json &config, const Vocabulary &vocabulary,
+                                               const BlobReader &blob);
 };
 
 // One per kind; each in a file of its own.

@@ -357,8 +357,7 @@ Expected<void> PreTokenizer::addSimple(const Json &spec, std::string_view type) 
     auto delimiter = oneCharacter(jsonString(spec, "delimiter"));
     if (!delimiter)
       return invalidInput("tokenizer.json: pre-tokenizer 'CharDelimiterSplit': 'delimiter': want one character");
-    steps.push_back(
-        std::make_unique<CharacterSplit<IsCharacter>>(IsCharacter{*delimiter}, SplitBehavior::Removed));
+    steps.push_back(std::make_unique<CharacterSplit<IsCharacter>>(IsCharacter{*delimiter}, SplitBehavior::Removed));
     return {};
   }
   if (type == "FixedLength") {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint32_t kMatchLimit = 10'000'000;
 constexpr uint32_t kHeapLimitKiB = 32 << 10;
+constexpr size_t kFirstStackBytes = size_t(64) << 10, kMaxStackBytes = size_t(32) << 20;
 constexpr size_t kMaxPatternBytes = 32 << 10;
 
 std::string describe(int code) {
@@ -24,6 +25,7 @@ std::string describe(int code) {
 
 void RegexScratch::Free::operator()(pcre2_real_match_data_8 *data) const { pcre2_match_data_free(data); }
 void RegexScratch::Free::operator()(pcre2_real_match_context_8 *context) const { pcre2_match_context_free(context); }
+void RegexScratch::Free::operator()(pcre2_real_jit_stack_8 *stack) const { pcre2_jit_stack_free(stack); }
 void Regex::Free::operator()(pcre2_real_code_8 *code) const { pcre2_code_free(code); }
 
 RegexScratch::RegexScratch() : data(pcre2_match_data_create(1, nullptr)), context(pcre2_match_context_create(nullptr)) {
@@ -31,6 +33,15 @@ RegexScratch::RegexScratch() : data(pcre2_match_data_create(1, nullptr)), contex
     return;
   pcre2_set_match_limit(context.get(), kMatchLimit);
   pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
+}
+
+bool RegexScratch::addStack() {
+  if (stack)
+    return false;
+  stack.reset(pcre2_jit_stack_create(kFirstStackBytes, kMaxStackBytes, nullptr));
+  if (stack)
+    pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  return stack != nullptr;
 }
 
 Expected<Regex> Regex::compile(std::string_view pattern) {
@@ -63,12 +74,14 @@ bool MatchFinder::search() {
   }
   auto *subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   pcre2_match_data *data = scratch.data.get();
+  pcre2_match_context *context = scratch.context.get();
   int result = PCRE2_ERROR_JIT_STACKLIMIT;
   if (regex.hasJit)
-    result = pcre2_jit_match(regex.code.get(), subject, text.size(), from, 0, data, scratch.context.get());
-  if (result == PCRE2_ERROR_JIT_STACKLIMIT) // the interpreter keeps its state on the heap
-    result = pcre2_match(regex.code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
-                         scratch.context.get());
+    do
+      result = pcre2_jit_match(regex.code.get(), subject, text.size(), from, 0, data, context);
+    while (result == PCRE2_ERROR_JIT_STACKLIMIT && scratch.addStack());
+  else
+    result = pcre2_match(regex.code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, context);
   if (result < 0) {
     failure = result == PCRE2_ERROR_NOMATCH ? 0 : result;
     return false;

@@ -15,6 +15,7 @@
 struct pcre2_real_code_8;
 struct pcre2_real_match_data_8;
 struct pcre2_real_match_context_8;
+struct pcre2_real_jit_stack_8;
 
 namespace llmc {
 
@@ -25,12 +26,19 @@ public:
   RegexScratch(RegexScratch &&) noexcept = default;
   RegexScratch &operator=(RegexScratch &&) noexcept = default;
 
+  // Whether a match needed more than the usual stack, which may have become large.
+  bool hasStack() const { return stack != nullptr; }
+
 private:
   friend class MatchFinder;
+  bool addStack(); // false if it has one
+
   struct Free {
     void operator()(pcre2_real_match_data_8 *data) const;
     void operator()(pcre2_real_match_context_8 *context) const;
+    void operator()(pcre2_real_jit_stack_8 *stack) const;
   };
+  std::unique_ptr<pcre2_real_jit_stack_8, Free> stack;
   std::unique_ptr<pcre2_real_match_data_8, Free> data;
   std::unique_ptr<pcre2_real_match_context_8, Free> context;
 };

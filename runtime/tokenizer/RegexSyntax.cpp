@@ -336,14 +336,32 @@ private:
     struct Category {
       std::string_view name, category;
     };
-    static constexpr Category kCategories[] = {
-        {"letter", "L"},   {"uppercaseletter", "Lu"}, {"lowercaseletter", "Ll"}, {"titlecaseletter", "Lt"},
-        {"mark", "M"},     {"modifierletter", "Lm"},  {"otherletter", "Lo"},     {"nonspacingmark", "Mn"},
-        {"number", "N"},   {"decimalnumber", "Nd"},   {"letternumber", "Nl"},    {"othernumber", "No"},
-        {"symbol", "S"},   {"punctuation", "P"},      {"separator", "Z"},        {"spaceseparator", "Zs"},
-        {"other", "C"},    {"mathsymbol", "Sm"},      {"currencysymbol", "Sc"},  {"modifiersymbol", "Sk"},
-        {"digit", "Nd"},   {"othersymbol", "So"},     {"control", "Cc"},         {"format", "Cf"},
-        {"privateuse", "Co"}, {"cntrl", "Cc"}};
+    static constexpr Category kCategories[] = {{"letter", "L"},
+                                               {"uppercaseletter", "Lu"},
+                                               {"lowercaseletter", "Ll"},
+                                               {"titlecaseletter", "Lt"},
+                                               {"mark", "M"},
+                                               {"modifierletter", "Lm"},
+                                               {"otherletter", "Lo"},
+                                               {"nonspacingmark", "Mn"},
+                                               {"number", "N"},
+                                               {"decimalnumber", "Nd"},
+                                               {"letternumber", "Nl"},
+                                               {"othernumber", "No"},
+                                               {"symbol", "S"},
+                                               {"punctuation", "P"},
+                                               {"separator", "Z"},
+                                               {"spaceseparator", "Zs"},
+                                               {"other", "C"},
+                                               {"mathsymbol", "Sm"},
+                                               {"currencysymbol", "Sc"},
+                                               {"modifiersymbol", "Sk"},
+                                               {"digit", "Nd"},
+                                               {"othersymbol", "So"},
+                                               {"control", "Cc"},
+                                               {"format", "Cf"},
+                                               {"privateuse", "Co"},
+                                               {"cntrl", "Cc"}};
     for (auto [long_, category] : kCategories)
       if (name == long_)
         return categoryItem(category);
@@ -453,7 +471,8 @@ private:
   }
 
   static bool isSingle(const CharSet &set) {
-    return set.isFlat() && !set.isNegated && set.items.starts_with("\\x{") && set.items.find('}') + 1 == set.items.size();
+    return set.isFlat() && !set.isNegated && set.items.starts_with("\\x{") &&
+           set.items.find('}') + 1 == set.items.size();
   }
 
   Expected<CharSet> parseClassAtom() {

@@ -23,7 +23,8 @@ Expected<TextPattern> TextPattern::fromJson(const Json &spec, std::string_view w
   }
   auto pattern = jsonString(spec, "Regex");
   if (!pattern)
-    return invalidInput("tokenizer.json: " + std::string(where) + ": 'pattern': want {\"String\": …} or {\"Regex\": …}");
+    return invalidInput("tokenizer.json: " + std::string(where) +
+                        ": 'pattern': want {\"String\": …} or {\"Regex\": …}");
   auto result = fromRegex(*pattern);
   if (!result)
     result.error().message = "tokenizer.json: " + std::string(where) + ": " + result.error().message;

@@ -1,5 +1,6 @@
 // TokenizeBatchMain TOKENIZER < request > ids: tokenizeBatch on a tokenizer.json or a GGUF file, for comparisons with
 // reference tokenizers. With --decode, the request is a list of id lists and the answer a list of texts.
+#include "runtime/formats/Gguf.h"
 #include "runtime/support/Json.h"
 #include "runtime/tokenizer/TokenizeBatch.h"
 
@@ -9,7 +10,12 @@
 namespace llmc {
 namespace {
 
-Expected<Tokenizer> open(const std::string &path) { return Tokenizer::fromHuggingFace(path); }
+Expected<Tokenizer> open(const std::string &path) {
+  if (!path.ends_with(".gguf"))
+    return Tokenizer::fromHuggingFace(path);
+  LLMC_TRY(file, Gguf::open(path));
+  return Tokenizer::fromGguf(*file);
+}
 
 Expected<std::string> decodeBatch(const Tokenizer &tokenizer, std::string_view request) {
   LLMC_TRY(lists, parseJson(request, "request"));

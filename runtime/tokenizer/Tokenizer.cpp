@@ -190,6 +190,8 @@ void Tokenizer::Impl::giveBack(std::unique_ptr<EncodeScratch> scratch) {
   constexpr size_t kKeptSymbols = 1 << 14, kKeptScratches = 16;
   if (scratch->merging.symbols.capacity() > kKeptSymbols)
     scratch->merging = {};
+  if (scratch->regex.hasStack())
+    scratch->regex = RegexScratch();
   std::lock_guard lock(mutex);
   if (scratches.size() < kKeptScratches)
     scratches.push_back(std::move(scratch));
@@ -228,8 +230,8 @@ Expected<void> Tokenizer::Impl::encodeText(std::string_view text, bool parseSpec
     if (part.id >= 0)
       ids.push_back(part.id);
     else
-      LLMC_CHECK(encodeSegment(text.substr(part.start, part.end - part.start), part.start == 0, parseSpecial, scratch,
-                               ids));
+      LLMC_CHECK(
+          encodeSegment(text.substr(part.start, part.end - part.start), part.start == 0, parseSpecial, scratch, ids));
   return {};
 }
 
@@ -343,9 +345,7 @@ Expected<Tokenizer> Tokenizer::fromBlob(std::span<const std::byte> blob) {
   return Tokenizer(std::move(impl));
 }
 
-std::string Tokenizer::toBlob() const {
-  return {reinterpret_cast<const char *>(impl->blob.data()), impl->blob.size()};
-}
+std::string Tokenizer::toBlob() const { return {reinterpret_cast<const char *>(impl->blob.data()), impl->blob.size()}; }
 
 Expected<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   return impl->encode(text, options);

@@ -10,8 +10,7 @@ namespace {
 
 class Unigram final : public Model {
 public:
-  Unigram(const Vocabulary &vocabulary, std::span<const double> scores)
-      : vocabulary(vocabulary), scores(scores) {}
+  Unigram(const Vocabulary &vocabulary, std::span<const double> scores) : vocabulary(vocabulary), scores(scores) {}
   static Expected<std::unique_ptr<Model>> open(const Json &config, const Vocabulary &vocabulary,
                                                const BlobReader &blob);
 
@@ -136,8 +135,7 @@ Expected<void> Unigram::appendUnknown(std::string_view text, std::vector<TokenId
 
 } // namespace
 
-Expected<std::unique_ptr<Model>> openUnigram(const Json &config, const Vocabulary &vocabulary,
-                                             const BlobReader &blob) {
+Expected<std::unique_ptr<Model>> openUnigram(const Json &config, const Vocabulary &vocabulary, const BlobReader &blob) {
   return Unigram::open(config, vocabulary, blob);
 }
 

@@ -167,6 +167,19 @@ TokenId TokenizerParts::find(std::string_view text) const {
   return findIn(slots, text, [&](TokenId id) { return piece(size_t(id)); });
 }
 
+namespace {
+
+// The slot of a piece, or the free one where it belongs.
+size_t placeFor(const TokenizerParts &parts, std::string_view text, uint64_t hash) {
+  const auto &slots = parts.slots;
+  size_t at = slotOf(hash, slots.size());
+  while (slots[at] && (slots[at] >> 32 != (hash & kIdMask) || parts.piece((slots[at] & kIdMask) - 1) != text))
+    at = at + 1 == slots.size() ? 0 : at + 1;
+  return at;
+}
+
+} // namespace
+
 Expected<void> TokenizerParts::indexPieces() {
   slots.assign(capacityFor(size()), 0);
   for (size_t id = 0; id < size(); ++id) {
@@ -174,14 +187,25 @@ Expected<void> TokenizerParts::indexPieces() {
     if (text.empty())
       continue;
     uint64_t hash = hashBytes(text);
-    size_t at = slotOf(hash, slots.size());
-    for (; slots[at]; at = at + 1 == slots.size() ? 0 : at + 1)
-      if (slots[at] >> 32 == (hash & kIdMask) && piece((slots[at] & kIdMask) - 1) == text)
-        return invalidInput("tokenizer: piece " + quoteText(text) + " has two ids, " +
-                            std::to_string((slots[at] & kIdMask) - 1) + " and " + std::to_string(id));
-    slots[at] = hash << 32 | (id + 1);
+    uint64_t &slot = slots[placeFor(*this, text, hash)];
+    if (slot)
+      return invalidInput("tokenizer: piece " + quoteText(text) + " has two ids, " +
+                          std::to_string((slot & kIdMask) - 1) + " and " + std::to_string(id));
+    slot = hash << 32 | (id + 1);
   }
   return {};
+}
+
+void TokenizerParts::addToIndex(TokenId id) {
+  if (size() > slots.size() * 3 / 4) {
+    slots.assign(capacityFor(2 * size()), 0);
+    for (TokenId earlier = 0; earlier < id; ++earlier)
+      addToIndex(earlier);
+  }
+  std::string_view text = piece(size_t(id));
+  uint64_t hash = hashBytes(text);
+  if (!text.empty())
+    slots[placeFor(*this, text, hash)] = hash << 32 | uint64_t(id + 1);
 }
 
 void keepOnePerPair(std::vector<MergeSlot> &merges, bool keepsFirst) {

@@ -110,8 +110,8 @@ struct TokenizerParts {
   std::vector<uint32_t> pieceOffsets = {0}; // n + 1
   std::vector<uint8_t> pieceFlags;          // n
   std::vector<uint64_t> slots;              // made by indexPieces
-  std::string scores;                 // raw bytes of the score array, if the model has one
-  std::vector<MergeSlot> merges;      // in any order, no pair twice
+  std::string scores;                       // raw bytes of the score array, if the model has one
+  std::vector<MergeSlot> merges;            // in any order, no pair twice
   std::vector<Added> added;
   std::string config; // JSON text
 
@@ -123,6 +123,8 @@ struct TokenizerParts {
   void append(std::string_view piece, uint8_t flags);
   // Makes `find` know all pieces appended so far. Errors: InvalidInput if a piece occurs twice.
   Expected<void> indexPieces();
+  // Makes `find` know one more piece; amortised O(1).
+  void addToIndex(TokenId id);
   TokenId find(std::string_view piece) const; // -1 if absent
 };
 

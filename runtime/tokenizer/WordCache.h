@@ -3,33 +3,37 @@
 
 #include "runtime/tokenizer/Vocabulary.h"
 
+#include <algorithm>
+
 namespace llmc {
 
 class WordCache {
 public:
-  // Null if the word is not here. The span is valid until the next `put`.
+  // nullopt if the word is not here. The span is valid until the next `put`.
   std::optional<std::span<const TokenId>> find(std::string_view word) const {
     if (word.size() > kMaxBytes || slots.empty())
       return std::nullopt;
-    const Slot &slot = slots[slotOf(hashBytes(word), kSlots)];
-    if (slot.bytes != word.size() || std::memcmp(slot.text, word.data(), word.size()) != 0)
-      return std::nullopt;
-    return std::span<const TokenId>(slot.ids, slot.count);
+    const Slot *set = &slots[slotOf(hashBytes(word), kSets) * kWays];
+    for (size_t way = 0; way < kWays; ++way)
+      if (set[way].bytes == word.size() && std::memcmp(set[way].text, word.data(), word.size()) == 0)
+        return std::span<const TokenId>(set[way].ids, set[way].count);
+    return std::nullopt;
   }
   void put(std::string_view word, std::span<const TokenId> ids) {
     if (word.empty() || word.size() > kMaxBytes || ids.size() > kMaxIds)
       return;
     if (slots.empty())
-      slots.resize(kSlots);
-    Slot &slot = slots[slotOf(hashBytes(word), kSlots)];
-    slot.bytes = uint8_t(word.size());
-    slot.count = uint8_t(ids.size());
-    std::memcpy(slot.text, word.data(), word.size());
-    std::copy(ids.begin(), ids.end(), slot.ids);
+      slots.resize(kSets * kWays);
+    Slot *set = &slots[slotOf(hashBytes(word), kSets) * kWays];
+    std::copy_backward(set, set + kWays - 1, set + kWays); // the oldest goes
+    set->bytes = uint8_t(word.size());
+    set->count = uint8_t(ids.size());
+    std::memcpy(set->text, word.data(), word.size());
+    std::copy(ids.begin(), ids.end(), set->ids);
   }
 
 private:
-  static constexpr size_t kSlots = 4096, kMaxBytes = 30, kMaxIds = 8;
+  static constexpr size_t kSets = 2048, kWays = 4, kMaxBytes = 30, kMaxIds = 8;
   // One cache line.
   struct Slot {
     uint8_t bytes, count;
@@ -38,7 +42,7 @@ private:
   };
   static_assert(sizeof(Slot) == 64);
 
-  std::vector<Slot> slots; // each word has one place
+  std::vector<Slot> slots; // each word may lie in any way of one set
 };
 
 } // namespace llmc
