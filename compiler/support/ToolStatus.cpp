@@ -2,7 +2,7 @@
 
 using namespace llmc;
 
-absl::Status llmc::toStatus(ErrorCode code, std::string_view message) {
+absl::Status llmc::toStatus(ErrorCode code, const std::string &message) {
   switch (code) {
   case ErrorCode::Ok:
     return absl::OkStatus();

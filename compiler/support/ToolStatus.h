@@ -8,7 +8,7 @@
 
 namespace llmc {
 
-absl::Status toStatus(ErrorCode code, std::string_view message);
+absl::Status toStatus(ErrorCode code, const std::string &message);
 inline absl::Status toStatus(const Error &error) { return toStatus(error.code, error.message); }
 
 inline absl::Status toStatus(const Expected<void> &value) { return value ? absl::OkStatus() : toStatus(value.error()); }
@@ -21,13 +21,13 @@ template <class T> absl::StatusOr<T> toStatus(Expected<T> value) {
 // 0 … 3 as in docs/errors.md, and 130 for what the user interrupted.
 int exitStatus(const absl::Status &status);
 
-inline absl::Status invalidArgument(std::string_view message) { return absl::InvalidArgumentError(message); }
-inline absl::Status notSupported(std::string_view message) { return absl::UnimplementedError(message); }
+inline absl::Status invalidArgument(const std::string &message) { return absl::InvalidArgumentError(message); }
+inline absl::Status notSupported(const std::string &message) { return absl::UnimplementedError(message); }
 
 // Return an error from the enclosing function, or go on; the second declares `name` as the value.
 #define LLMC_RETURN_IF_ERROR(expression)                                                                               \
-  if (absl::Status status = (expression); !status.ok())                                                                \
-  return status
+  if (absl::Status returned = (expression); !returned.ok())                                                             \
+  return returned
 #define LLMC_ASSIGN(name, expression)                                                                                  \
   auto name##OrStatus = (expression);                                                                                  \
   if (!name##OrStatus.ok())                                                                                            \

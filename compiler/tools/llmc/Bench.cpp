@@ -1,0 +1,186 @@
+// llmc bench: tokens per second, reading a prompt (pp) and generating (tg).
+#include "compiler/driver/SourceKey.h"
+#include "compiler/tools/llmc/Interrupt.h"
+#include "compiler/tools/llmc/OpenModel.h"
+#include "compiler/tools/llmc/Progress.h"
+#include "compiler/tools/llmc/Verbs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <sstream>
+#include <thread>
+
+using namespace llmc;
+using namespace llmc::tools;
+
+namespace {
+
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<int64_t> promptSizes{512}, generatedSizes{128};
+  std::vector<int32_t> threads;
+  int64_t repetitions = 5, context = 0;
+  std::string format = "table";
+  std::unique_ptr<Unsupported> refused;
+};
+
+struct Result {
+  int64_t promptTokens, generatedTokens;
+  int32_t threads;
+  std::vector<double> samples; // tokens per second, in the order they were taken
+
+  double median() const {
+    std::vector<double> sorted = samples;
+    std::sort(sorted.begin(), sorted.end());
+    size_t n = sorted.size();
+    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+  }
+  std::string name() const {
+    return promptTokens ? "pp" + std::to_string(promptTokens) : "tg" + std::to_string(generatedTokens);
+  }
+};
+
+// Ids that any vocabulary has, the same every time; what they are does not matter to the time.
+std::vector<int32_t> someTokens(int64_t count, int64_t vocab) {
+  std::vector<int32_t> tokens;
+  uint64_t state = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    tokens.push_back(int32_t((state >> 33) % uint64_t(vocab)));
+  }
+  return tokens;
+}
+
+absl::Status evalLast(Context &context, const int32_t *tokens, int64_t count) {
+  llmc_eval_request request{};
+  request.tokens = tokens;
+  request.count = count;
+  request.want = LLMC_WANT_LAST;
+  return context.eval(request);
+}
+
+// Seconds of one run of a test, from an empty context.
+absl::StatusOr<double> runOnce(Context &context, const Result &test, const std::vector<int32_t> &tokens) {
+  LLMC_RETURN_IF_ERROR(context.clear());
+  auto begin = std::chrono::steady_clock::now();
+  if (test.promptTokens)
+    LLMC_RETURN_IF_ERROR(evalLast(context, tokens.data(), test.promptTokens));
+  for (int64_t i = 0; i < test.generatedTokens; ++i)
+    LLMC_RETURN_IF_ERROR(evalLast(context, tokens.data() + i, 1));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, Result test, Progress &progress) {
+  int64_t count = test.promptTokens + test.generatedTokens;
+  LLMC_ASSIGN(context, Context::create(model, std::max(options.context, count), test.threads));
+  test.threads = context->info().threads;
+  std::vector<int32_t> tokens = someTokens(count, model.info().vocab);
+  std::string what = test.name() + ", " + std::to_string(test.threads) + " threads";
+  for (int64_t i = -1; i < options.repetitions; ++i) { // the first one warms up
+    progress.update(what, double(i + 1) / double(options.repetitions + 1));
+    LLMC_ASSIGN(seconds, runOnce(*context, test, tokens));
+    if (i >= 0)
+      test.samples.push_back(double(count) / seconds);
+  }
+  return test;
+}
+
+std::vector<Result> listTests(const BenchOptions &options) {
+  std::vector<Result> tests;
+  std::vector<int32_t> threads = options.threads.empty() ? std::vector<int32_t>{0} : options.threads;
+  for (int32_t count : threads) {
+    for (int64_t size : options.promptSizes)
+      if (size > 0)
+        tests.push_back({size, 0, count, {}});
+    for (int64_t size : options.generatedSizes)
+      if (size > 0)
+        tests.push_back({0, size, count, {}});
+  }
+  return tests;
+}
+
+// ---- Output ---------------------------------------------------------------------------------------------------------
+
+Json toJson(const Result &result) {
+  return {{"test", result.name()},       {"n_prompt", result.promptTokens},      {"n_gen", result.generatedTokens},
+          {"threads", result.threads}, {"tokens_per_second", result.median()}, {"samples", result.samples}};
+}
+
+void printJson(const std::vector<Result> &results) {
+  for (size_t i = 0; i < results.size(); ++i)
+    printf("%s%s", i ? ",\n " : "[", toJson(results[i]).dump().c_str());
+  printf("]\n");
+}
+
+void printCsv(const std::vector<Result> &results) {
+  printf("n_prompt,n_gen,threads,tokens_per_second,samples\n");
+  for (const Result &result : results) {
+    printf("%lld,%lld,%d,%.3f,", static_cast<long long>(result.promptTokens), static_cast<long long>(result.generatedTokens),
+           result.threads, result.median());
+    for (size_t i = 0; i < result.samples.size(); ++i)
+      printf("%s%.3f", i ? ";" : "", result.samples[i]);
+    printf("\n");
+  }
+}
+
+void printTable(const std::vector<Result> &results) {
+  printf("%-10s %8s %14s %22s\n", "test", "threads", "tokens/s", "lowest to highest");
+  for (const Result &result : results) {
+    auto [low, high] = std::minmax_element(result.samples.begin(), result.samples.end());
+    printf("%-10s %8d %14.2f %11.2f to %7.2f\n", result.name().c_str(), result.threads, result.median(), *low, *high);
+  }
+}
+
+// What of this machine matters to the numbers.
+void printMachine(const Model &model) {
+  std::istringstream features(machineKey());
+  std::string shown;
+  for (std::string feature; features >> feature;)
+    for (const char *known : {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16", "asimd", "asimddp", "sve",
+                              "i8mm", "bf16"})
+      if (feature == known)
+        shown += " " + feature;
+  fprintf(stderr, "machine: %u CPUs,%s; instructions used: %s; median of the runs\n", std::thread::hardware_concurrency(),
+          shown.empty() ? " no vector features known" : shown.c_str(), model.info().isa);
+}
+
+absl::Status bench(const BenchOptions &options) {
+  LLMC_RETURN_IF_ERROR(options.refused->check());
+  std::vector<Result> tests = listTests(options);
+  if (tests.empty())
+    return invalidArgument("-p, -n: want at least one test that is not 0");
+  LLMC_ASSIGN(model, openModel(options.model));
+  printMachine(*model);
+  Progress progress;
+  std::vector<Result> results;
+  for (const Result &test : tests) {
+    LLMC_ASSIGN(result, measure(options, *model, test, progress));
+    results.push_back(std::move(result));
+  }
+  progress.finish();
+  options.format == "json" ? printJson(results) : options.format == "csv" ? printCsv(results) : printTable(results);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+void tools::addBench(CLI::App &program, Action &chosen) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App *verb = program.add_subcommand("bench", "Tokens per second, reading prompts and generating");
+  addModelOptions(*verb, options->model);
+  auto range = CLI::Range(int64_t(0), int64_t(1) << 31);
+  verb->add_option("-p,--n-prompt", options->promptSizes, "Prompt tokens, one test each; 0: none (512)")->delimiter(',')->expected(1)->check(range);
+  verb->add_option("-n,--n-gen", options->generatedSizes, "Tokens to generate, one test each; 0: none (128)")->delimiter(',')->expected(1)->check(range);
+  verb->add_option("-t,--threads", options->threads, "Worker threads, all tests for each; default: the CPUs of this process")
+      ->delimiter(',')
+      ->expected(1)
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("-c,--ctx-size", options->context, "Positions of the context, if more than a test needs")->check(range);
+  verb->add_option("-r,--repetitions", options->repetitions, "Runs of each test, after one that warms up (5)")->check(CLI::Range(1, 1000));
+  verb->add_option("-o,--output", options->format, "table, json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
+  options->refused = std::make_unique<Unsupported>(
+      *verb, std::initializer_list<Unsupported::Option>{{"--profile", "profiles are", /*isFlag=*/true}});
+  verb->footer("Example:\n  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json");
+  verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });
+}

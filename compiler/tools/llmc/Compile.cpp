@@ -1,0 +1,105 @@
+// llmc compile: a source becomes a library, or any stage on the way.
+#include "compiler/tools/llmc/OpenModel.h"
+#include "compiler/tools/llmc/Service.h"
+#include "compiler/tools/llmc/Verbs.h"
+
+#include <cstdio>
+#include <map>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace llmc;
+using namespace llmc::tools;
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  CompileOptions compile;
+  bool printPipeline = false;
+  std::unique_ptr<Unsupported> refused;
+};
+
+const std::map<std::string, Emit> emitNames = {{"llm", Emit::Llm}, {"tiles", Emit::Tiles}, {"llvm", Emit::Llvm},
+                                               {"asm", Emit::Asm}, {"obj", Emit::Object},  {"so", Emit::SharedLibrary}};
+
+absl::Status checkOutput(const CompileOptions &compile) {
+  bool isLibrary = compile.emit == Emit::SharedLibrary && compile.compileTo.empty();
+  if (compile.output.empty())
+    return invalidArgument("-o: want the file to write");
+  if (isLibrary && compile.output == "-")
+    return invalidArgument("-o -: a library can't be written to standard output");
+  if (compile.emit == Emit::Object && compile.output == "-" && isatty(STDOUT_FILENO))
+    return invalidArgument("-o -: an object file does not belong on a terminal");
+  return absl::OkStatus();
+}
+
+absl::Status compile(Options &options) {
+  LLMC_RETURN_IF_ERROR(options.refused->check());
+  LLMC_RETURN_IF_ERROR(checkTargets(options.model.targets));
+  if (options.printPipeline) {
+    LLMC_ASSIGN(service, toStatus(loadService()));
+    fputs(service->describePipeline(options.model.exact, options.model.kernels).c_str(), stdout);
+    return absl::OkStatus();
+  }
+  if (options.model.model.empty())
+    return invalidArgument("want a source: a Hugging Face directory, a .gguf or a .mlir");
+  LLMC_RETURN_IF_ERROR(checkOutput(options.compile));
+  struct stat info;
+  if (stat(options.model.model.c_str(), &info) != 0)
+    return invalidArgument(options.model.model + ": no such file or directory");
+  if (isLibrary(options.model.model))
+    return invalidArgument(options.model.model + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  CompileOptions request = options.compile;
+  request.targets = options.model.targets;
+  request.exact = options.model.exact;
+  request.allowOutside = options.model.allowOutside;
+  request.kernels = options.model.kernels;
+  request.pipeline = options.model.pipeline;
+  request.passPlugins = options.model.passPlugins;
+  request.optimize = options.compile.optimize;
+  return compileSource(options.model.model, request);
+}
+
+void addInspection(CLI::App &verb, Options &options) {
+  const char *group = "Looking inside";
+  CompileOptions &compile = options.compile;
+  verb.add_option("--emit", compile.emit, "llm, tiles, llvm, asm, obj or so")
+      ->transform(CLI::CheckedTransformer(emitNames, CLI::ignore_case))
+      ->group(group);
+  verb.add_option("--compile-to", compile.compileTo, "Stop after this phase and write the module")->group(group);
+  verb.add_flag("--print-pipeline", options.printPipeline, "Print the phases and their passes, and stop")->group(group);
+  verb.add_option("--print-ir-after", compile.printAfter, "Print the module after this pass")->group(group);
+  verb.add_flag("--print-ir-after-all", compile.printAfterAll, "Print the module after every pass")->group(group);
+  verb.add_flag("--print-ir-after-change", compile.printAfterChange, "Print the module after every pass that changed it")->group(group);
+  verb.add_flag("--mlir-timing", compile.timing, "Print how long each pass took")->group(group);
+  verb.add_flag("--mlir-pass-statistics", compile.statistics, "Print what each pass counted")->group(group);
+  verb.add_option("--mlir-pass-pipeline-crash-reproducer", compile.reproducer, "Write a reproducer here when a pass fails")->group(group);
+  verb.add_option("--step-tokens", compile.stepTokens, "The largest number of tokens of each version of the step: 1,512")
+      ->delimiter(',')
+      ->expected(1)
+      ->check(CLI::Range(1, 65536))
+      ->group(group);
+}
+
+} // namespace
+
+void tools::addCompile(CLI::App &program, Action &chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App *verb = program.add_subcommand("compile", "Compile a source to one shared library");
+  verb->add_option("SRC", options->model.model, "A Hugging Face directory, a .gguf or a .mlir");
+  verb->add_option("-o,--output", options->compile.output, "The file to write; the weights go beside it, as .weights");
+  verb->add_flag("--embed-weights", options->compile.embedWeights, "Append the weights to the library: one file");
+  addCompilerOptions(*verb, options->model);
+  verb->add_option("-O", options->compile.optimize, "LLVM's optimisation level: -O0 … -O3 (default)")->check(CLI::Range(0, 3))->group("Compiling");
+  addInspection(*verb, *options);
+  options->refused = std::make_unique<Unsupported>(
+      *verb, std::initializer_list<Unsupported::Option>{{"--quantize", "quantising is"},
+                                                        {"--compile-from", "starting at a phase is"},
+                                                        {"--lora", "adapters are"}});
+  verb->footer("Examples:\n"
+               "  llmc compile model.gguf -o model.so\n"
+               "  llmc compile model.mlir -o model.so --embed-weights --target cpu:x86-64-v3,cpu:x86-64-v4\n"
+               "  llmc compile model.gguf --emit tiles -o -");
+  verb->callback([=, &chosen] { chosen = [=] { return compile(*options); }; });
+}

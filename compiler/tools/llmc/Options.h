@@ -1,0 +1,68 @@
+// Options that several verbs share.
+#pragma once
+
+#include "compiler/support/ToolStatus.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llmc::tools {
+
+// Which model, and how it is compiled if it is a source.
+struct ModelOptions {
+  std::string model;
+  bool exact = false, noCache = false, allowOutside = false;
+  std::string kernels = "auto";
+  std::vector<std::string> targets, passPlugins;
+  std::string pipeline;
+};
+void addModelOptions(CLI::App &verb, ModelOptions &options);
+// Those of them that are about compiling.
+void addCompilerOptions(CLI::App &verb, ModelOptions &options);
+// Errors: exit 1 on a target that is none, 3 on one that is not supported.
+absl::Status checkTargets(const std::vector<std::string> &targets);
+
+// How a context is made.
+struct ContextOptions {
+  int32_t threads = 0; // 0: the CPUs of this process
+  int64_t context = 0; // 0: as llmc_context_options says
+};
+void addContextOptions(CLI::App &verb, ContextOptions &options);
+
+// Token ids given as such: nothing is added to them.
+struct TokenOptions {
+  std::vector<int64_t> list;
+  std::string file;
+  bool given() const { return !list.empty() || !file.empty(); }
+};
+void addTokenOptions(CLI::App &verb, TokenOptions &options);
+// At least one id. Errors: exit 1, naming the option.
+absl::StatusOr<std::vector<int32_t>> readTokens(const TokenOptions &options);
+// Ids as users write them: separated by commas or blanks, in brackets or not.
+absl::StatusOr<std::vector<int32_t>> parseTokens(std::string_view text, std::string_view what);
+
+// Declares options that exist in the plan and in no build yet; naming one ends with exit status 3.
+//   Unsupported refused(verb, {{"--grammar", "grammars"}});
+class Unsupported {
+public:
+  struct Option {
+    const char *name, *what;
+    bool isFlag = false;
+  };
+  Unsupported(CLI::App &verb, std::initializer_list<Option> options);
+  absl::Status check() const;
+
+private:
+  std::vector<std::pair<CLI::Option *, std::string>> options;
+};
+
+// "1.2 GB", "640 kB": for people.
+std::string bytesText(int64_t bytes);
+// A file's or standard input's ("-") text.
+absl::StatusOr<std::string> readInput(const std::string &path);
+std::string joinIds(const std::vector<int32_t> &ids, const char *separator);
+
+} // namespace llmc::tools

@@ -1,0 +1,142 @@
+// llmc-service.so: the compile side of the command line.
+#include "compiler/tools/llmc/Service.h"
+
+#include "compiler/Registration.h"
+#include "compiler/driver/Compile.h"
+#include "compiler/interpreter/Interpreter.h"
+#include "compiler/pipeline/Pipeline.h"
+#include "compiler/support/ModelFiles.h"
+#include "compiler/support/StatusBridge.h"
+#include "compiler/tools/llmc/ServiceDescribe.h"
+#include "compiler/tools/llmc/ServiceImport.h"
+#include "dialects/llm/LLM.h"
+#include "frontends/Import.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <numeric>
+
+using namespace llmc;
+using namespace llmc::tools;
+using Module = mlir::OwningOpRef<mlir::ModuleOp>;
+
+// `FOLDER/model.mlir` keeps its files in `FOLDER/model.files`.
+static llvm::Error writeModule(mlir::ModuleOp module, const ImportRequest &request) {
+  if (request.copyFiles && request.output != "-")
+    if (llvm::Error error = gatherFiles(module, frontends::moduleDirectory(request.output),
+                                        (llvm::sys::path::stem(request.output) + ".files").str()))
+      return error;
+  return llvm::writeToOutput(request.output, [&](llvm::raw_ostream &os) {
+    module.print(os);
+    return llvm::Error::success();
+  });
+}
+
+static Expected<Interpretation> interpretModule(mlir::ModuleOp module, const std::string &directory,
+                                                const std::vector<int32_t> &tokens, bool allowOutside) {
+  auto weights = FileWeightSource::open(module, directory, allowOutside);
+  if (!weights)
+    return std::unexpected(importFailure(weights.takeError()));
+  auto interpreter = Interpreter::create(module, **weights);
+  if (!interpreter)
+    return std::unexpected(importFailure(interpreter.takeError()));
+  Batch batch;
+  batch.tokens = tokens;
+  batch.slots.assign(tokens.size(), 0);
+  batch.positions.resize(tokens.size());
+  std::iota(batch.positions.begin(), batch.positions.end(), 0);
+  batch.rows = batch.positions;
+  auto result = (*interpreter)->step(batch);
+  if (!result)
+    return std::unexpected(importFailure(result.takeError()));
+  return Interpretation{std::move(result->logits.data), result->logits.columns};
+}
+
+namespace {
+
+class CompileSide final : public Service {
+public:
+  CompileSide() { registerAllDialects(registry); }
+
+  Expected<void> import(const ImportRequest &request) override {
+    mlir::MLIRContext context(registry);
+    if (!isTrusted(request.source))
+      return invalidInput(request.source + ": is imported already");
+    std::string directory = request.output == "-" ? "." : frontends::moduleDirectory(request.output);
+    LLMC_TRY(module, importSource(context, request.source, directory));
+    if (llvm::Error error = writeModule(*module, request))
+      return std::unexpected(outputFailure(std::move(error), request.output));
+    return {};
+  }
+
+  Expected<void> compile(const std::string &source, const CompileOptions &options) override {
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    CompileOptions own = options;
+    own.allowOutside |= isTrusted(source);
+    if (llvm::Error error = llmc::compile(*module, frontends::moduleDirectory(source), own))
+      return std::unexpected(importFailure(std::move(error)));
+    return {};
+  }
+
+  std::string describePipeline(bool exact, const std::string &kernels) override {
+    PipelineOptions options;
+    options.exact = exact;
+    options.kernels = kernels;
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    for (const Phase &phase : phases()) {
+      mlir::OpPassManager passes(mlir::ModuleOp::getOperationName());
+      phase.build(passes, options);
+      os << phase.name << ": " << phase.does << "\n  ";
+      passes.printAsTextualPipeline(os);
+      os << '\n';
+    }
+    return text;
+  }
+
+  Expected<std::string> describe(const std::string &source) override {
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    return describeModule(*module);
+  }
+
+  Expected<std::string> tokenizerOf(const std::string &source, bool allowOutside) override {
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    for (auto asset : module->getOps<llm::AssetOp>())
+      if (asset.getKind() == llm::AssetKind::tokenizer) {
+        auto path = resolveAsset(frontends::moduleDirectory(source), asset.getPath(), allowOutside);
+        if (!path)
+          return std::unexpected(importFailure(path.takeError()));
+        return *path;
+      }
+    return invalidInput(source + ": names no tokenizer (llm.asset @… tokenizer \"…\")");
+  }
+
+  Expected<Interpretation> interpret(const std::string &source, const std::vector<int32_t> &tokens,
+                                     bool allowOutside) override {
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    return interpretModule(*module, frontends::moduleDirectory(source), tokens, allowOutside || isTrusted(source));
+  }
+
+private:
+  // What the operating system says of an output file is for the user to mend.
+  static Error outputFailure(llvm::Error error, const std::string &path) {
+    if (error.isA<CodedError>())
+      return fromLlvm(std::move(error));
+    return {ErrorCode::InvalidInput, path + ": can't be written: " + llvm::toString(std::move(error))};
+  }
+
+  mlir::DialectRegistry registry;
+};
+
+} // namespace
+
+extern "C" __attribute__((visibility("default"))) Service *llmc_tools_service() {
+  static CompileSide service;
+  return &service;
+}
