@@ -1,0 +1,34 @@
+// What can be asked of a compilation. Plain C++, so that the tools need no header of MLIR to fill it in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+// What is written: the module after a phase, code of one target, or the whole artifact.
+enum class Emit { Llm, Tiles, Llvm, Asm, Object, SharedLibrary };
+
+struct CompileOptions {
+  std::string output;                   // path of the artifact or text; "-" is stdout for text
+  Emit emit = Emit::SharedLibrary;
+  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:generic"
+  bool exact = false;                   // float32 throughout
+  bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
+  bool allowOutside = false;            // assets may lie outside the module's directory
+  std::string kernels = "auto";         // mlir | halide | auto
+  std::string compileTo;                // stop after this phase (compiler/pipeline/Pipeline.h) and write the module
+  std::string pipeline;                 // replaces the pass pipeline up to the schedule phase, textual
+  std::vector<std::string> passPlugins; // shared libraries of passes, run where `pipeline` names them
+  std::vector<int64_t> stepTokens;      // largest T of each version of the step; empty: 1, 512
+  int optimize = 3;                     // LLVM's level, 0 … 3
+  bool timing = false, printAfterAll = false, printAfterChange = false, statistics = false;
+  std::string printAfter;               // a pass's name
+  std::string reproducer;               // write a crash reproducer here
+  // Called with a line such as "packing weights" and a fraction done, from the calling thread. May be empty.
+  std::function<void(const std::string &what, double fraction)> progress;
+};
+
+} // namespace llmc
