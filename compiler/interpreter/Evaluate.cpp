@@ -31,7 +31,8 @@ llvm::Error fail(Operation *op, ErrorCode code, const Twine &what) {
 llvm::Error sameRows(Operation *op, std::initializer_list<int64_t> counts) {
   for (int64_t rows : counts)
     if (rows != *counts.begin())
-      return fail(op, ErrorCode::InvalidInput, "operands have " + Twine(*counts.begin()) + " and " + Twine(rows) + " rows");
+      return fail(op, ErrorCode::InvalidInput,
+                  "operands have " + Twine(*counts.begin()) + " and " + Twine(rows) + " rows");
   return llvm::Error::success();
 }
 
@@ -41,7 +42,9 @@ public:
   explicit MatrixRows(std::shared_ptr<const Matrix> matrix) : matrix(std::move(matrix)) {}
   int64_t rows() const override { return matrix->rows; }
   int64_t columns() const override { return matrix->columns; }
-  void decode(int64_t row, MutableArrayRef<float> out) const override { llvm::copy(ArrayRef(matrix->row(row), out.size()), out.begin()); }
+  void decode(int64_t row, MutableArrayRef<float> out) const override {
+    llvm::copy(ArrayRef(matrix->row(row), out.size()), out.begin());
+  }
 
 private:
   std::shared_ptr<const Matrix> matrix;
@@ -93,15 +96,15 @@ void Evaluator::observe(Operation *op, const Scope &scope) const {
 // Control
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<std::vector<interpreter::Value>> Evaluator::run(func::FuncOp function, ArrayRef<interpreter::Value> arguments,
-                                                               const Batch &stepBatch) {
+llvm::Expected<std::vector<interpreter::Value>>
+Evaluator::run(func::FuncOp function, ArrayRef<interpreter::Value> arguments, const Batch &stepBatch) {
   batch = &stepBatch;
   depth = 0;
   return runBody(function, arguments, /*layer=*/-1);
 }
 
-llvm::Expected<std::vector<interpreter::Value>> Evaluator::runBody(func::FuncOp function,
-                                                                   ArrayRef<interpreter::Value> arguments, int64_t layer) {
+llvm::Expected<std::vector<interpreter::Value>>
+Evaluator::runBody(func::FuncOp function, ArrayRef<interpreter::Value> arguments, int64_t layer) {
   if (!function.getBody().hasOneBlock())
     return fail(function, ErrorCode::Unsupported, "want a body of one block");
   if (depth == maxDepth)
@@ -145,7 +148,8 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::RopeOp o) { return rope(o, scope); })
       .Case([&](llm::AttentionOp o) { return attention(o, scope); })
       .Default([](Operation *o) {
-        return fail(o, ErrorCode::Unsupported, "the interpreter runs the llm dialect, func.call, arith.constant and tensor.cast");
+        return fail(o, ErrorCode::Unsupported,
+                    "the interpreter runs the llm dialect, func.call, arith.constant and tensor.cast");
       });
 }
 
@@ -172,7 +176,8 @@ llvm::Error Evaluator::cast(tensor::CastOp op, Scope &scope) {
   if (!source || !type || type.getRank() < 1 || type.getRank() > 2)
     return fail(op, ErrorCode::Unsupported, "only constants and activations of rank 1 or 2 are cast");
   auto fits = [](int64_t want, int64_t got) { return want == ShapedType::kDynamic || want == got; };
-  if (!fits(type.getShape().back(), (*source)->columns) || !fits(type.getRank() == 2 ? type.getDimSize(0) : 1, (*source)->rows))
+  if (!fits(type.getShape().back(), (*source)->columns) ||
+      !fits(type.getRank() == 2 ? type.getDimSize(0) : 1, (*source)->rows))
     return fail(op, ErrorCode::InvalidInput, "value is " + Twine((*source)->rows) + " x " + Twine((*source)->columns));
   scope.frame[op.getResult()] = std::shared_ptr(*source);
   return llvm::Error::success();
@@ -242,7 +247,8 @@ llvm::Error Evaluator::embedding(llm::EmbeddingOp op, Scope &scope) {
   for (auto [t, index] : llvm::enumerate(indices)) {
     std::optional<int64_t> row = checkedAdd<int64_t>(index, op.getOffset());
     if (!row || index < 0 || *row >= table->rows())
-      return fail(op, ErrorCode::InvalidInput, "index " + Twine(index) + " is outside a table of " + Twine(table->rows()) + " rows");
+      return fail(op, ErrorCode::InvalidInput,
+                  "index " + Twine(index) + " is outside a table of " + Twine(table->rows()) + " rows");
     table->decode(*row, {y.row(t), static_cast<size_t>(y.columns)});
     if (factor != 1.0f)
       for (int64_t c = 0; c < y.columns; ++c)
@@ -301,8 +307,8 @@ llvm::Error Evaluator::linear(llm::LinearOp op, Scope &scope) {
   }
   std::vector<Matrix> products;
   for (auto [i, value] : llvm::enumerate(op.getWeights()))
-    products.push_back(kernels::product(*x, *weight(value, scope),
-                                        op.getBiases().empty() ? std::vector<float>() : vector(op.getBiases()[i], scope)));
+    products.push_back(kernels::product(
+        *x, *weight(value, scope), op.getBiases().empty() ? std::vector<float>() : vector(op.getBiases()[i], scope)));
   if (op.getGlu()) {
     kernels::activate(*op.getActivation(), products[0]);
     multiply(products[0], products[1]);
@@ -434,11 +440,14 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   auto slots = cacheOf(op, index(op.getLayer(), scope));
   if (!slots)
     return slots.takeError();
-  int64_t headDim = llvm::cast<llm::KVCacheType>(module.lookupSymbol<llm::StateOp>(op.getStateAttr().getAttr()).getType()).getHeadDim();
+  int64_t headDim =
+      llvm::cast<llm::KVCacheType>(module.lookupSymbol<llm::StateOp>(op.getStateAttr().getAttr()).getType())
+          .getHeadDim();
   Matrix q = matrix(op.getQ(), scope), k = matrix(op.getK(), scope);
   const Matrix &v = matrix(op.getV(), scope);
   int64_t tokens = batch->tokens.size();
-  if (llvm::Error error = sameRows(op, {tokens, q.rows, k.rows, v.rows, op.getTable() ? matrix(op.getTable(), scope).rows : tokens}))
+  if (llvm::Error error =
+          sameRows(op, {tokens, q.rows, k.rows, v.rows, op.getTable() ? matrix(op.getTable(), scope).rows : tokens}))
     return error;
   if (op.getNorm()) {
     float eps = static_cast<float>(op.getNorm()->getEps()), offset = static_cast<float>(op.getNorm()->getOffset());
@@ -458,7 +467,8 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
     kernels::HeadScores how{toFloat(op.getScale()), toFloat(op.getSoftcap()), first, last, headDim, k.columns};
     for (int64_t head = 0; head < heads; ++head) {
       int64_t kv = head * kvHeads / heads * headDim;
-      kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how, y.row(t) + head * headDim);
+      kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how,
+                      y.row(t) + head * headDim);
     }
   }
   set(op.getY(), std::move(y), scope);

@@ -3,8 +3,8 @@
 
 #include "compiler/interpreter/Interpreter.h"
 
-#include "llvm/ADT/DenseMap.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
 #include <map>
@@ -13,7 +13,8 @@ namespace llmc::interpreter {
 
 using Value = Interpreter::Value;
 
-// Keys and values of one layer in one slot: [positions, kv_heads * head_dim] each. Rows from the slot's length on are stale.
+// Keys and values of one layer in one slot: [positions, kv_heads * head_dim] each. Rows from the slot's length on are
+// stale.
 struct SlotCache {
   std::vector<float> keys, values;
 };
@@ -23,7 +24,8 @@ public:
   Evaluator(mlir::ModuleOp module, WeightSource &weights) : module(module), weights(weights) {}
 
   // `batch` has been checked, its `lengths` filled in.
-  llvm::Expected<std::vector<Value>> run(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments, const Batch &batch);
+  llvm::Expected<std::vector<Value>> run(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments,
+                                         const Batch &batch);
 
   std::function<void(const Observation &)> observer;
 
@@ -34,7 +36,8 @@ private:
     int64_t layer; // of the model; -1 outside `llm.layers`
   };
 
-  llvm::Expected<std::vector<Value>> runBody(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments, int64_t layer);
+  llvm::Expected<std::vector<Value>> runBody(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments,
+                                             int64_t layer);
   llvm::Error evaluate(mlir::Operation *op, Scope &scope);
   void observe(mlir::Operation *op, const Scope &scope) const;
 

@@ -33,7 +33,8 @@ static llvm::Error refuse(const Twine &what) { return makeError(ErrorCode::Inval
 
 llvm::Expected<Batch> Interpreter::Impl::checked(const Batch &batch) const {
   size_t count = batch.tokens.size();
-  if (batch.positions.size() != count || batch.slots.size() != count || (!batch.lengths.empty() && batch.lengths.size() != count))
+  if (batch.positions.size() != count || batch.slots.size() != count ||
+      (!batch.lengths.empty() && batch.lengths.size() != count))
     return refuse("want one position, slot and length per token");
   std::map<int32_t, int64_t> ends;
   for (auto [slot, position] : llvm::zip_equal(batch.slots, batch.positions)) {
@@ -68,7 +69,8 @@ static bool fits(Type type, const Interpreter::Value &value) {
     return std::holds_alternative<Interpreter::BatchToken>(value);
   if (type.isIndex())
     return std::holds_alternative<int64_t>(value);
-  return matrix && tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && tensor.getDimSize(1) == (*matrix)->columns;
+  return matrix && tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) &&
+         tensor.getDimSize(1) == (*matrix)->columns;
 }
 
 llvm::Expected<std::vector<Matrix>> Interpreter::call(StringRef name, ArrayRef<Value> arguments, const Batch &batch) {

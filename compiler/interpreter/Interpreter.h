@@ -28,12 +28,12 @@ struct Matrix {
   const float *row(int64_t r) const { return data.data() + r * columns; }
 };
 
-// The tokens of one step: `tokens`, `positions` and `slots` have one entry per token. In each slot positions go on where
-// the slot stands, one by one.
+// The tokens of one step: `tokens`, `positions` and `slots` have one entry per token. In each slot positions go on
+// where the slot stands, one by one.
 struct Batch {
   std::vector<int32_t> tokens, positions, slots;
-  // Per token, the tokens that its sequence will have had after the prompt it belongs to: what dynamic and longrope scaling
-  // look at. Empty: the sequence's tokens up to the end of this step.
+  // Per token, the tokens that its sequence will have had after the prompt it belongs to: what dynamic and longrope
+  // scaling look at. Empty: the sequence's tokens up to the end of this step.
   std::vector<int32_t> lengths;
   std::vector<int32_t> rows; // indices of the tokens whose logits are wanted
 };
@@ -65,7 +65,8 @@ public:
   llvm::Expected<StepResult> step(const Batch &batch);
 
   // Runs any function of the module; a `!llm.batch` argument is BatchToken and means `batch`. For tests of single ops.
-  llvm::Expected<std::vector<Matrix>> call(llvm::StringRef function, llvm::ArrayRef<Value> arguments, const Batch &batch);
+  llvm::Expected<std::vector<Matrix>> call(llvm::StringRef function, llvm::ArrayRef<Value> arguments,
+                                           const Batch &batch);
 
   // Forgets what slot `slot` holds from position `length` on.
   void truncate(int32_t slot, int64_t length);

@@ -77,12 +77,18 @@ Matrix kernels::product(const Matrix &x, const WeightRows &weight, ArrayRef<floa
 float kernels::activate(llm::Activation kind, float x) {
   constexpr float inverseSqrt2 = 0.70710678118654752440f, sqrt2OverPi = 0.79788456080286535588f;
   switch (kind) {
-  case llm::Activation::relu: return x > 0.0f || std::isnan(x) ? x : 0.0f;
-  case llm::Activation::silu: return x / (1.0f + std::exp(-x));
-  case llm::Activation::gelu: return 0.5f * x * (1.0f + std::erf(x * inverseSqrt2));
-  case llm::Activation::gelu_tanh: return 0.5f * x * (1.0f + std::tanh(sqrt2OverPi * (x + 0.044715f * (x * x * x))));
-  case llm::Activation::sigmoid: return 1.0f / (1.0f + std::exp(-x));
-  case llm::Activation::tanh: return std::tanh(x);
+  case llm::Activation::relu:
+    return x > 0.0f || std::isnan(x) ? x : 0.0f;
+  case llm::Activation::silu:
+    return x / (1.0f + std::exp(-x));
+  case llm::Activation::gelu:
+    return 0.5f * x * (1.0f + std::erf(x * inverseSqrt2));
+  case llm::Activation::gelu_tanh:
+    return 0.5f * x * (1.0f + std::tanh(sqrt2OverPi * (x + 0.044715f * (x * x * x))));
+  case llm::Activation::sigmoid:
+    return 1.0f / (1.0f + std::exp(-x));
+  case llm::Activation::tanh:
+    return std::tanh(x);
   }
   llvm_unreachable("every activation is listed");
 }

@@ -14,7 +14,9 @@ static Error refuse(StringRef path, const Twine &why) {
   return llmc::makeError(llmc::ErrorCode::InvalidInput, "asset " + llmc::quoteText(path.str()) + ": " + why);
 }
 
-static bool climbs(StringRef path) { return is_contained(make_range(sys::path::begin(path), sys::path::end(path)), ".."); }
+static bool climbs(StringRef path) {
+  return is_contained(make_range(sys::path::begin(path), sys::path::end(path)), "..");
+}
 
 // Whether the real path `file` lies below the real path `directory`.
 static bool isBelow(StringRef file, StringRef directory) {

@@ -12,6 +12,7 @@ namespace llmc {
 //
 // A model.mlir is untrusted: without `allowOutside` a path that is absolute, has `..`, or leads out of the directory
 // through a symbolic link is refused. Errors: InvalidInput, also if there is no such file.
-llvm::Expected<std::string> resolveAsset(llvm::StringRef moduleDirectory, llvm::StringRef path, bool allowOutside = false);
+llvm::Expected<std::string> resolveAsset(llvm::StringRef moduleDirectory, llvm::StringRef path,
+                                         bool allowOutside = false);
 
 } // namespace llmc

@@ -89,7 +89,8 @@ static int64_t rowsInFile(const TensorView &tensor, bool transpose) { return ten
 static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile &file, const TensorView &tensor,
                                          Format format) {
   auto wrong = [&](const std::string &want, const std::string &got) {
-    return makeError(ErrorCode::InvalidInput, file.path() + ": " + quoteText(tensor.name) + ": want " + want + ", got " + got);
+    return makeError(ErrorCode::InvalidInput,
+                     file.path() + ": " + quoteText(tensor.name) + ": want " + want + ", got " + got);
   };
   std::string got = shapeText(formatInfo(tensor.format).name, tensor.shape);
   SmallVector<int64_t> want = fileShape(weight);
@@ -116,11 +117,12 @@ llvm::Expected<WeightSlice> ModelWeights::find(llm::WeightOp weight, int64_t ind
   for (const std::unique_ptr<TensorFile> &file : files)
     if (const TensorView *found = file->find(name)) {
       if (in)
-        return makeError(ErrorCode::InvalidInput, in->path() + ": tensor " + quoteText(name) + " is also in " + file->path());
+        return makeError(ErrorCode::InvalidInput,
+                         in->path() + ": tensor " + quoteText(name) + " is also in " + file->path());
       in = file.get(), tensor = found;
     }
   if (!in)
-    return makeError(ErrorCode::InvalidInput, "no tensor " + quoteText(name) + " in the model's weight files, wanted by @" +
-                                                  weight.getSymName());
+    return makeError(ErrorCode::InvalidInput, "no tensor " + quoteText(name) +
+                                                  " in the model's weight files, wanted by @" + weight.getSymName());
   return slice(weight, *in, *tensor, storageFormat(weight.formatOf(index)));
 }

@@ -85,8 +85,9 @@ OpCost LinearOp::getCost(int64_t tokens, int64_t) {
   if (getNorm())
     cost.flops += normFlops * rowElements(getX()) * tokens;
   for (Value y : getY())
-    cost.flops += rowElements(y) * tokens *
-                  (getBiases().size() + (getActivation() ? nonlinearFlops : 0) + (getGlu() ? 1 : 0) + (getResidual() ? 1 : 0));
+    cost.flops +=
+        rowElements(y) * tokens *
+        (getBiases().size() + (getActivation() ? nonlinearFlops : 0) + (getGlu() ? 1 : 0) + (getResidual() ? 1 : 0));
   return cost;
 }
 

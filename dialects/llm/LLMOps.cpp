@@ -1,4 +1,5 @@
-// Verifiers, symbol checks and memory effects of `llm` ops. Comments name the numbered constraint of the op's description.
+// Verifiers, symbol checks and memory effects of `llm` ops. Comments name the numbered constraint of the op's
+// description.
 #include "dialects/llm/LLM.h"
 
 #include "llvm/ADT/BitVector.h"
@@ -182,7 +183,8 @@ LogicalResult LayerNormOp::verify() {
 // The results' types follow from the weights (inferReturnTypes); this is what else glu asks.
 static LogicalResult verifyGlu(LinearOp op) { // linear_c3
   OperandRange weights = op.getWeights();
-  if (op.getGlu() && (weights.size() != 2 || !op.getActivation() || op->getNumResults() != 1 || channels(op.getResult(0)) != rows(weights[1])))
+  if (op.getGlu() && (weights.size() != 2 || !op.getActivation() || op->getNumResults() != 1 ||
+                      channels(op.getResult(0)) != rows(weights[1])))
     return op.emitOpError("glu needs two weights of one shape and an activation");
   return success();
 }
@@ -192,7 +194,8 @@ static LogicalResult verifyLinearNorm(LinearOp op) { // linear_c4
     return op.emitOpError("'norm' and its gain belong together");
   if (op.getNormGain() && !isVector(op.getNormGain(), channels(op.getX())))
     return op.emitOpError("norm gain must be [") << channels(op.getX()) << "]";
-  if (op.getNormBias() && (!op.getNorm() || op.getNorm()->getKind() != NormKind::layer || !isVector(op.getNormBias(), channels(op.getX()))))
+  if (op.getNormBias() &&
+      (!op.getNorm() || op.getNorm()->getKind() != NormKind::layer || !isVector(op.getNormBias(), channels(op.getX()))))
     return op.emitOpError("norm bias must be [") << channels(op.getX()) << "] of a layer norm";
   return success();
 }
@@ -247,7 +250,8 @@ static LogicalResult verifyScaling(RopeTableOp op) {
   if (kind == RopeScalingKind::dynamic && dim <= 2)
     return refuse("more than two channels");
   auto fits = [&](ArrayRef<Real> factors) {
-    return static_cast<int64_t>(factors.size()) == dim / 2 && llvm::all_of(factors, [](Real f) { return isPositive(f); });
+    return static_cast<int64_t>(factors.size()) == dim / 2 &&
+           llvm::all_of(factors, [](Real f) { return isPositive(f); });
   };
   if (kind == RopeScalingKind::longrope && (!fits(s.getShortFactors()) || !fits(s.getLongFactors())))
     return refuse("dim / 2 positive short_factors and long_factors");
@@ -277,7 +281,8 @@ LogicalResult RopeOp::verify() {
   if (headDim <= 0 || channels(getX()) % headDim) // rope_c2
     return emitOpError("head_dim ") << headDim << " must divide " << channels(getX()) << " channels";
   if (getRotary().getDim() > headDim || getRotary().getDim() != channels(getTable()))
-    return emitOpError("rotary dim ") << getRotary().getDim() << " must be at most head_dim and equal the table's columns";
+    return emitOpError("rotary dim ") << getRotary().getDim()
+                                      << " must be at most head_dim and equal the table's columns";
   return success();
 }
 
@@ -304,7 +309,7 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("names no kv_cache state: ") << getStateAttr();
   if (channels(getK()) != cache.getKvHeads() * cache.getHeadDim())
     return emitOpError("k and v have ") << channels(getK()) << " channels, the cache "
-           << cache.getKvHeads() * cache.getHeadDim();
+                                        << cache.getKvHeads() * cache.getHeadDim();
   for (Value gain : {getQGain(), getKGain()})
     if (gain && !isVector(gain, cache.getHeadDim()))
       return emitOpError("norm gains must be [") << cache.getHeadDim() << "]";

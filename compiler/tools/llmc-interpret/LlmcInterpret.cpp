@@ -24,10 +24,12 @@ namespace cl = llvm::cl;
 static cl::opt<std::string> inputFile(cl::Positional, cl::Required, cl::desc("model.mlir"));
 static cl::opt<std::string> functionName("function", cl::init("step"), cl::desc("Function to run"));
 static cl::list<int> tokens("tokens", cl::CommaSeparated, cl::desc("Token ids"));
-static cl::list<int> positions("positions", cl::CommaSeparated, cl::desc("Default: each slot's tokens in order, from 0"));
+static cl::list<int> positions("positions", cl::CommaSeparated,
+                               cl::desc("Default: each slot's tokens in order, from 0"));
 static cl::list<int> slots("slots", cl::CommaSeparated, cl::desc("Default: 0"));
 static cl::list<int> lengths("lengths", cl::CommaSeparated, cl::desc("Default: what the slot holds after the step"));
-static cl::list<int> rows("rows", cl::CommaSeparated, cl::desc("Tokens of each step whose logits are wanted; default: all"));
+static cl::list<int> rows("rows", cl::CommaSeparated,
+                          cl::desc("Tokens of each step whose logits are wanted; default: all"));
 static cl::list<int> chunks("chunks", cl::CommaSeparated, cl::desc("Tokens per step; default: all in one"));
 static cl::opt<unsigned> digits("digits", cl::init(4), cl::desc("Significant digits printed"));
 static cl::opt<bool> observe("observe", cl::desc("Print every op's results too"));
@@ -44,8 +46,8 @@ static void print(const Matrix &matrix) {
 }
 
 static void printObservation(const Observation &seen) {
-  llvm::outs() << seen.op->getName() << '#' << seen.result << " layer " << seen.layer << ": " << seen.value.rows << " x "
-               << seen.value.columns << '\n';
+  llvm::outs() << seen.op->getName() << '#' << seen.result << " layer " << seen.layer << ": " << seen.value.rows
+               << " x " << seen.value.columns << '\n';
   print(seen.value);
 }
 
