@@ -81,14 +81,17 @@ public:
   explicit Translator(std::string_view pattern) : rest(pattern), whole(pattern) {}
 
   Expected<std::string> run() {
-    while (!rest.empty())
-      if (auto done = translateNext(); !done)
-        return std::unexpected(done.error());
+    while (!rest.empty()) {
+      LLMC_CHECK(translateNext());
+      if (out.size() > kMaxBytes)
+        return refuse("a pattern this large");
+    }
     return std::move(out);
   }
 
 private:
   static constexpr int kMaxNesting = 32;
+  static constexpr size_t kMaxBytes = size_t(1) << 20; // of the translation
 
   std::string_view rest, whole;
   std::string out;
@@ -433,6 +436,8 @@ private:
         continue;
       }
       LLMC_CHECK(parseClassItem(set, nesting));
+      if (set.items.size() > kMaxBytes)
+        return refuse("a class this large");
     }
     set.limits = std::move(limits);
     set.isNegated = isNegated;
