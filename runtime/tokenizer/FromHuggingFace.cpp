@@ -359,8 +359,12 @@ Expected<Tokenizer> tokenizerFromJson(std::string_view json, const CompanionFile
 Expected<Tokenizer> Tokenizer::fromHuggingFace(const std::string &path) {
   std::error_code error;
   std::filesystem::path file = path;
-  if (std::filesystem::is_directory(file, error))
-    file /= "tokenizer.json";
+  if (std::filesystem::is_directory(file, error)) {
+    bool hasOther = std::filesystem::exists(file / "tokenizer.model", error);
+    file /= hasOther && !std::filesystem::exists(file / "tokenizer.json", error) ? "tokenizer.model" : "tokenizer.json";
+  }
+  if (file.extension() == ".model")
+    return unsupported(file.string() + ": a SentencePiece model file is not supported; want a tokenizer.json");
   LLMC_TRY(json, readTextFile(file.string(), kMaxTokenizerBytes));
   CompanionFiles files;
   for (auto [name, target] :

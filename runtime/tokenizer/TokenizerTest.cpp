@@ -212,6 +212,9 @@ TEST(CompanionFiles, AreReadFromTheDirectory) {
   auto broken = Tokenizer::fromHuggingFace(directory.string());
   ASSERT_FALSE(broken);
   EXPECT_NE(broken.error().message.find("generation_config.json"), std::string::npos);
+  std::filesystem::remove(directory / "tokenizer.json");
+  std::ofstream(directory / "tokenizer.model") << "x";
+  EXPECT_EQ(Tokenizer::fromHuggingFace(directory.string()).error().code, ErrorCode::Unsupported);
   std::filesystem::remove_all(directory);
   EXPECT_EQ(Tokenizer::fromHuggingFace(directory.string()).error().code, ErrorCode::InvalidInput);
 }
