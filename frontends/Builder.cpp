@@ -131,6 +131,8 @@ void ModuleBuilder::collectWeights() {
 }
 
 void ModuleBuilder::reportLeftovers() {
+  if (report.hasWrong()) // a tensor of a wrong shape has a place, though it was not taken
+    return;
   SmallVector<llvm::StringRef> ignored(model.family->ignoredTensors);
   if (model.tied && model.container == Container::HuggingFace)
     ignored.push_back("lm_head.weight");

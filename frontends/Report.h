@@ -25,6 +25,9 @@ private:
   std::string text;
 };
 
+  // Has something been found wrong?
+  bool hasWrong() const { return !wrong.empty(); }
+
 // Collects findings. Names and values from files are quoted by the caller (runtime/support/Text.h).
 class Report {
 public:

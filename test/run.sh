@@ -129,7 +129,7 @@ suite_unit() { ctestOf unit "$build"; }
 
 suite_lit() {
   local counts
-  /usr/lib/llvm-22/bin/lit -sv -j "$jobs" --timeout 120 --xunit-xml-output "$results/lit.xml" "$build/test"
+  timeout 1800 /usr/lib/llvm-22/bin/lit -sv -j "$jobs" --xunit-xml-output "$results/lit.xml" "$build/test"
   counts=$("$python" test/tally.py lit "$results/lit.xml") || counts="0 1 0"
   addCounts $counts
 }
