@@ -25,9 +25,6 @@ private:
   std::string text;
 };
 
-  // Has something been found wrong?
-  bool hasWrong() const { return !wrong.empty(); }
-
 // Collects findings. Names and values from files are quoted by the caller (runtime/support/Text.h).
 class Report {
 public:
@@ -35,6 +32,7 @@ public:
   void unsupported(const llvm::Twine &what) { add(missing, what); }
   // Something that is wrong in itself: a number out of range, a tensor of the wrong shape.
   void invalid(const llvm::Twine &what) { add(wrong, what); }
+  bool hasWrong() const { return !wrong.empty(); }
   bool ok() const { return missing.empty() && wrong.empty(); }
   // Success, or one ImportError about `source` with all findings.
   llvm::Error take(llvm::StringRef source) const;
