@@ -20,6 +20,7 @@ public:
     else
       sum[0] = b.add(sum[0], products);
   }
+  Parts zeroSum() override { return {b.constant(b.halves(64), 0)}; }
   // Pairs of neighbours twice: 64 x i16 -> 32 x i32 -> 16 x i32.
   Value finish(const Parts &sum) override {
     Value pairs = b.bitcast(sum[0], b.words(32));
@@ -46,15 +47,22 @@ public:
         sum[part] = b.add(sum[part], products);
     }
   }
+  Parts zeroSum() override { return {b.constant(b.halves(16), 0), b.constant(b.halves(16), 0)}; }
   Value finish(const Parts &sum) override {
-    auto words = [&](Value part) {
-      Value ones = b.constant(b.halves(16), 1);
-      return b.intrinsic("llvm.x86.avx2.pmadd.wd", b.words(8), {part, ones});
-    };
-    return b.concat(words(sum[0]), words(sum[1]));
+    Value ones = b.constant(b.halves(16), 1);
+    return b.concat(pairSums(sum[0], ones), pairSums(sum[1], ones));
+  }
+  // The sum fits in 16 bits, above which lies its sign. As a multiplication LLVM does not move it to the scalar side,
+  // where it would cost four instructions.
+  Value correction(Value sum) override {
+    Value sums = b.loadBroadcast(b.halves(16), b.getI32Type(), sum);
+    Value factors = b.bitcast(b.constant(b.words(8), -zero() & 0xffff), b.halves(16));
+    Value products = pairSums(sums, factors);
+    return b.concat(products, products);
   }
 
 private:
+  Value pairSums(Value a, Value c) { return b.intrinsic("llvm.x86.avx2.pmadd.wd", b.words(8), {a, c}); }
   // Signed weights: |w| times x with the sign of w. |w| is at most 128 and |x| at most 127: a pair never saturates.
   Value pairs(Value weights, Value activations) {
     if (layout.bytes) {
@@ -79,6 +87,7 @@ public:
       sum.push_back(b.constant(b.words(16), 0));
     sum[0] = b.intrinsic("llvm.x86.avx512.vpdpbusd.512", b.words(16), {sum[0], weights[0], activations});
   }
+  Parts zeroSum() override { return {b.constant(b.words(16), 0)}; }
   Value finish(const Parts &sum) override { return sum[0]; }
   Parts startAt(Value value) override { return {value}; }
 };

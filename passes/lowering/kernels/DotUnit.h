@@ -29,6 +29,13 @@ public:
   virtual void accumulate(Parts &sum, const Parts &weights, Value activations) = 0;
   // i32 [16] of a partial sum.
   virtual Value finish(const Parts &sum) = 0;
+  // A partial sum of zero that is not empty, to be carried by a loop.
+  virtual Parts zeroSum() = 0;
+  // i32 [16]: -zero() times the sum of activations at `sum` (i32).
+  virtual Value correction(Value sum) {
+    Value sums = b.loadBroadcast(b.words(16), b.getI32Type(), sum);
+    return b.sub(b.constant(b.words(16), 0), b.shiftLeft(sums, llvm::Log2_64(uint64_t(zero()))));
+  }
   // A partial sum to begin with that holds `value` (i32 [16]), if it has room for one.
   virtual Parts startAt(Value value) { return {}; }
 

@@ -180,14 +180,24 @@ Values KernelBuilder::loop(Value lower, Value upper, int64_t step, ValueRange in
   if (matchPattern(lower, m_ConstantInt(&first)) && matchPattern(upper, m_ConstantInt(&end)) &&
       first.slt(end) && (first + uint64_t(step)).sge(end))
     return body(lower, initial);
+  return Values(buildLoop(lower, upper, step, initial, body).getResults());
+}
+
+Values KernelBuilder::rolledLoop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body) {
+  scf::ForOp loop = buildLoop(lower, upper, step, initial, body);
+  auto unroll = LLVM::LoopUnrollAttr::get(getContext(), /*disable=*/getBoolAttr(true), {}, {}, {}, {}, {}, {});
+  auto annotation = LLVM::LoopAnnotationAttr::get(getContext(), {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+  loop->setAttr("loop_annotation", annotation); // the conversions take it to the branch back
+  return Values(loop.getResults());
+}
+
+scf::ForOp KernelBuilder::buildLoop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body) {
   auto build = [&](OpBuilder &, Location, Value index, ValueRange carried) {
     OpBuilder::InsertionGuard guard(*this);
-    Block *block = index.getParentBlock();
-    setInsertionPointToEnd(block);
+    setInsertionPointToEnd(index.getParentBlock());
     scf::YieldOp::create(*this, body(index, carried));
   };
-  auto loop = scf::ForOp::create(*this, lower, upper, constant(step), initial, build);
-  return Values(loop.getResults());
+  return scf::ForOp::create(*this, lower, upper, constant(step), initial, build);
 }
 
 Value KernelBuilder::multipleBelow(Value a, int64_t divisor) {

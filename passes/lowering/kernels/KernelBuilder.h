@@ -7,6 +7,7 @@
 #include "dialects/tile/Tile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -87,9 +88,13 @@ public:
   // The same, carrying values from one round to the next. A loop of one constant round is written straight.
   using CarryBody = llvm::function_ref<Values(Value index, ValueRange carried)>;
   Values loop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body);
+  // As `loop`, and the optimiser leaves it a loop: a body that just fits the registers would spill when unrolled, because
+  // LLVM orders the operations of a large block anew.
+  Values rolledLoop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body);
   Value multipleBelow(Value a, int64_t divisor); // the largest multiple of `divisor` that is at most `a` >= 0
 
 private:
+  mlir::scf::ForOp buildLoop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body);
   mlir::Block *entry;
   Value integer(Type type, int64_t value);
   Value convertHalves(Value bits);

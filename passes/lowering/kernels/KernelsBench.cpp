@@ -3,11 +3,12 @@
 //   T=1:   GB/s of packed weights, read once from memory (a matrix larger than any cache), and from the cache
 //   T=512: billions of multiply-adds per second
 //
-//   KernelsBench [NAME]     NAME: part of a name such as q4_0_int8
+//   KernelsBench [NAME [TARGET]]            NAME: part of a name such as q4_0_int8; TARGET: such as avx2
+//   KernelsBench --assembly NAME CPU        the code of products, for LLVM's CPU
 #include "passes/lowering/kernels/testing/KernelCases.h"
 
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 
 namespace llmc::kernels::testing {
 namespace {
@@ -15,13 +16,20 @@ namespace {
 constexpr int64_t inputs = 2048;
 constexpr int64_t coldBytes = 256 << 20;
 
+// Time of this thread on the processor: other programs disturb it less than the time of day.
+double threadSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
+}
+
 // Seconds of one call, the best of several.
 template <class Body> double bestSeconds(int rounds, Body body) {
   double best = 1e9;
   for (int i = 0; i < rounds; ++i) {
-    auto start = std::chrono::steady_clock::now();
+    double start = threadSeconds();
     body();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, threadSeconds() - start);
   }
   return best;
 }
@@ -87,20 +95,39 @@ void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memo
   std::fflush(stdout);
 }
 
+void printAssembly(const JitTarget &target, const ProductCase &product, const std::string &cpu) {
+  KernelJit jit(target);
+  jit.declare("single", productAttribute(product, inputs, true), "ppipp");
+  jit.declare("many", productAttribute(product, inputs, false), "ppipp");
+  std::fputs(jit.assembly(cpu).c_str(), stdout);
+}
+
+JitTarget targetNamed(const std::string &name) {
+  std::vector<JitTarget> targets = jitTargets();
+  for (const JitTarget &target : targets)
+    if (target.name == name)
+      return target;
+  return targets.front();
+}
+
 } // namespace
 } // namespace llmc::kernels::testing
 
 int main(int argc, char **argv) {
   using namespace llmc::kernels::testing;
-  std::string wanted = argc > 1 ? argv[1] : "", targetName = argc > 2 ? argv[2] : "avx2";
-  JitTarget target;
-  for (const JitTarget &candidate : jitTargets())
-    if (target.name != targetName)
-      target = candidate;
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() == 3 && arguments[0] == "--assembly") {
+    bool vnni = arguments[2] != "x86-64-v3";
+    for (const ProductCase &product : productCases)
+      if (productName(product) == arguments[1])
+        printAssembly(targetNamed(vnni ? "vnni_emulated" : "avx2"), product, arguments[2]);
+    return 0;
+  }
+  JitTarget target = targetNamed(arguments.size() > 1 ? arguments[1] : "avx2");
   Buffer memory(coldBytes);
   std::memset(memory.data(), 1, memory.bytes);
   std::printf("target %s, memory reads at %.1f GB/s\n", target.name.c_str(), readBandwidth(memory));
   for (const ProductCase &product : productCases)
-    if (productName(product).find(wanted) != std::string::npos)
+    if (arguments.empty() || productName(product).find(arguments[0]) != std::string::npos)
       benchmark(target, product, memory);
 }

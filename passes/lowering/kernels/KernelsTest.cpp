@@ -11,14 +11,15 @@ namespace {
 
 constexpr int64_t rowCounts[] = {1, 2, 3, 7, 33};
 
+// The least, an odd one, and one that does not fill its last block of scratch.
 std::vector<int64_t> inputCounts(Format format) {
   switch (formatInfo(format).blockElements) {
   case 1:
-    return {1, 7, 32, 97, 300, 640};
+    return {1, 97, 640};
   case 32:
-    return {32, 64, 96, 640, 1056};
+    return {32, 96, 1056};
   default:
-    return {256, 768, 1280};
+    return {256, 1280};
   }
 }
 

@@ -11,6 +11,8 @@ namespace {
 
 // Inputs whose decoded weights lie in scratch while all rows pass: 16 KB.
 constexpr int64_t kBlockInputs = 256;
+// As in ProductInt8.cpp.
+constexpr int64_t kPrefetchBytes = 2048;
 
 class FloatProduct {
 public:
@@ -68,7 +70,12 @@ Value FloatProduct::singleFloats(Value sum) {
   };
   if (whole)
     sum = b.loop(b.constant(0), b.constant(whole), unroll, sum,
-                 [&](Value input, ValueRange sums) { return Values{steps(input, unroll, sums[0])}; })[0];
+                 [&](Value input, ValueRange sums) {
+                   int64_t bytes = format == Format::f32 ? 64 : 32;
+                   for (int64_t line = 0; line < unroll * bytes; line += 64)
+                     b.prefetch(b.at(panel, input, bytes, kPrefetchBytes + line));
+                   return Values{steps(input, unroll, sums[0])};
+                 })[0];
   return steps(b.constant(whole), inputs - whole, sum);
 }
 

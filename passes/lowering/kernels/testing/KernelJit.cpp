@@ -1,5 +1,7 @@
 #include "passes/lowering/kernels/testing/KernelJit.h"
 
+#include "passes/lowering/Passes.h"
+
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
 #include "mlir/Conversion/Passes.h"
@@ -10,8 +12,7 @@
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/InstIterator.h"
-#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
@@ -77,27 +78,27 @@ void optimise(Module &module, TargetMachine &machine) {
 }
 
 // vpdpbusd by its definition: unsigned times signed bytes, four products added to each lane.
-Value *dotByDefinition(IRBuilder<> &b, Value *sum, Value *weights, Value *activations) {
+Function *dotByDefinition(Module &module, FunctionType *type) {
+  Function *function = Function::Create(type, GlobalValue::InternalLinkage, "vpdpbusd", module);
+  function->addFnAttr(Attribute::NoInline);
+  IRBuilder<> b(BasicBlock::Create(module.getContext(), "", function));
   auto *wide = FixedVectorType::get(b.getInt32Ty(), 64);
-  Value *products = b.CreateMul(b.CreateZExt(weights, wide), b.CreateSExt(activations, wide));
+  Value *sum = function->getArg(0);
+  Value *products = b.CreateMul(b.CreateZExt(function->getArg(1), wide), b.CreateSExt(function->getArg(2), wide));
   for (int i = 0; i < 4; ++i) {
     SmallVector<int> lanes;
     for (int n = 0; n < 16; ++n)
       lanes.push_back(4 * n + i);
     sum = b.CreateAdd(sum, b.CreateShuffleVector(products, lanes));
   }
-  return sum;
+  b.CreateRet(sum);
+  return function;
 }
 
 void emulateVnni(Module &module) {
-  for (Function &function : module)
-    for (Instruction &instruction : llvm::make_early_inc_range(instructions(function)))
-      if (auto *call = dyn_cast<IntrinsicInst>(&instruction);
-          call && call->getIntrinsicID() == Intrinsic::x86_avx512_vpdpbusd_512) {
-        IRBuilder<> b(call);
-        call->replaceAllUsesWith(dotByDefinition(b, call->getArgOperand(0), call->getArgOperand(1), call->getArgOperand(2)));
-        call->eraseFromParent();
-      }
+  Function *intrinsic = Intrinsic::getDeclarationIfExists(&module, Intrinsic::x86_avx512_vpdpbusd_512);
+  if (intrinsic)
+    intrinsic->replaceAllUsesWith(dotByDefinition(module, intrinsic->getFunctionType()));
 }
 
 } // namespace
@@ -131,7 +132,10 @@ std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
   }
   require(succeeded(module->verify()), "the kernels are not valid");
   mlir::PassManager passes(&context);
+  passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate()); // as the lowering phase does
   passes.addPass(mlir::createSCFToControlFlowPass());
+  passes.addPass(mlir::createConvertMathToLLVMPass());
+  passes.addPass(mlir::createConvertMathToLibmPass());
   passes.addPass(mlir::createConvertVectorToLLVMPass());
   passes.addPass(mlir::createConvertToLLVMPass());
   passes.addPass(mlir::createReconcileUnrealizedCastsPass());
@@ -155,9 +159,9 @@ void KernelJit::compile() {
   auto context = std::make_unique<LLVMContext>();
   std::unique_ptr<Module> module = lower(*context);
   std::string cpu = target.cpu.empty() ? "x86-64-v3" : target.cpu, features = target.cpu.empty() ? hostFeatures() : "";
-  setTargetOf(*module, cpu, features);
   if (target.emulateVnni)
     emulateVnni(*module);
+  setTargetOf(*module, cpu, features);
   require(!verifyModule(*module, &errs()), "the LLVM module is not valid");
   optimise(*module, *machineFor(cpu, features));
   jit = check(orc::LLJITBuilder().create());
