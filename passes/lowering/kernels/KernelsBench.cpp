@@ -2,6 +2,7 @@
 //
 //   T=1:   GB/s of packed weights, read once from memory (a matrix larger than any cache), and from the cache
 //   T=512: billions of multiply-adds per second
+//   packing: GB/s of packed weights
 //
 //   KernelsBench [NAME [TARGET]]            NAME: part of a name such as q4_0_int8; TARGET: such as avx2
 //   KernelsBench --assembly NAME CPU        the code of products, for LLVM's CPU
@@ -58,6 +59,7 @@ void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memo
     rows.push_back(randomRow(product.format, inputs, Weights::Usual, random));
   Buffer panel = packRows(product.format, rows, inputs), scratch(size_t(productScratch(product, inputs)));
   auto panelBytes = int64_t(panel.bytes);
+  double pack = bestSeconds(5, [&] { packRows(product.format, rows, inputs); });
   int64_t panels = int64_t(memory.bytes) / panelBytes;
   for (int64_t i = 0; i < panels; ++i)
     std::memcpy(memory.data() + i * panelBytes, panel.data(), size_t(panelBytes));
@@ -89,9 +91,9 @@ void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memo
     for (int64_t i = 0; i < manyPanels; ++i)
       many(memory.data() + i * panelBytes, x.data(), tokens, out.as<float>(), scratch.data());
   });
-  std::printf("%-12s T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s\n", productName(product).c_str(),
+  std::printf("%-12s T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s   packing %5.2f GB/s\n", productName(product).c_str(),
               double(panels * panelBytes) / cold * 1e-9, double(10 * hotPanels * panelBytes) / hot * 1e-9,
-              double(manyPanels * 16 * inputs * tokens) / batch * 1e-9);
+              double(manyPanels * 16 * inputs * tokens) / batch * 1e-9, double(panelBytes) / pack * 1e-9);
   std::fflush(stdout);
 }
 
