@@ -170,12 +170,12 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   CLI::App *verb = program.add_subcommand("bench", "Tokens per second, reading prompts and generating");
   addModelOptions(*verb, options->model);
   auto range = CLI::Range(int64_t(0), int64_t(1) << 31);
-  verb->add_option("-p,--n-prompt", options->promptSizes, "Prompt tokens, one test each; 0: none (512)")->delimiter(',')->expected(1)->check(range);
-  verb->add_option("-n,--n-gen", options->generatedSizes, "Tokens to generate, one test each; 0: none (128)")->delimiter(',')->expected(1)->check(range);
-  verb->add_option("-t,--threads", options->threads, "Worker threads, all tests for each; default: the CPUs of this process")
-      ->delimiter(',')
-      ->expected(1)
-      ->check(CLI::Range(1, 4096));
+  auto addList = [&](const char *name, auto &values, const char *what) {
+    return verb->add_option(name, values, what)->delimiter(',')->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  addList("-p,--n-prompt", options->promptSizes, "Prompt tokens, one test each; 0: none (512)")->check(range);
+  addList("-n,--n-gen", options->generatedSizes, "Tokens to generate, one test each; 0: none (128)")->check(range);
+  addList("-t,--threads", options->threads, "Worker threads, all tests for each; default: the CPUs of this process")->check(CLI::Range(1, 4096));
   verb->add_option("-c,--ctx-size", options->context, "Positions of the context, if more than a test needs")->check(range);
   verb->add_option("-r,--repetitions", options->repetitions, "Runs of each test, after one that warms up (5)")->check(CLI::Range(1, 1000));
   verb->add_option("-o,--output", options->format, "table, json or csv")->check(CLI::IsMember({"table", "json", "csv"}));

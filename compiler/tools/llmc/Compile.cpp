@@ -78,6 +78,7 @@ void addInspection(CLI::App &verb, Options &options) {
   verb.add_option("--step-tokens", compile.stepTokens, "The largest number of tokens of each version of the step: 1,512")
       ->delimiter(',')
       ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(CLI::Range(1, 65536))
       ->group(group);
 }

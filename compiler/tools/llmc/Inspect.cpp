@@ -2,7 +2,6 @@
 #include "compiler/tools/llmc/OpenModel.h"
 #include "compiler/tools/llmc/Service.h"
 #include "compiler/tools/llmc/Verbs.h"
-#include "runtime/support/Text.h"
 
 #include <cstdio>
 #include <sys/stat.h>
@@ -22,12 +21,12 @@ void printLine(const char *name, const std::string &value) { printf("%-16s %s\n"
 
 std::string plain(const Json &value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// A member of a JSON object as text: strings without quotes.
+// A member of a JSON object as text.
 std::string member(const Json &object, const char *key) {
   const Json *value = jsonMember(object, key);
   if (!value)
     return "";
-  return value->is_string() ? quoteText(*jsonString(*value)) : plain(*value);
+  return value->is_string() ? readableText(*jsonString(*value)) : plain(*value);
 }
 
 std::string bytesMember(const Json &object, const char *key) { return bytesText(jsonInt(object, key).value_or(0)); }

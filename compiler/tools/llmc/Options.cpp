@@ -3,6 +3,7 @@
 #include "runtime/support/Files.h"
 #include "runtime/support/Json.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 
@@ -52,7 +53,10 @@ void tools::addContextOptions(CLI::App &verb, ContextOptions &options) {
 }
 
 void tools::addTokenOptions(CLI::App &verb, TokenOptions &options) {
-  auto *list = verb.add_option("--tokens", options.list, "Token ids: 1,2,3")->delimiter(',')->expected(1);
+  auto *list = verb.add_option("--tokens", options.list, "Token ids: 1,2,3")
+                   ->delimiter(',')
+                   ->expected(1)
+                   ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb.add_option("--tokens-file", options.file, "A file with a JSON list of token ids ('-': standard input)")->excludes(list);
 }
 
@@ -116,6 +120,13 @@ absl::Status Unsupported::check() const {
     if (option->count() > 0)
       return notSupported(what + " not supported yet");
   return absl::OkStatus();
+}
+
+std::string tools::readableText(std::string_view text) {
+  constexpr size_t longest = 120;
+  bool plain = text.size() <= longest && isUtf8(text) &&
+               std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return plain ? std::string(text) : quoteText(text, longest);
 }
 
 std::string tools::bytesText(int64_t bytes) {

@@ -59,6 +59,8 @@ private:
   std::vector<std::pair<CLI::Option *, std::string>> options;
 };
 
+// Text from a file, fit for one line: as it is if it is plain UTF-8, else escaped and cut.
+std::string readableText(std::string_view text);
 // "1.2 GB", "640 kB": for people.
 std::string bytesText(int64_t bytes);
 // A file's or standard input's ("-") text.

@@ -136,7 +136,7 @@ absl::Status encodeText(const Options &options, TextCodec &codec, const std::str
     printf("[%s]\n", joinIds(ids, ", ").c_str());
   } else {
     for (int32_t id : ids)
-      printf("%8d  %s\n", id, quoteText(codec.piece(id)).c_str());
+      printf("%8d  %s\n", id, readableText(codec.piece(id)).c_str());
   }
   return absl::OkStatus();
 }
