@@ -1,5 +1,6 @@
 #include "compiler/codegen/ObjectCode.h"
 
+#include "compiler/halide/LinkKernels.h"
 #include "compiler/support/StatusBridge.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
@@ -76,6 +77,8 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, l
     return machine.takeError();
   code->setTargetTriple((*machine)->getTargetTriple());
   code->setDataLayout((*machine)->createDataLayout());
+  if (llvm::Error error = halide::linkKernels(module, *code, target))
+    return std::move(error);
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
       continue;

@@ -13,7 +13,8 @@ namespace llmc::codegen {
 // LLVM's own state for all targets; call once before anything else here. Thread-safe.
 void initializeLLVM();
 
-// Translates and optimises. `level` is 0 … 3. The module holds LLVM dialect ops only.
+// Translates and optimises. `level` is 0 … 3. The module holds LLVM dialect ops only. Kernels that it only declares are compiled by
+// Halide (compiler/halide/LinkKernels.h).
 llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target,
                                                          int level);
 

@@ -8,6 +8,7 @@
 #include "compiler/artifact/WeightWriter.h"
 #include "compiler/codegen/Link.h"
 #include "compiler/codegen/ObjectCode.h"
+#include "compiler/halide/LinkKernels.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/support/ModelWeights.h"
 #include "compiler/support/StatusBridge.h"
@@ -66,8 +67,13 @@ private:
         known += (known.empty() ? "" : ", ") + phase.name.str();
       return makeError(ErrorCode::InvalidInput, "--compile-to " + options.compileTo + ": unknown phase; phases are " + known);
     }
+    bool writesLibrary = options.emit == Emit::SharedLibrary && options.compileTo.empty();
+    if (writesLibrary && !options.embedWeights && weightPath() == options.output)
+      return makeError(ErrorCode::InvalidInput, "-o " + options.output + ": that is the name of its weight file; want a name such as model.so");
     if (options.kernels != "auto" && options.kernels != "mlir" && options.kernels != "halide")
       return makeError(ErrorCode::InvalidInput, "--kernels " + options.kernels + ": want mlir, halide or auto");
+    if (options.kernels == "halide")
+      return halide::checkAvailable();
     return llvm::Error::success();
   }
 
@@ -167,7 +173,8 @@ private:
 
   llvm::Error runCommonPhases() {
     report("running passes", 0);
-    return runPhases(module, "simplify", options.emit == Emit::Llm ? "fuse" : "specialize", nullptr);
+    bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
+    return runPhases(module, "simplify", atFuse ? "fuse" : "specialize", nullptr);
   }
 
   //===--- code ---===//
@@ -243,6 +250,7 @@ private:
       out << text;
       out.flush();
       problem = out.error();
+      out.clear_error(); // else its destructor ends the process
     }
     if (problem)
       return makeError(ErrorCode::InvalidInput, options.output + ": can't be written: " + problem.message());
@@ -386,11 +394,14 @@ private:
       return object.takeError();
     std::error_code problem;
     llvm::raw_fd_ostream out(path, problem);
-    if (!problem)
+    if (!problem) {
       out << *object;
-    out.flush();
-    if (problem || out.has_error())
-      return makeError(ErrorCode::InvalidInput, path + ": can't be written");
+      out.flush();
+      problem = out.error();
+      out.clear_error(); // else its destructor ends the process
+    }
+    if (problem)
+      return makeError(ErrorCode::InvalidInput, path + ": can't be written: " + problem.message());
     objects.push_back(path);
     return llvm::Error::success();
   }

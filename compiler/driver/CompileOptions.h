@@ -18,7 +18,7 @@ struct CompileOptions {
   bool exact = false;                   // float32 throughout
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory
-  std::string kernels = "auto";         // mlir | halide | auto
+  std::string kernels = "auto";         // mlir | halide (those that it has, docs/howto/AddAHalideKernel.md) | auto: mlir
   std::string compileTo;                // stop after this phase (compiler/pipeline/Pipeline.h) and write the module
   std::string pipeline;                 // replaces the pass pipeline up to the schedule phase, textual
   std::vector<std::string> passPlugins; // shared libraries of passes, run where `pipeline` names them

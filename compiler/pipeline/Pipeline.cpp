@@ -1,5 +1,6 @@
 #include "compiler/pipeline/Pipeline.h"
 
+#include "compiler/halide/LinkKernels.h"
 #include "passes/fusion/Pipelines.h"
 #include "passes/lowering/Passes.h"
 #include "passes/schedule/Passes.h"
@@ -35,7 +36,11 @@ void schedule(OpPassManager &pm, const PipelineOptions &) {
 }
 
 void lower(OpPassManager &pm, const PipelineOptions &options) {
-  pm.addPass(createTileEmitKernels());
+  TileEmitKernelsOptions emit;
+  if (options.kernels == "halide")
+    for (llvm::StringRef kind : halide::providedKinds())
+      emit.external.push_back(kind.str());
+  pm.addPass(createTileEmitKernels(emit));
   pm.addPass(createTileToLLVM({.prefix = options.stepPrefix}));
   pm.addNestedPass<func::FuncOp>(createMathApproximate());
   pm.addPass(createSCFToControlFlowPass());

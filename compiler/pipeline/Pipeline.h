@@ -13,7 +13,7 @@ struct PipelineOptions {
   bool exact = false;
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   std::string stepPrefix = "step_"; // of the names of lowered step functions
-  std::string kernels = "auto";    // mlir | halide | auto
+  std::string kernels = "auto";    // mlir | halide | auto: mlir
 };
 
 struct Phase {

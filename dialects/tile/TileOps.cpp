@@ -38,7 +38,8 @@ LogicalResult FieldOp::verify() {
   const StepField *field = stepField(getName()); // field_c1
   if (!field)
     return emitOpError("no field '") << getName() << "' in llmc_step";
-  if (field->isPointer != isa<LLVM::LLVMPointerType>(getValue().getType()))
+  Type type = getValue().getType();
+  if (field->isPointer ? !isa<LLVM::LLVMPointerType>(type) : !type.isSignlessInteger(64))
     return emitOpError("field '") << getName() << "' is " << (field->isPointer ? "a pointer" : "an i64");
   return success();
 }

@@ -51,10 +51,13 @@ def Tile_StateOp : Tile_Op<"state", [Pure]> {
   let assemblyFormat = "$step $state `[` $layer `]` `slot` $slot attr-dict";
 }
 
+def Tile_Table : ConfinedAttr<DenseI64ArrayAttr, [
+  AttrConstraint<CPred<"!::llvm::cast<::mlir::DenseI64ArrayAttr>($_self).empty()">, "not empty">]>;
+
 def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
   let summary = "An entry of a constant table";
   let description = [{ `%kind = tile.lookup [0, 0, 1][%layer]`. (C1) the table is not empty; the index is in range when it runs. }];
-  let arguments = (ins DenseI64ArrayAttr:$table, I64:$index);
+  let arguments = (ins Tile_Table:$table, I64:$index); // lookup_c1
   let results = (outs I64:$value);
   let assemblyFormat = "$table `[` $index `]` attr-dict";
 }

@@ -13,6 +13,8 @@ using namespace llmc;
 namespace {
 
 struct EmitKernels : llmc::impl::TileEmitKernelsBase<EmitKernels> {
+  using TileEmitKernelsBase::TileEmitKernelsBase;
+
   void getDependentDialects(DialectRegistry &registry) const override {
     TileEmitKernelsBase::getDependentDialects(registry);
     kernels::insertKernelDialects(registry);
@@ -33,12 +35,14 @@ struct EmitKernels : llmc::impl::TileEmitKernelsBase<EmitKernels> {
     }
   }
 
-  static func::FuncOp firstDeclared(ModuleOp module) {
+  func::FuncOp firstDeclared(ModuleOp module) {
     for (auto function : module.getOps<func::FuncOp>())
-      if (function.isExternal() && function->hasAttr(kernels::kKernelAttr))
+      if (Attribute kernel = function->getAttr(kernels::kKernelAttr); kernel && function.isExternal() && !staysDeclared(kernel))
         return function;
     return {};
   }
+
+  bool staysDeclared(Attribute kernel) { return llvm::is_contained(external, kernel.getAbstractAttribute().getName()); }
 };
 
 } // namespace

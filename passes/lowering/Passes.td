@@ -9,8 +9,10 @@ def TileEmitKernels : Pass<"tile-emit-kernels", "::mlir::ModuleOp"> {
     func.func private @norm_3(%x: !llvm.ptr, …) attributes {tile.kernel = #tile.norm<…>} { scf.for … }       // after
     ```
     Bodies are scf, arith, math, vector and llvm ops. A kernel may declare others (a linear its products): they get bodies too. What
-    instructions a body may name is decided by `tile.target` alone.
+    instructions a body may name is decided by `tile.target` alone. Kernels of the kinds in `external` stay declarations that keep their
+    attribute: who translates the module gives them bodies (`compiler/halide`).
   }];
+  let options = [ListOption<"external", "external", "std::string", "Kinds of kernels to leave declared, such as tile.norm">];
   let statistics = [Statistic<"emitted", "emitted", "Kernels emitted">];
 }
 
@@ -21,7 +23,7 @@ def TileToLLVM : Pass<"tile-to-llvm", "::mlir::ModuleOp"> {
     %w = tile.weight %step @blk.down[%layer]                    // before
     %a = llvm.getelementptr %step[72] …; %table = llvm.load %a; … %w = llvm.load %entry      // after
     ```
-    The order of weights and states is that of dialects/tile/Tables.h. Step functions and kernels become internal; the step functions
+    The order of weights and states is that of dialects/tile/Tables.h. Step functions and kernels with a body become internal; the step functions
     are renamed by `prefix`.
   }];
   let options = [Option<"prefix", "prefix", "std::string", "\"llmc_\"", "Prefix of the step functions' names">];

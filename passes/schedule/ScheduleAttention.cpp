@@ -17,12 +17,8 @@ void StepBuilder::attention(AttentionOp op) {
     return tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, slot);
   };
   auto position = [&](Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field("positions"), token); };
-  if (!q.owned || !op.getQ().hasOneUse()) { // norm and rope work in place
-    Stored copy = buffer(q.channels, q.rows, "q");
-    auto kernel = tile::PointwiseKernelAttr::get(b.getContext(), tile::Pointwise::copy, q.channels, 0.0, {});
-    rowOp(q.rows, [&](Value row) { call("copy", kernel, {rowPointer(q, row), rowPointer(copy, row)}); });
-    q = copy;
-  }
+  if (op.getRotary() || op.getNorm()) // they work in place
+    q = ownCopy(op.getQ(), "q"), k = ownCopy(op.getK(), "k");
   Stored out = destination(op.getY(), Rows::Tokens, "attention");
   closeRows();
 

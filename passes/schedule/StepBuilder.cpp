@@ -32,13 +32,19 @@ LogicalResult StepBuilder::build(func::FuncOp source) {
 
   auto results = cast<func::ReturnOp>(source.front().getTerminator());
   const StringRef fields[] = {"logits", "hidden"};
-  for (auto [value, name] : llvm::zip(results.getOperands(), fields))
-    destinations[value] = {field(name), channelsOf(value), channelsOf(value) * 4, Rows::Wanted, /*owned=*/false};
+  SmallVector<Stored> places;
+  for (auto [value, name] : llvm::zip(results.getOperands(), fields)) {
+    places.push_back({field(name), channelsOf(value), channelsOf(value) * 4, Rows::Wanted, /*owned=*/false});
+    destinations.try_emplace(value, places.back());
+  }
   if (failed(visitBlock(source.front())))
     return failure();
-  for (Value value : results.getOperands())
-    if (stored(value).pointer != destinations[value].pointer)
-      return source.emitError("tile-schedule: a result of the step must be computed by its own op");
+  for (auto [value, place] : llvm::zip(results.getOperands(), places)) {
+    if (misplaced || stored(value).rows != Rows::Wanted)
+      return source.emitError("tile-schedule: the step's results have one row per token; want those of llm.select_rows");
+    if (stored(value).pointer != place.pointer) // the result of no op of its own, or twice the same
+      copyRows(stored(value), place);
+  }
   closeRows();
   func::ReturnOp::create(b, loc);
   source.erase();
@@ -93,15 +99,7 @@ LogicalResult StepBuilder::visit(Operation &op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult StepBuilder::layers(LayersOp op) {
-  Stored x = stored(op.getX());
-  if (!x.owned || !op.getX().hasOneUse()) { // the loop overwrites it
-    Stored copy = buffer(x.channels, x.rows, "x");
-    rowOp(x.rows, [&](Value row) {
-      auto kernel = tile::PointwiseKernelAttr::get(b.getContext(), tile::Pointwise::copy, x.channels, 0.0, {});
-      call("copy", kernel, {rowPointer(x, row), rowPointer(copy, row)});
-    });
-    x = copy;
-  }
+  Stored x = ownCopy(op.getX(), "x"); // the loop overwrites it
   closeRows();
 
   Value outside = layerIndex;
@@ -149,8 +147,11 @@ LogicalResult StepBuilder::layer(func::FuncOp function, LayersOp op, const Store
   Block &body = function.front();
   storage[body.getArgument(0)] = x;
   storage[body.getArgument(0)].owned = false;
-  for (auto [argument, value] : llvm::zip(body.getArguments().drop_front(3), op.getExtra()))
-    storage[argument] = stored(value), storage[argument].owned = false;
+  for (auto [argument, value] : llvm::zip(body.getArguments().drop_front(3), op.getExtra())) {
+    Stored shared = stored(value); // a copy: the map may grow below
+    shared.owned = false;
+    storage[argument] = shared;
+  }
   Value result = body.getTerminator()->getOperand(0);
   Operation *producer = result.getDefiningOp();
   destinations.erase(result);
@@ -158,13 +159,8 @@ LogicalResult StepBuilder::layer(func::FuncOp function, LayersOp op, const Store
     destinations[result] = x;
   if (failed(visitBlock(body)))
     return failure();
-  if (stored(result).pointer != x.pointer) {
-    Stored from = stored(result);
-    rowOp(x.rows, [&](Value row) {
-      auto kernel = tile::PointwiseKernelAttr::get(b.getContext(), tile::Pointwise::copy, x.channels, 0.0, {});
-      call("copy", kernel, {rowPointer(from, row), rowPointer(x, row)});
-    });
-  }
+  if (stored(result).pointer != x.pointer)
+    copyRows(stored(result), x);
   closeRows();
   return success();
 }
@@ -290,9 +286,24 @@ Stored StepBuilder::buffer(int64_t channels, Rows rows, StringRef name) { return
 
 Stored StepBuilder::destination(Value result, Rows rows, StringRef name) {
   auto fixed = destinations.find(result);
+  misplaced |= fixed != destinations.end() && fixed->second.rows != rows;
   Stored to = fixed != destinations.end() ? fixed->second : buffer(channelsOf(result), rows, name);
   storage[result] = to;
   return to;
+}
+
+Stored StepBuilder::ownCopy(Value value, StringRef name) {
+  Stored from = stored(value);
+  if (from.owned && value.hasOneUse())
+    return from;
+  Stored copy = buffer(from.channels, from.rows, name);
+  copyRows(from, copy);
+  return copy;
+}
+
+void StepBuilder::copyRows(Stored from, Stored to) {
+  auto kernel = tile::PointwiseKernelAttr::get(b.getContext(), tile::Pointwise::copy, from.channels, 0.0, {});
+  rowOp(from.rows, [&](Value row) { call("copy", kernel, {rowPointer(from, row), rowPointer(to, row)}); });
 }
 
 Value StepBuilder::rowPointer(const Stored &from, Value row) {

@@ -70,6 +70,9 @@ private:
   Stored buffer(int64_t channels, Rows rows, llvm::StringRef name);
   Stored bytesBuffer(int64_t channels, int64_t rowBytes, Rows rows, llvm::StringRef name);
   Stored destination(mlir::Value result, Rows rows, llvm::StringRef name);
+  // `value` where it may be overwritten: in its own place if nobody else reads that.
+  Stored ownCopy(mlir::Value value, llvm::StringRef name);
+  void copyRows(Stored from, Stored to);
   const Stored &stored(mlir::Value value) { return storage.find(value)->second; }
   LoadedWeight loaded(mlir::Value weight);
   mlir::Value vectorWeight(mlir::Value weight) { return loaded(weight).pointer; }
@@ -99,6 +102,7 @@ private:
   mlir::func::FuncOp target;
   llvm::DenseMap<mlir::Value, Stored> storage;
   llvm::DenseMap<mlir::Value, Stored> destinations; // values that must end up in a given place
+  bool misplaced = false; // a value of other rows than its given place was computed
   mlir::scf::ForallOp openRows;
   Rows openDomain = Rows::Tokens;
 };

@@ -62,6 +62,7 @@ def stop(*_):
 signal.signal(signal.SIGALRM, stop)
 signal.setitimer(signal.ITIMER_REAL, limit)
 _, status, usage = os.wait4(child, 0)
+signal.setitimer(signal.ITIMER_REAL, 0)
 print(json.dumps({"code": os.waitstatus_to_exitcode(status), "peak": usage.ru_maxrss * 1024, "slow": bool(timed_out)}))
 """
 

@@ -49,11 +49,13 @@ Value exponential(KernelBuilder &b, Value x) {
 
 Value hyperbolicTangent(KernelBuilder &b, Value x) { return math::TanhOp::create(b, x); }
 
-// 1 / (1 + exp(-x)); the exponent is kept where it cannot overflow.
+// 1 / (1 + exp(-x)); the exponent is kept where it cannot overflow, and the result is 0 beyond.
 static Value sigmoid(KernelBuilder &b, Value x) {
   Value negative = arith::MinNumFOp::create(b, arith::NegFOp::create(b, x), b.constant(x.getType(), 87.0));
   Value one = b.constant(x.getType(), 1.0);
-  return div(b, one, b.add(one, exponential(b, negative)));
+  Value result = div(b, one, b.add(one, exponential(b, negative)));
+  Value vanishes = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, b.constant(x.getType(), -87.0));
+  return b.select(vanishes, b.constant(x.getType(), 0.0), result);
 }
 
 Value activate(KernelBuilder &b, Activation kind, Value x) {

@@ -1,0 +1,213 @@
+// Appending to a cache and attending to it, against their definitions in double.
+#include "passes/lowering/kernels/testing/KernelCases.h"
+#include "runtime/formats/Half.h"
+
+#include <bit>
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace llmc::kernels::testing {
+namespace {
+
+struct AttentionCase {
+  int64_t heads, kvHeads, headDim;
+  bool half;          // the cache's element: f16, else f32
+  int64_t window = 0; // 0: none
+  double softcap = 0;
+  int64_t rotary = 0; // dim; 0: none
+  bool interleaved = false, norm = false;
+};
+constexpr AttentionCase cases[] = {
+    {2, 2, 8, false},
+    {2, 1, 16, true},
+    {4, 2, 24, false, 0, 0, 24},
+    {3, 1, 64, true, 17, 0, 64, false, true},
+    {2, 2, 64, false, 64, 30},
+    {6, 3, 80, true, 0, 50, 32, true},
+    {2, 1, 256, true, 100, 0, 256, false, true},
+    {1, 1, 5, false, 1},
+    {2, 2, 40, false, 0, 0, 40, true, true},
+};
+constexpr int64_t kPositions = 201, kBlock = 16;
+constexpr int64_t lastPositions[] = {0, 1, 14, 15, 16, 17, 62, 63, 64, 65, 127, 128, 129, 200};
+constexpr double kScale = 0.25, kEps = 1e-6;
+
+std::string shape(const AttentionCase &c) {
+  return "heads = " + std::to_string(c.heads) + ", kv_heads = " + std::to_string(c.kvHeads) + ", head_dim = " + std::to_string(c.headDim) +
+         ", element = " + (c.half ? "f16" : "f32");
+}
+std::string prepareAttribute(const AttentionCase &c) {
+  std::string text = "#tile.prepare<" + shape(c);
+  if (c.rotary)
+    text += std::string(", rotary = <") + (c.interleaved ? "interleaved" : "half") + ", dim = " + std::to_string(c.rotary) + ">";
+  return text + (c.norm ? ", norm = <rms, eps = 1.0e-6>>" : ">");
+}
+std::string attendAttribute(const AttentionCase &c) {
+  return "#tile.attend<" + shape(c) + ", scale = 0.25, window = " + std::to_string(c.window) + ", softcap = " + std::to_string(c.softcap) + ">";
+}
+
+// Pointers and i64 arguments are passed alike.
+using AnyFunction = void(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+template <class T> uint64_t word(T *pointer) { return std::bit_cast<uint64_t>(pointer); }
+
+using Row = std::vector<float>;
+
+// Norm and rotation of one head in double.
+std::vector<double> turned(const AttentionCase &c, std::span<const float> head, const Row &gain, const Row &table) {
+  std::vector<double> y(head.begin(), head.end());
+  if (c.norm) {
+    double squares = 0;
+    for (double value : y)
+      squares += value * value / double(c.headDim);
+    for (size_t i = 0; i < y.size(); ++i)
+      y[i] *= gain[i] / std::sqrt(squares + kEps);
+  }
+  for (int64_t i = 0; i < c.rotary / 2; ++i) {
+    double &a = y[size_t(c.interleaved ? 2 * i : i)], &b = y[size_t(c.interleaved ? 2 * i + 1 : i + c.rotary / 2)];
+    double cosine = table[size_t(i)], sine = table[size_t(i + c.rotary / 2)], first = a;
+    a = first * cosine - b * sine, b = b * cosine + first * sine;
+  }
+  return y;
+}
+
+// A sequence of kPositions tokens, put into a cache whose unwritten bytes are all `garbage`.
+class Sequence {
+public:
+  Sequence(const AttentionCase &c, KernelJit &jit, const std::string &name, int garbage)
+      : c(c), element(c.half ? 2 : 4), cache(size_t((kPositions + kBlock - 1) / kBlock * kBlock * c.kvHeads * 2 * c.headDim * element)),
+        prepare(jit.function<AnyFunction>("prepare_" + name)), attend(jit.function<AnyFunction>("attend_" + name)) {
+    std::memset(cache.data(), garbage, cache.bytes);
+    for (int64_t i = 0; i < c.headDim; ++i)
+      qGain.push_back(normal(random)), kGain.push_back(normal(random));
+  }
+
+  // Appends the token of `position`, head by head, and checks what became of it.
+  void append(int64_t position) {
+    Row q = row(c.heads), k = row(c.kvHeads), v = row(c.kvHeads), table;
+    for (int64_t i = 0; i < c.rotary / 2; ++i)
+      table.push_back(float(std::cos(double(position) * (i + 1) * 0.1)));
+    for (int64_t i = 0; i < c.rotary / 2; ++i)
+      table.push_back(float(std::sin(double(position) * (i + 1) * 0.1)));
+    const Row q0 = q, k0 = k;
+    for (int64_t head = c.heads + c.kvHeads - 1; head >= 0; --head)
+      callPrepare(head, position, q, k, v, table);
+    for (int64_t head = 0; head < c.heads; ++head)
+      ASSERT_NO_FATAL_FAILURE(near(headOf(q, head), turned(c, headOf(q0, head), qGain, table)));
+    for (int64_t head = 0; head < c.kvHeads; ++head) {
+      ASSERT_NO_FATAL_FAILURE(near(headOf(k, head), turned(c, headOf(k0, head), kGain, table)));
+      for (int64_t i = 0; i < c.headDim; ++i) { // the cache holds exactly what k and v are now, rounded
+        ASSERT_EQ(stored(position, head, false, i), rounded(k[size_t(head * c.headDim + i)])) << "key " << i;
+        ASSERT_EQ(stored(position, head, true, i), rounded(v[size_t(head * c.headDim + i)])) << "value " << i;
+      }
+    }
+    lastQuery = q;
+  }
+
+  // One part in 2^20 of the largest value, plus the products' own rounding.
+  void check(int64_t position) {
+    Row out(size_t(c.heads * c.headDim) + 1, 77.0f);
+    Buffer scratch(size_t((64 + c.headDim) * 4));
+    std::memset(scratch.data(), 0xff, scratch.bytes);
+    for (int64_t head = 0; head < c.heads; ++head) {
+      attend(uint64_t(head), uint64_t(position), word(lastQuery.data()), word(cache.data()), word(out.data()), word(scratch.data()), 0, 0, 0);
+      std::vector<double> wanted = byDefinition(head, position);
+      for (int64_t i = 0; i < c.headDim; ++i)
+        ASSERT_NEAR(out[size_t(head * c.headDim + i)], wanted[size_t(i)], 1e-5) << "head " << head << " position " << position << " channel " << i;
+      ASSERT_EQ(out[size_t((head + 1) * c.headDim)], 77.0f) << "wrote into the next head";
+    }
+  }
+
+private:
+  Row row(int64_t heads) {
+    Row result(size_t(heads * c.headDim));
+    for (float &value : result)
+      value = normal(random);
+    return result;
+  }
+  std::span<const float> headOf(const Row &row, int64_t head) const { return std::span(row).subspan(size_t(head * c.headDim), size_t(c.headDim)); }
+
+  void callPrepare(int64_t head, int64_t position, Row &q, Row &k, Row &v, Row &table) {
+    std::vector<uint64_t> extra;
+    if (c.rotary)
+      extra.push_back(word(table.data()));
+    if (c.norm)
+      extra.push_back(word(qGain.data())), extra.push_back(word(kGain.data()));
+    extra.resize(3);
+    prepare(uint64_t(head), uint64_t(position), word(q.data()), word(k.data()), word(v.data()), word(cache.data()), extra[0], extra[1], extra[2]);
+  }
+
+  void near(std::span<const float> got, const std::vector<double> &wanted) {
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], wanted[i], 4e-6 * (1 + std::fabs(wanted[i]))) << "channel " << i;
+  }
+
+  float rounded(float value) const { return c.half ? halfToFloat(floatToHalf(value)) : value; }
+
+  // As dialects/tile/TileBase.td lays the cache out.
+  float stored(int64_t position, int64_t kvHead, bool value, int64_t channel) const {
+    int64_t side = kBlock * c.headDim, block = (position / kBlock * c.kvHeads + kvHead) * 2 * side, lane = position % kBlock;
+    int64_t index = block + (value ? side + lane * c.headDim + channel : channel * kBlock + lane);
+    if (!c.half) {
+      float result;
+      std::memcpy(&result, cache.data() + 4 * index, 4);
+      return result;
+    }
+    uint16_t bits;
+    std::memcpy(&bits, cache.data() + 2 * index, 2);
+    return halfToFloat(bits);
+  }
+
+  std::vector<double> byDefinition(int64_t head, int64_t position) const {
+    int64_t kvHead = head * c.kvHeads / c.heads, first = c.window ? std::max<int64_t>(0, position + 1 - c.window) : 0;
+    std::vector<double> scores, result(size_t(c.headDim));
+    for (int64_t p = first; p <= position; ++p) {
+      double dot = 0;
+      for (int64_t i = 0; i < c.headDim; ++i)
+        dot += double(lastQuery[size_t(head * c.headDim + i)]) * stored(p, kvHead, false, i);
+      dot *= kScale;
+      scores.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot / c.softcap) : dot);
+    }
+    double best = *std::max_element(scores.begin(), scores.end()), total = 0;
+    for (double &score : scores)
+      total += score = std::exp(score - best);
+    for (int64_t p = first; p <= position; ++p)
+      for (int64_t i = 0; i < c.headDim; ++i)
+        result[size_t(i)] += scores[size_t(p - first)] / total * stored(p, kvHead, true, i);
+    return result;
+  }
+
+  const AttentionCase &c;
+  int64_t element;
+  Buffer cache;
+  AnyFunction *prepare, *attend;
+  std::mt19937 random{4};
+  std::normal_distribution<float> normal;
+  Row qGain, kGain, lastQuery;
+};
+
+class AttentionKernelsTest : public ::testing::TestWithParam<JitTarget> {};
+INSTANTIATE_TEST_SUITE_P(Targets, AttentionKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+
+// Bytes that no token has written may hold anything: a NaN (0xff), an infinity or a large number (0x7c, 0x7f), and must not be seen.
+TEST_P(AttentionKernelsTest, appendsAndAttends) {
+  KernelJit jit(GetParam());
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i]),
+                std::string("iipppp") + (cases[i].rotary ? "p" : "") + (cases[i].norm ? "pp" : ""));
+    jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]), "iipppp");
+  }
+  jit.compile();
+  for (size_t i = 0; i < std::size(cases); ++i)
+    for (int garbage : {0xff, 0x7c, 0x7f}) {
+      SCOPED_TRACE(attendAttribute(cases[i]));
+      Sequence sequence(cases[i], jit, std::to_string(i), garbage);
+      for (int64_t position = 0; position < kPositions; ++position) {
+        ASSERT_NO_FATAL_FAILURE(sequence.append(position));
+        if (std::ranges::count(lastPositions, position))
+          ASSERT_NO_FATAL_FAILURE(sequence.check(position));
+      }
+    }
+}
+
+} // namespace
+} // namespace llmc::kernels::testing

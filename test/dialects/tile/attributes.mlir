@@ -1,0 +1,62 @@
+// Every attribute of the tile dialect is read and printed the same.
+// RUN: llmc-opt %s | llmc-opt | FileCheck %s
+// RUN: llmc-opt %s --mlir-print-op-generic | llmc-opt | FileCheck %s
+
+// CHECK: tile.target = #tile.target<"x86-64-v4", vector = 512, dot = vnni>
+module attributes {tile.target = #tile.target<"x86-64-v4", vector = 512, dot = vnni>} {
+// CHECK: #tile.product<format = q4_0, inputs = 2048, arithmetic = int8, single = true>
+func.func private @product(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.product<format = q4_0, inputs = 2048, arithmetic = int8, single = true>}
+// CHECK: #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>
+func.func private @product_float(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>}
+// CHECK: #tile.quantize<inputs = 64>
+func.func private @quantize(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.quantize<inputs = 64>}
+// CHECK: #tile.decode_row<format = q6_k, inputs = 256>
+func.func private @decode(!llvm.ptr, i64, !llvm.ptr) attributes {tile.kernel = #tile.decode_row<format = q6_k, inputs = 256>}
+// CHECK: #tile.norm<channels = 64, group = 16, norm = <rms, eps = {{.*}}, offset = {{.*}}>, bias = false>
+func.func private @norm(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.norm<channels = 64, group = 16, norm = <rms, eps = 1.0e-5, offset = 1.0>, bias = false>}
+// CHECK: #tile.norm<channels = 64, group = 64, norm = <layer, eps = {{[^>]*}}>, bias = true>
+func.func private @layer_norm(!llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.norm<channels = 64, group = 64, norm = <layer, eps = 1.0e-5>, bias = true>}
+// CHECK: #tile.pointwise<kind = add, channels = 7>
+func.func private @add(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.pointwise<kind = add, channels = 7>}
+// CHECK: #tile.pointwise<kind = copy, channels = 7>
+func.func private @copy(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.pointwise<kind = copy, channels = 7>}
+// CHECK: #tile.pointwise<kind = scale, channels = 7, constant = {{0.5|5.0*e-01}}>
+func.func private @scale(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.pointwise<kind = scale, channels = 7, constant = 0.5>}
+// CHECK: #tile.pointwise<kind = softcap, channels = 7, constant = {{30|30.0*|3.0*e\+01}}>
+func.func private @softcap(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.pointwise<kind = softcap, channels = 7, constant = 30.0>}
+// CHECK: #tile.pointwise<kind = activation, channels = 7, activation = {{.*}}gelu_tanh>
+func.func private @activation(!llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.pointwise<kind = activation, channels = 7, activation = gelu_tanh>}
+// CHECK: #tile.pointwise<kind = glu, channels = 7, activation = {{.*}}silu>
+func.func private @glu(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.pointwise<kind = glu, channels = 7, activation = silu>}
+// CHECK: #tile.rope_table<dim = 32, theta = {{.*}}>
+func.func private @table(i64, i64, !llvm.ptr) attributes {tile.kernel = #tile.rope_table<dim = 32, theta = 1.0e4>}
+// CHECK: #tile.rope_table<dim = 32, theta = {{.*}}, factors = true>
+func.func private @table_factors(i64, i64, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.rope_table<dim = 32, theta = 1.0e4, factors = true>}
+// CHECK: #tile.rope<channels = 64, head_dim = 32, rotary = <half, dim = 16>>
+func.func private @rope(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.rope<channels = 64, head_dim = 32, rotary = <half, dim = 16>>}
+// CHECK: #tile.prepare<heads = 4, kv_heads = 2, head_dim = 32, element = f16, rotary = <interleaved, dim = 32>, norm = <rms, eps = {{[^>]*}}>>
+func.func private @prepare(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.prepare<heads = 4, kv_heads = 2, head_dim = 32, element = f16, rotary = <interleaved, dim = 32>, norm = <rms, eps = 1.0e-6>>}
+// CHECK: #tile.prepare<heads = 4, kv_heads = 2, head_dim = 32, element = f32>
+func.func private @prepare_plain(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.prepare<heads = 4, kv_heads = 2, head_dim = 32, element = f32>}
+// CHECK: #tile.attend<heads = 4, kv_heads = 2, head_dim = 32, element = f16, scale = {{.*}}, window = 512, softcap = {{.*}}>
+func.func private @attend(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.attend<heads = 4, kv_heads = 2, head_dim = 32, element = f16, scale = 0.125, window = 512, softcap = 50.0>}
+// CHECK: #tile.linear<weights = [tensor<48x256x!llm.quant<q4_k|q6_k>>, tensor<7x256xf32>], arithmetic = f32, single = true, panels = 3, bias = false, glu = false, residual = false>
+func.func private @linear(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.linear<weights = [tensor<48x256x!llm.quant<q4_k|q6_k>>, tensor<7x256xf32>], arithmetic = f32, single = true, panels = 3,
+    bias = false, glu = false, residual = false>}
+// CHECK: activation = {{.*}}gelu>
+func.func private @linear_glu(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.linear<weights = [tensor<16x32xf16>, tensor<16x32xf16>], arithmetic = f32, single = false, panels = 1,
+    bias = true, glu = true, residual = true, activation = gelu>}
+}
