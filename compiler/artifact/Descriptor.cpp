@@ -78,7 +78,7 @@ Constant *weights(Constants &c, const PackedWeights &packed) {
 Constant *states(Constants &c, ArrayRef<State> states) {
   SmallVector<Constant *> rows;
   for (const State &state : states)
-    rows.push_back(c.structure({c.string(state.name), c.i64(state.layers), c.i64(state.bytesPerPosition)}));
+    rows.push_back(c.structure({c.string(state.name), c.i64(state.layers), c.i64(state.bytesPerPosition), c.i64(state.fixedBytes)}));
   return c.array(rows);
 }
 

@@ -20,7 +20,7 @@ struct TargetSteps {
 
 struct State {
   std::string name;
-  int64_t layers = 0, bytesPerPosition = 0;
+  int64_t layers = 0, bytesPerPosition = 0, fixedBytes = 0; // of one layer
 };
 
 struct Description {

@@ -317,9 +317,8 @@ private:
     if (description.vocab < 1 || description.hidden < 1)
       return makeError(ErrorCode::InvalidInput, "the module lacks llm.vocab or llm.hidden; was it written by `llmc import`?");
     for (auto state : module.getOps<llm::StateOp>()) {
-      auto cache = cast<llm::KVCacheType>(state.getType());
-      int64_t bytes = 2 * cache.getKvHeads() * cache.getHeadDim() * (cache.getElement().getIntOrFloatBitWidth() / 8);
-      description.states.push_back({state.getSymName().str(), cache.getLayers(), bytes});
+      auto type = cast<llm::StateTypeInterface>(state.getType());
+      description.states.push_back({state.getSymName().str(), type.getStateLayers(), type.getPositionBytes(), type.getFixedBytes()});
     }
     auto assets = artifact::readAssets(module, directory, options.allowOutside);
     if (!assets)

@@ -22,6 +22,8 @@ bool isActivations(mlir::Type type);
 bool isWeightTensor(mlir::Type type);
 } // namespace llmc::llm
 
+#include "dialects/llm/LLMTypeInterfaces.h.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/llm/LLMAttributes.h.inc"
 #define GET_TYPEDEF_CLASSES

@@ -6,6 +6,7 @@ include "mlir/IR/OpBase.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "dialects/llm/LLMTypeInterfaces.td"
 
 def LLM_Dialect : Dialect {
   let name = "llm";
@@ -107,7 +108,7 @@ def LLM_RopeScalingAttr : LLM_Attr<"RopeScaling", "rope_scaling"> {
 // Types
 //===----------------------------------------------------------------------===//
 
-class LLM_Type<string name, string mnemonic_> : TypeDef<LLM_Dialect, name> { let mnemonic = mnemonic_; }
+class LLM_Type<string name, string mnemonic_, list<Trait> traits = []> : TypeDef<LLM_Dialect, name, traits> { let mnemonic = mnemonic_; }
 
 def LLM_QuantType : LLM_Type<"Quant", "quant"> {
   let summary = "Element type of a quantised weight";
@@ -137,7 +138,10 @@ def LLM_WeightsType : LLM_Type<"Weights", "weights"> {
   }];
 }
 
-def LLM_KVCacheType : LLM_Type<"KVCache", "kv_cache"> {
+class LLM_StateType<string name, string mnemonic_> : LLM_Type<name, mnemonic_, [
+    DeclareTypeInterfaceMethods<LLM_StateTypeInterface>]>;
+
+def LLM_KVCacheType : LLM_StateType<"KVCache", "kv_cache"> {
   let summary = "Keys and values of attention layers, per sequence slot";
   let description = [{
     `!llm.kv_cache<layers = 18, kv_heads = 1, head_dim = 256, f16>`. `layers` counts the layers that use it. A slot can be
@@ -145,6 +149,27 @@ def LLM_KVCacheType : LLM_Type<"KVCache", "kv_cache"> {
   }];
   let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element);
   let assemblyFormat = "`<` `layers` `=` $layers `,` `kv_heads` `=` $kv_heads `,` `head_dim` `=` $head_dim `,` $element `>`";
+  let genVerifyDecl = 1;
+}
+
+def LLM_ConvTailType : LLM_StateType<"ConvTail", "conv_tail"> {
+  let summary = "The last inputs of causal convolutions, per sequence slot";
+  let description = [{
+    `!llm.conv_tail<layers = 24, channels = 1536, taps = 3>`: f32 [taps][channels], the oldest first. A convolution over k tokens
+    keeps k - 1 of them. A sequence begins with zeros.
+  }];
+  let parameters = (ins "int64_t":$layers, "int64_t":$channels, "int64_t":$taps);
+  let assemblyFormat = "`<` `layers` `=` $layers `,` `channels` `=` $channels `,` `taps` `=` $taps `>`";
+  let genVerifyDecl = 1;
+}
+
+def LLM_RecurrentType : LLM_StateType<"Recurrent", "recurrent"> {
+  let summary = "The state of recurrences, per sequence slot";
+  let description = [{
+    `!llm.recurrent<24x8x16x64>`: 24 layers of f32 [8][16][64], what the last token of the sequence left. A sequence begins with zeros.
+  }];
+  let parameters = (ins "int64_t":$layers, ArrayRefParameter<"int64_t">:$shape);
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 

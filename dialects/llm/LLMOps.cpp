@@ -88,14 +88,14 @@ Format WeightOp::formatOf(int64_t index) {
 }
 
 LogicalResult StateOp::verify() {
-  auto cache = dyn_cast<KVCacheType>(getType()); // state_c1
-  if (!cache)
+  auto state = dyn_cast<StateTypeInterface>(getType()); // state_c1
+  if (!state)
     return emitOpError("type must be a state type such as !llm.kv_cache, got ") << getType();
-  return verifyAscending(*this, asOptional(getLayersAttr()), cache.getLayers()); // state_c2
+  return verifyAscending(*this, asOptional(getLayersAttr()), state.getStateLayers()); // state_c2
 }
 
 int64_t StateOp::indexOfLayer(int64_t layer) {
-  return indexIn(asOptional(getLayersAttr()), cast<KVCacheType>(getType()).getLayers(), layer);
+  return indexIn(asOptional(getLayersAttr()), cast<StateTypeInterface>(getType()).getStateLayers(), layer);
 }
 
 //===----------------------------------------------------------------------===//

@@ -7,6 +7,8 @@
 using namespace mlir;
 using namespace llmc::llm;
 
+#include "dialects/llm/LLMTypeInterfaces.cpp.inc"
+
 #define GET_TYPEDEF_CLASSES
 #include "dialects/llm/LLMTypes.cpp.inc"
 
@@ -137,17 +139,82 @@ SmallVector<Format> WeightsType::getFormats() const {
 RankedTensorType WeightsType::getValueType() const { return RankedTensorType::get(getShape(), getElement()); }
 
 //===----------------------------------------------------------------------===//
-// kv_cache
+// States
 //===----------------------------------------------------------------------===//
+
+// Of each number in a state's type; so that its bytes fit in 64 bits.
+constexpr int64_t maxStateNumber = 1 << 16, maxStateElements = int64_t(1) << 32;
+
+// Each layer of a state begins on a cache line.
+static int64_t fixedFloats(int64_t elements) { return (elements * 4 + 63) / 64 * 64; }
 
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t kvHeads,
                                   int64_t headDim, Type element) {
-  constexpr int64_t cap = 1 << 16; // each; so that bytes per token fit in 64 bits
+  constexpr int64_t cap = maxStateNumber;
   if (layers < 1 || kvHeads < 1 || headDim < 1 || layers > cap || kvHeads > cap || headDim > cap)
     return emitError() << "kv_cache needs positive layers, kv_heads and head_dim, each at most " << cap;
   if (!element.isF32() && !element.isF16())
     return emitError() << "kv_cache element must be f32 or f16, got " << element;
   return success();
+}
+
+int64_t KVCacheType::getStateLayers() const { return getLayers(); }
+int64_t KVCacheType::getPositionBytes() const {
+  return 2 * getKvHeads() * getHeadDim() * (getElement().getIntOrFloatBitWidth() / 8);
+}
+int64_t KVCacheType::getFixedBytes() const { return 0; }
+
+LogicalResult ConvTailType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t channels, int64_t taps) {
+  constexpr int64_t cap = maxStateNumber, maxChannels = int64_t(1) << 24;
+  if (layers < 1 || layers > cap || channels < 1 || channels > maxChannels || taps < 1 || taps > 256)
+    return emitError() << "conv_tail needs positive layers, at most " << cap << ", channels, at most " << maxChannels
+                       << ", and taps, at most 256";
+  return success();
+}
+
+int64_t ConvTailType::getStateLayers() const { return getLayers(); }
+int64_t ConvTailType::getPositionBytes() const { return 0; }
+int64_t ConvTailType::getFixedBytes() const { return fixedFloats(getTaps() * getChannels()); }
+
+Type RecurrentType::parse(AsmParser &parser) {
+  SmallVector<int64_t> dims;
+  if (parser.parseLess() || parser.parseDimensionList(dims, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
+      parser.parseGreater())
+    return {};
+  if (dims.size() < 2) {
+    parser.emitError(parser.getNameLoc(), "recurrent needs a layer count and a shape");
+    return {};
+  }
+  return parser.getChecked<RecurrentType>(parser.getContext(), dims[0], ArrayRef(dims).drop_front());
+}
+
+void RecurrentType::print(AsmPrinter &printer) const {
+  printer << '<' << getLayers();
+  for (int64_t dim : getShape())
+    printer << 'x' << dim;
+  printer << '>';
+}
+
+LogicalResult RecurrentType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, ArrayRef<int64_t> shape) {
+  int64_t elements = 1;
+  bool fits = layers >= 1 && layers <= maxStateNumber && !shape.empty() && shape.size() <= 4;
+  for (int64_t dim : shape) {
+    fits = fits && dim >= 1 && dim <= maxStateElements / elements;
+    elements *= fits ? dim : 1;
+  }
+  if (!fits)
+    return emitError() << "recurrent needs 1 to " << maxStateNumber << " layers and one to four positive dimensions, at most "
+                       << maxStateElements << " elements a layer";
+  return success();
+}
+
+int64_t RecurrentType::getStateLayers() const { return getLayers(); }
+int64_t RecurrentType::getPositionBytes() const { return 0; }
+int64_t RecurrentType::getFixedBytes() const {
+  int64_t elements = 1;
+  for (int64_t dim : getShape())
+    elements *= dim;
+  return fixedFloats(elements);
 }
 
 //===----------------------------------------------------------------------===//

@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
-#define LLMC_ARTIFACT_ABI 1
+#define LLMC_ARTIFACT_ABI 2
 
 // The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
@@ -70,7 +70,8 @@ struct llmc_weight {
 struct llmc_state {
   const char *name;
   int64_t layers;
-  int64_t bytes_per_position; // of one layer, one position; memory of a layer is this times capacity
+  int64_t bytes_per_position; // of one layer, one position; memory of such a layer is this times capacity. 0: does not grow
+  int64_t fixed_bytes;        // of one layer, whatever the length: what the last token left. A multiple of 64. One of the two is 0
 };
 
 struct llmc_asset {

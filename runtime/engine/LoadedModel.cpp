@@ -62,7 +62,7 @@ Expected<void> checkDescriptor(const llmc_artifact &artifact) {
              isa.entries[i].scratch_bytes >= 0 && isa.entries[i].scratch_bytes % 64 == 0;
   }
   for (int64_t i = 0; i < artifact.state_count; ++i)
-    sane = sane && artifact.states[i].layers > 0 && artifact.states[i].bytes_per_position > 0;
+    sane = sane && artifact.states[i].layers > 0 && (artifact.states[i].bytes_per_position > 0) != (artifact.states[i].fixed_bytes > 0);
   if (!sane)
     return internalError("the artifact's descriptor is inconsistent");
   return {};

@@ -15,13 +15,15 @@ std::unexpected<Error> tooLarge(int64_t context) {
 
 // Slots begin on pages, so that one can be given back without its neighbour.
 std::optional<int64_t> slotStride(const llmc_state &state, int64_t capacity) {
-  auto layer = checkedMul(state.bytes_per_position, capacity);
+  auto layer = state.fixed_bytes ? std::optional(state.fixed_bytes) : checkedMul(state.bytes_per_position, capacity);
   auto slot = layer ? checkedMul(*layer, state.layers) : std::nullopt;
   auto padded = slot ? checkedAdd(*slot, pageBytes - 1) : std::nullopt;
   return padded ? std::optional(*padded / pageBytes * pageBytes) : std::nullopt;
 }
 
 int64_t prefix(const llmc_state &state, int64_t positions) {
+  if (state.fixed_bytes)
+    return state.fixed_bytes;
   return (positions + positionBlock - 1) / positionBlock * positionBlock * state.bytes_per_position;
 }
 
@@ -52,7 +54,7 @@ Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context,
     states.bases.push_back(region.data());
     states.regions.push_back(std::move(region));
     states.slotSteps.push_back(*stride);
-    states.layerSteps.push_back(kind.bytes_per_position * capacity);
+    states.layerSteps.push_back(kind.fixed_bytes ? kind.fixed_bytes : kind.bytes_per_position * capacity);
   }
   return states;
 }

@@ -2,7 +2,8 @@
 // whole capacity and committed as the sequence grows.
 //
 // Inside a layer, positions lie in blocks of 16, so the first n of them occupy the first ceil16(n) * bytes_per_position
-// bytes: a prefix of a sequence is a prefix of each layer, which is what copying and saving rely on.
+// bytes: a prefix of a sequence is a prefix of each layer, which is what copying and saving rely on. States that do not grow
+// (convolution tails, recurrences) are one run of fixed_bytes a layer, which holds what the last token left.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"

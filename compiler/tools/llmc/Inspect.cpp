@@ -57,8 +57,9 @@ void printSource(const Json &model) {
   printLine("weight bytes", bytesMember(model, "weight_bytes"));
   printLine("operations", member(model, "operations") + " (whatever the depth)");
   printList(model, "states", [](const Json &state) {
-    printf("  %-20s %s, %s per position\n", member(state, "name").c_str(), member(state, "type").c_str(),
-           bytesMember(state, "bytes_per_position").c_str());
+    bool grows = jsonInt(*jsonMember(state, "bytes_per_position")).value_or(0) > 0;
+    printf("  %-20s %s, %s %s\n", member(state, "name").c_str(), member(state, "type").c_str(),
+           bytesMember(state, grows ? "bytes_per_position" : "fixed_bytes").c_str(), grows ? "per position" : "per sequence");
   });
   printList(model, "assets", [](const Json &asset) {
     printf("  %-20s %s\n", member(asset, "kind").c_str(), member(asset, "path").c_str());

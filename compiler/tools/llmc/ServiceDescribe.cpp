@@ -88,12 +88,10 @@ void describeStates(mlir::ModuleOp module, llvm::json::OStream &json) {
       json.object([&] {
         json.attribute("name", state.getSymName());
         json.attribute("type", text(state.getType()));
-        if (auto cache = llvm::dyn_cast<llm::KVCacheType>(state.getType())) {
-          int64_t row = product(cache.getKvHeads(), cache.getHeadDim());
-          int64_t bytes = product(product(2, row), cache.getElement().getIntOrFloatBitWidth() / 8);
-          json.attribute("layers", cache.getLayers());
-          json.attribute("bytes_per_position", product(bytes, cache.getLayers()));
-        }
+        auto type = llvm::cast<llm::StateTypeInterface>(state.getType());
+        json.attribute("layers", type.getStateLayers());
+        json.attribute("bytes_per_position", product(type.getPositionBytes(), type.getStateLayers()));
+        json.attribute("fixed_bytes", product(type.getFixedBytes(), type.getStateLayers()));
       });
   });
 }

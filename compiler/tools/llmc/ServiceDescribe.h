@@ -9,8 +9,8 @@ namespace llmc::tools {
 
 // {"family", "vocab", "hidden", "context", …: the module's llm.* attributes, "parameters", "weight_bytes",
 //  "weights": [{"name", "layers", "shape", "formats": {"q4_k": 12}, "bytes"}], "states": [{"name", "type", "layers",
-//  "bytes_per_position"}], "assets": [{"kind", "path"}], "operations": N}.
-// `bytes` are those of the source's formats; `bytes_per_position` counts all layers of a state.
+//  "bytes_per_position", "fixed_bytes"}], "assets": [{"kind", "path"}], "operations": N}.
+// `bytes` are those of the source's formats; `bytes_per_position` and `fixed_bytes` count all layers of a state.
 std::string describeModule(mlir::ModuleOp module);
 
 } // namespace llmc::tools

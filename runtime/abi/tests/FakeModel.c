@@ -67,7 +67,7 @@ static void run(const struct llmc_step *step, int64_t worker) {
 static const struct llmc_entry entries[] = {
     {1, 64, FAKE_SCRATCH, run}, {4, 64, FAKE_SCRATCH, run}, {16, 64, FAKE_SCRATCH, run}};
 static const struct llmc_isa isas[] = {{"impossible", "sse2 no_such_feature", 3, entries}, {"generic", "", 3, entries}};
-static const struct llmc_state states[] = {{"kv", FAKE_LAYERS, sizeof(struct Cell)}};
+static const struct llmc_state states[] = {{"kv", FAKE_LAYERS, sizeof(struct Cell), 0}};
 static const uint8_t generationConfig[] = "{\"do_sample\": false, \"eos_token_id\": [40, 41]}";
 #ifdef FAKE_TOKENIZER
 static const _Alignas(64) uint8_t tokenizer[] = {
