@@ -16,7 +16,7 @@
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
 #   examples     each example as a user runs it
 #   docs         the how-tos, run; generated pages, checked for freshness
-#   conformance  with --full only: three seeds of every supported family
+#   conformance  with --full only: three seeds of every supported family, every lowering
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
@@ -215,7 +215,7 @@ suite_docs() {
 
 suite_conformance() {
   [ $full = yes ] || return 0
-  lastLine bash -c 'test/conformance/run.sh --llmc "$1" --results "$2" | tee "$2.log"
+  lastLine bash -c 'test/conformance/run.sh --llmc "$1" --lowerings --results "$2" | tee "$2.log"
     grep -E "^[0-9]+ passed, " "$2.log" | awk "{p += \$1; f += \$3} END {print p \" passed, \" f \" failed\"}"' _ "$build/bin/llmc" "$results/conformance"
 }
 

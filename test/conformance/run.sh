@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Checks llmc against Hugging Face transformers on tiny random models: makes the cases (once a seed), then compares.
 #
-#   test/conformance/run.sh [--seeds 1,2,3] [--only CASES] [--ops OPS] [--llmc COMMAND] [--results DIR] [--all]
+#   test/conformance/run.sh [--seeds 1,2,3] [--only CASES] [--ops OPS] [--llmc COMMAND] [--results DIR] [--all] [--lowerings]
 #
 # --only      names of hf_cases.py --list; by default the cases of the families in supported.txt; --all takes every case
 # --ops       as hf_check.py's, by default logits,greedy,ppl,eos
+# --lowerings also holds interpreter, portable and vector code to the same logits (test/e2e/lowering_check.py)
 # --results   writes seed-N.json there, which status.py turns into docs/status.md
 #
 # The Python environment (torch, transformers: 1.2 GB) and the cases (30 s a seed) are made on first use, in the cache.
@@ -16,11 +17,12 @@ packages=(transformers safetensors tokenizers sentencepiece gguf numpy filelock 
   fsspec protobuf einops)
 
 seeds=1,2,3 only=$(grep -v '^#' "$here/supported.txt" | paste -sd,) ops=logits,greedy,ppl,eos
-llmc=$repoDir/build/bin/llmc results=
+llmc=$repoDir/build/bin/llmc results= lowerings=no
 while [ $# -gt 0 ]; do
   case $1 in
     --all) only=; shift; continue ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --lowerings) lowerings=yes; shift; continue ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --seeds | --only | --ops | --llmc | --results) [ $# -ge 2 ] || die "$1 wants a value (see --help)" ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
@@ -63,5 +65,7 @@ for seed in ${seeds//,/ }; do
   say "conformance: seed $seed"
   "$venvDir/bin/python" "$here/hf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$only" --ops "$ops" \
     ${results:+--json "$results/seed-$seed.json"} || status=1
+  [ $lowerings = no ] || "$venvDir/bin/python" "$here/../e2e/lowering_check.py" --bin "$(dirname "$llmc")" \
+    --cases "$casesDir/seed-$seed" --only "$only" || status=1
 done
 exit $status

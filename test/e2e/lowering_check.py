@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Interpreter, portable and vector lowerings against one reference: logits of the golden models in --exact.
 
-    lowering_check.py --bin build/bin
+    lowering_check.py --bin build/bin [--cases DIR [--only a,b]]
 
 Every way of running a module gives the logits that golden/*/reference.npz (Hugging Face transformers) and
 golden_gguf/logits.npy (transformers on the weights that gguf-py decodes) recorded. Targets that this CPU lacks are skipped.
+--cases: the folders that test/conformance/hf_cases.py made instead, each within its own tolerance.
 """
 import argparse
 import json
@@ -17,9 +18,12 @@ import tempfile
 
 import numpy as np
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "conformance"))
+import hf_check
 from harness import Checks, Llmc, want
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+hf_check_options = argparse.Namespace(atol=3e-4)
 # target of `llmc compile` -> flags of /proc/cpuinfo that it needs
 TARGETS = {"cpu": (), "cpu:generic": (), "cpu:x86-64-v3": ("avx2", "fma", "f16c"),
            "cpu:x86-64-v4": ("avx512f", "avx512bw", "avx512dq", "avx512vl")}
@@ -34,6 +38,16 @@ def golden_models():
     folder = f"{HERE}/golden_gguf"
     reference = json.load(open(f"{folder}/reference.json"))
     yield "gguf", f"{folder}/llama.gguf", reference["ids"], np.load(f"{folder}/logits.npy"), reference["tolerance"]
+
+
+def case_models(folder, only):
+    """The same of generated cases. The tolerance is hf_check.py's: what transformers itself moves on a sensitive model counts."""
+    for name in sorted(os.listdir(folder)):
+        case = f"{folder}/{name}"
+        if (only and name not in only) or not os.path.exists(f"{case}/reference.npz"):
+            continue
+        reference = json.load(open(f"{case}/reference.json"))
+        yield name, case, reference["prompts"]["p33"], np.load(f"{case}/reference.npz")["logits_p33"], hf_check.tolerance(reference, hf_check_options)
 
 
 def compare(got, logits, tolerance):
@@ -83,13 +97,16 @@ def cpu_flags():
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", required=True)
+    ap.add_argument("--cases")
+    ap.add_argument("--only", default="")
     a = ap.parse_args()
+    models = case_models(a.cases, [name for name in a.only.split(",") if name]) if a.cases else golden_models()
     checks, flags = Checks(), cpu_flags()
     with tempfile.TemporaryDirectory(prefix="lowering-") as work:
         os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
         llmc = Llmc(os.path.abspath(os.path.join(a.bin, "llmc")), work)
         interpreter = os.path.abspath(os.path.join(a.bin, "llmc-interpret"))
-        for model in golden_models():
+        for model in models:
             checks.run(f"{model[0]}: interpreter", check_interpreter, llmc, interpreter, *model)
             checks.run(f"{model[0]}: interpreter, in steps", check_interpreter, llmc, interpreter, *model, 20, 1, 1, 11)
             checks.run(f"{model[0]}: just in time", check_just_in_time, llmc, *model[1:])
