@@ -100,14 +100,15 @@ const TensorView *Checkpoint::use(llvm::StringRef name) {
   return at->second.view;
 }
 
-// "model.layers.7.mlp.x" -> "model.layers.{layer}.mlp.x".
+// "model.layers.7.mlp.experts.3.x" -> "model.layers.{layer}.mlp.experts.{expert}.x".
 static std::string pattern(llvm::StringRef name) {
   llvm::SmallVector<llvm::StringRef> parts;
   name.split(parts, '.');
+  llvm::StringRef hole = "{layer}";
   for (llvm::StringRef &part : parts)
     if (!part.empty() && llvm::all_of(part, llvm::isDigit)) {
-      part = "{layer}";
-      break;
+      part = hole;
+      hole = "{expert}";
     }
   return llvm::join(parts, ".");
 }

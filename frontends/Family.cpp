@@ -7,11 +7,20 @@ llvm::ArrayRef<const Family *> llmc::frontends::families() {
   return all;
 }
 
-const TensorName *llmc::frontends::findTensor(const Family &family, llvm::StringRef role, bool gguf) {
-  for (llvm::ArrayRef<TensorName> table : {family.ownTensors, family.tensors})
-    for (const TensorName &name : table)
-      if (name.role == role)
-        return (gguf ? name.gguf : name.huggingFace).empty() ? nullptr : &name;
+const TensorName *llmc::frontends::findTensor(const Family &family, llvm::StringRef role, bool gguf,
+                                              llvm::function_ref<bool(const TensorName &)> isThere) {
+  const TensorName *first = nullptr;
+  for (llvm::ArrayRef<TensorName> table : {family.ownTensors, family.tensors}) {
+    for (const TensorName &name : table) {
+      if (name.role != role || (gguf ? name.gguf : name.huggingFace).empty())
+        continue;
+      if (!isThere || isThere(name))
+        return &name;
+      first = first ? first : &name;
+    }
+    if (llvm::any_of(table, [&](const TensorName &name) { return name.role == role; }))
+      return first; // the family's own rows replace those that it shares
+  }
   return nullptr;
 }
 

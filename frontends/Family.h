@@ -41,11 +41,14 @@ enum class LayerRule {
 };
 
 // The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
-// layer begin with "blk." and their names hold {layer}. A bias has the role of its weight and "_bias".
+// layer begin with "blk." and their names hold {layer}. A bias has the role of its weight and "_bias". Weights of experts
+// have {expert} where each expert has a tensor; else one tensor stacks them. Several rows of one role are layouts that
+// occur: the first one that the file has is taken.
 struct TensorName {
   llvm::StringRef role, huggingFace, gguf; // empty: this container has no such tensor
   bool transposed = false;                 // Hugging Face only: stored [in, out]
   llvm::ArrayRef<llvm::StringRef> stack{}; // the roles whose rows the tensor stacks, in order; empty: the role alone
+  bool interleaved = false;                // the stacked roles take turns, row by row (Hugging Face only)
 };
 
 // Whether linear layers have biases: in Hugging Face by this rule, in GGUF by the presence of the tensor.
@@ -100,8 +103,10 @@ struct Family {
 
 // All families, in no order.
 llvm::ArrayRef<const Family *> families();
-// The row of a role; null if the family has no such tensor in that container.
-const TensorName *findTensor(const Family &family, llvm::StringRef role, bool gguf);
+// The row of a role; null if the family has no such tensor in that container. Of several, the first that `isThere`
+// accepts, or else the first.
+const TensorName *findTensor(const Family &family, llvm::StringRef role, bool gguf,
+                             llvm::function_ref<bool(const TensorName &)> isThere = {});
 const Family *findModelType(llvm::StringRef modelType);
 const Family *findArchitecture(llvm::StringRef architecture);
 

@@ -6,12 +6,16 @@ using namespace mlir;
 using namespace llmc;
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef hole = "{layer}";
-
-static std::string ofLayer(llvm::StringRef source, int64_t layer) {
+static std::string filled(llvm::StringRef source, llvm::StringRef hole, int64_t number) {
   auto [before, after] = source.split(hole);
-  return before.size() == source.size() ? source.str() : (before + std::to_string(layer) + after).str();
+  return before.size() == source.size() ? source.str() : (before + std::to_string(number) + after).str();
 }
+
+static std::string nameIn(llvm::StringRef source, int64_t layer, int64_t expert = 0) {
+  return filled(filled(source, "{layer}", layer), "{expert}", expert);
+}
+
+static bool perExpert(llvm::StringRef source) { return source.contains("{expert}"); }
 
 static std::string shapeText(llm::Format format, ArrayRef<int64_t> shape) {
   std::string text = llm::stringifyFormat(format).str() + "[";
@@ -39,16 +43,24 @@ std::string Weights::source(const TensorName &name) const {
   return source.str();
 }
 
+const TensorName *Weights::nameOf(llvm::StringRef role) const {
+  auto isThere = [&](const TensorName &name) {
+    std::string pattern = source(name);
+    return llvm::any_of(llvm::seq(model.layers), [&](int64_t layer) { return checkpoint.contains(nameIn(pattern, layer)); });
+  };
+  return findTensor(*model.family, role, model.container == Container::Gguf, isThere);
+}
+
 bool Weights::exists(llvm::StringRef role) const {
   bool gguf = model.container == Container::Gguf;
-  const TensorName *name = findTensor(*model.family, role, gguf);
+  const TensorName *name = nameOf(role);
   if (!name)
     return false;
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
   if (!linearBias)
     return true;
   // A GGUF has a bias, or has it not, in all layers alike.
-  return gguf ? checkpoint.contains(ofLayer(name->gguf, 0)) : model.hasBias(role);
+  return gguf ? checkpoint.contains(nameIn(name->gguf, 0)) : model.hasBias(role);
 }
 
 void Weights::use(llvm::StringRef role, ArrayRef<int64_t> shape, ArrayRef<int64_t> layers) {
@@ -62,44 +74,67 @@ RankedTensorType Weights::valueType(llvm::StringRef role) const {
   return at == uses.end() ? RankedTensorType() : at->second.valueType;
 }
 
-// The rows of `role` within the tensor that stacks several: [begin, end, all]; nullopt if it stacks one alone.
-static std::optional<std::array<int64_t, 3>> stackedRows(const Model &model, const TensorName &name,
-                                                         llvm::StringRef role) {
-  if (name.stack.empty())
-    return std::nullopt;
+namespace {
+// What a role takes of the tensor that stacks several: its `rows` attribute, and how many rows there are in all.
+struct StackedRows {
+  SmallVector<int64_t, 3> rows;
+  int64_t all = 0;
+};
+} // namespace
+
+static StackedRows stackedRows(const Model &model, const TensorName &name, llvm::StringRef role) {
+  StackedRows result;
   role.consume_back("_bias");
-  int64_t begin = 0, end = 0, all = 0;
-  for (llvm::StringRef member : name.stack) {
-    if (member == role)
-      begin = all, end = all + model.rowsOf(member);
-    all += model.rowsOf(member);
+  int64_t place = 0, count = name.stack.size();
+  for (auto [i, member] : llvm::enumerate(name.stack)) {
+    if (member == role) {
+      result.rows = {result.all, result.all + model.rowsOf(member)};
+      place = i;
+    }
+    result.all += model.rowsOf(member);
   }
-  return std::array{begin, end, all};
+  if (name.interleaved && count)
+    result.rows = {place, result.all, count};
+  return result;
 }
 
-std::vector<llm::Format> Weights::formats(llvm::StringRef role, const Use &use, ArrayRef<int64_t> fileShape) {
-  const TensorName &name = *findTensor(*model.family, role, model.container == Container::Gguf);
+std::optional<llm::Format> Weights::format(const TensorName &name, int64_t layer, int64_t expert,
+                                           ArrayRef<int64_t> fileShape) {
+  std::string pattern = source(name), tensorName = nameIn(pattern, layer, expert);
+  const TensorView *tensor = checkpoint.use(tensorName);
+  if (!tensor) {
+    report.unsupported("missing tensor '" + pattern + "'" +
+                       (pattern == tensorName ? "" : " (layer " + std::to_string(layer) + ")"));
+    return std::nullopt;
+  }
+  llm::Format format = *llm::symbolizeFormat(formatInfo(tensor->format).name);
+  if (ArrayRef(tensor->shape) == fileShape && !(name.transposed && llm::isQuantised(format)))
+    return format;
+  report.invalid("tensor '" + tensorName + "': want " +
+                 shapeText(name.transposed ? llm::Format::f32 : format, fileShape) + ", got " +
+                 shapeText(format, tensor->shape));
+  return std::nullopt;
+}
+
+std::vector<llm::Format> Weights::formats(const TensorName &name, const Use &use, ArrayRef<int64_t> fileShape) {
   std::vector<int64_t> layers(use.layers.begin(), use.layers.end());
   if (layers.empty())
     layers.push_back(0);
   std::vector<llm::Format> formats;
-  std::string pattern = source(name);
   for (int64_t layer : layers) {
-    std::string tensorName = ofLayer(pattern, layer);
-    const TensorView *tensor = checkpoint.use(tensorName);
-    if (!tensor) {
-      report.unsupported("missing tensor '" + pattern + "'" +
-                         (pattern == tensorName ? "" : " (layer " + std::to_string(layer) + ")"));
+    std::optional<llm::Format> first = format(name, layer, 0, fileShape);
+    if (!first)
       return {};
+    formats.push_back(*first);
+    for (int64_t expert = 1; perExpert(source(name)) && expert < use.shape[0]; ++expert) {
+      std::optional<llm::Format> other = format(name, layer, expert, fileShape);
+      if (!other)
+        return {};
+      if (other != first) {
+        report.unsupported("tensor '" + nameIn(source(name), layer, expert) + "': a format other than expert 0's");
+        return {};
+      }
     }
-    llm::Format format = *llm::symbolizeFormat(formatInfo(tensor->format).name);
-    if (ArrayRef(tensor->shape) != fileShape || (name.transposed && llm::isQuantised(format))) {
-      report.invalid("tensor '" + tensorName + "': want " +
-                     shapeText(name.transposed ? llm::Format::f32 : format, fileShape) + ", got " +
-                     shapeText(format, tensor->shape));
-      return {};
-    }
-    formats.push_back(format);
   }
   return formats;
 }
@@ -117,16 +152,27 @@ static Type elementType(MLIRContext *context, ArrayRef<llm::Format> distinct) {
   }
 }
 
-void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
-  const TensorName &name = *findTensor(*model.family, role, model.container == Container::Gguf);
-  SmallVector<int64_t> fileShape = use.shape;
-  auto stacked = stackedRows(model, name, role);
+// The shape of the tensor in the file, given that of the weight.
+static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert, int64_t stacked, bool transposed) {
+  SmallVector<int64_t> result(shape);
+  bool isStack = shape.size() == 3;
   if (stacked)
-    fileShape[0] = (*stacked)[2];
-  bool transposed = name.transposed && model.container == Container::HuggingFace && fileShape.size() == 2;
-  if (transposed)
-    std::swap(fileShape[0], fileShape[1]);
-  std::vector<llm::Format> all = formats(role, use, fileShape);
+    result[isStack ? 1 : 0] = stacked;
+  if (isStack && shape.back() == 1) // a bias of experts
+    result.pop_back();
+  else if (transposed)
+    std::swap(result[result.size() - 2], result.back());
+  if (isStack && perExpert)
+    result.erase(result.begin());
+  return result;
+}
+
+void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
+  const TensorName &name = *nameOf(role);
+  StackedRows stacked = stackedRows(model, name, role);
+  bool transposed = name.transposed && model.container == Container::HuggingFace && use.shape.size() >= 2;
+  std::vector<llm::Format> all =
+      formats(name, use, shapeInFile(use.shape, perExpert(source(name)), stacked.all, transposed));
   if (all.empty())
     return;
 
@@ -137,7 +183,7 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
       distinct.push_back(format);
     indices.push_back(llvm::find(distinct, format) - distinct.begin());
   }
-  if (use.shape.size() == 2)
+  if (use.shape.size() >= 2)
     onlyFloat32 &= distinct.size() == 1 && distinct[0] == llm::Format::f32;
   SmallVector<int64_t> layers(use.layers.begin(), use.layers.end());
   bool leading = layers.empty() || layers.back() + 1 == static_cast<int64_t>(layers.size());
@@ -148,7 +194,7 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
                         builder.getStringAttr(source(name)),
                         leading ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(layers),
                         distinct.size() > 1 ? builder.getDenseI32ArrayAttr(indices) : DenseI32ArrayAttr(),
-                        stacked ? builder.getDenseI64ArrayAttr({(*stacked)[0], (*stacked)[1]}) : DenseI64ArrayAttr(),
+                        stacked.all ? builder.getDenseI64ArrayAttr(stacked.rows) : DenseI64ArrayAttr(),
                         transposed ? builder.getUnitAttr() : UnitAttr());
 }
 

@@ -33,8 +33,11 @@ private:
     std::set<int64_t> layers;
     mlir::RankedTensorType valueType;
   };
+  const TensorName *nameOf(llvm::StringRef role) const; // as this file has it
   std::string source(const TensorName &name) const;
-  std::vector<llm::Format> formats(llvm::StringRef role, const Use &use, llvm::ArrayRef<int64_t> fileShape);
+  std::optional<llm::Format> format(const TensorName &name, int64_t layer, int64_t expert,
+                                    llvm::ArrayRef<int64_t> fileShape);
+  std::vector<llm::Format> formats(const TensorName &name, const Use &use, llvm::ArrayRef<int64_t> fileShape);
   void declareOne(llvm::StringRef role, Use &use, mlir::OpBuilder &builder, mlir::Location loc);
 
   const Model &model;

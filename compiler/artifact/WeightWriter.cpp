@@ -62,13 +62,13 @@ private:
 };
 
 void packOnePanel(const WeightSlice &slice, Format format, int64_t panel, std::byte *to) {
-  int64_t first = panel * tile::kPanelOutputs;
-  if (slice.transpose) // the file holds [inputs][all outputs]
-    return packing::packPanelTransposed(format, slice.tensor->data.data(), slice.columns, slice.tensor->shape[1], slice.firstRow + first, to);
-  int64_t bytesPerRow = slice.tensor->data.size() / (slice.tensor->elements() / slice.columns);
+  int64_t first = panel * tile::kPanelOutputs, count = std::min(tile::kPanelOutputs, slice.rows - first);
+  if (slice.transpose)
+    return packing::packPanelTransposed(format, slice.data, slice.columns, slice.width,
+                                        {slice.firstRow + first * slice.step, count, slice.step}, to);
   packing::PanelRows rows{};
-  for (int64_t i = 0; i < tile::kPanelOutputs && first + i < slice.rows; ++i)
-    rows[i] = slice.tensor->data.data() + (slice.firstRow + first + i) * bytesPerRow;
+  for (int64_t i = 0; i < count; ++i)
+    rows[i] = slice.rowData(first + i);
   packing::packPanel(format, rows, slice.columns, to);
 }
 
@@ -76,14 +76,17 @@ class Writer {
 public:
   Writer(Output &output, int64_t total, llvm::function_ref<void(double)> progress) : output(output), total(total), progress(progress) {}
 
-  llvm::Error matrix(const WeightSlice &slice, llm::Format format) {
-    int64_t panels = tile::panelCount(slice.rows), bytes = tile::panelBytes(format, slice.columns);
+  // Matrices of one shape, one after the other.
+  llvm::Error matrices(llvm::ArrayRef<WeightSlice> slices, llm::Format format) {
+    int64_t each = tile::panelCount(slices[0].rows), bytes = tile::panelBytes(format, slices[0].columns);
+    int64_t panels = slices.size() * each;
     int64_t atOnce = std::clamp<int64_t>(kChunkBytes / bytes, 1, panels);
     buffer.resize(atOnce * bytes);
     for (int64_t first = 0; first < panels; first += atOnce) {
       int64_t count = std::min(atOnce, panels - first);
       llvm::parallelFor(0, count, [&](size_t i) {
-        packOnePanel(slice, storageFormat(format), first + i, reinterpret_cast<std::byte *>(buffer.data()) + i * bytes);
+        int64_t panel = first + i;
+        packOnePanel(slices[panel / each], storageFormat(format), panel % each, reinterpret_cast<std::byte *>(buffer.data()) + i * bytes);
       });
       if (llvm::Error error = write(count * bytes))
         return error;
@@ -128,11 +131,11 @@ llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const Pa
   auto entry = packed.table.begin();
   for (auto weight : module.getOps<llm::WeightOp>())
     for (int64_t index = 0; index < weight.getWeights().getLayers(); ++index, ++entry) {
-      llvm::Expected<WeightSlice> slice = weights.find(weight, index);
-      if (!slice)
-        return slice.takeError();
+      auto slices = weights.find(weight, index);
+      if (!slices)
+        return slices.takeError();
       bool isVector = weight.getWeights().getShape().size() == 1;
-      if (llvm::Error error = isVector ? writer.vector(*slice, entry->bytes) : writer.matrix(*slice, weight.formatOf(index)))
+      if (llvm::Error error = isVector ? writer.vector((*slices)[0], entry->bytes) : writer.matrices(*slices, weight.formatOf(index)))
         return error;
     }
   return llvm::Error::success();

@@ -343,7 +343,7 @@ private:
     json["targets"] = std::move(names);
     llvm::json::Object formats; // matrices by format
     for (auto weight : module.getOps<llm::WeightOp>())
-      for (int64_t i = 0; weight.getWeights().getShape().size() == 2 && i < weight.getWeights().getLayers(); ++i) {
+      for (int64_t i = 0; weight.getWeights().getShape().size() >= 2 && i < weight.getWeights().getLayers(); ++i) {
         llvm::json::Value &count = formats[llm::stringifyFormat(weight.formatOf(i))];
         count = count.getAsInteger().value_or(0) + 1;
       }

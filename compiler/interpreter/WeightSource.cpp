@@ -3,17 +3,18 @@
 using namespace llmc;
 
 namespace {
+// The rows of slices of one shape, those of one after those of another.
 class SliceRows : public WeightRows {
 public:
-  explicit SliceRows(WeightSlice slice) : slice(slice) {}
-  int64_t rows() const override { return slice.rows; }
-  int64_t columns() const override { return slice.columns; }
+  explicit SliceRows(llvm::SmallVector<WeightSlice, 1> slices) : slices(std::move(slices)) {}
+  int64_t rows() const override { return slices.size() * slices[0].rows; }
+  int64_t columns() const override { return slices[0].columns; }
   void decode(int64_t row, llvm::MutableArrayRef<float> out) const override {
-    slice.decodeRow(row, {out.data(), out.size()});
+    slices[row / slices[0].rows].decodeRow(row % slices[0].rows, {out.data(), out.size()});
   }
 
 private:
-  WeightSlice slice;
+  llvm::SmallVector<WeightSlice, 1> slices;
 };
 } // namespace
 
@@ -28,8 +29,8 @@ FileWeightSource::open(mlir::ModuleOp module, llvm::StringRef moduleDirectory, b
 }
 
 llvm::Expected<std::shared_ptr<const WeightRows>> FileWeightSource::load(llm::WeightOp weight, int64_t index) {
-  llvm::Expected<WeightSlice> slice = weights->find(weight, index);
-  if (!slice)
-    return slice.takeError();
-  return std::make_shared<SliceRows>(*slice);
+  auto slices = weights->find(weight, index);
+  if (!slices)
+    return slices.takeError();
+  return std::make_shared<SliceRows>(std::move(*slices));
 }

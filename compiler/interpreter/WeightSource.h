@@ -9,7 +9,7 @@ namespace llmc {
 class WeightRows {
 public:
   virtual ~WeightRows() = default;
-  virtual int64_t rows() const = 0; // 1 for a vector
+  virtual int64_t rows() const = 0; // 1 for a vector; of experts: those of all, expert after expert
   virtual int64_t columns() const = 0;
   virtual void decode(int64_t row, llvm::MutableArrayRef<float> out) const = 0; // `out` has `columns()` elements
 };

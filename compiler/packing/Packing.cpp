@@ -272,18 +272,20 @@ void packPanel(Format format, const PanelRows &rows, int64_t inputs, std::byte *
       clearLane(format, inputs, n, panel);
 }
 
-void packPanelTransposed(Format format, const std::byte *source, int64_t inputs, int64_t outputs, int64_t first,
+void packPanelTransposed(Format format, const std::byte *source, int64_t inputs, int64_t width, Columns columns,
                          std::byte *panel) {
-  int64_t size = formatInfo(format).blockBytes, count = std::min(kOutputs, outputs - first);
+  int64_t size = formatInfo(format).blockBytes;
   std::memset(panel, 0, size_t(tile::panelBytes(dialectFormat(format), inputs)));
   for (int64_t k = 0; k < inputs; ++k) {
-    const std::byte *row = source + (k * outputs + first) * size;
-    if (format != Format::BF16) {
-      std::memcpy(panel + k * kOutputs * size, row, size_t(count * size));
+    const std::byte *row = source + (k * width + columns.first) * size;
+    if (format != Format::BF16 && columns.step == 1) {
+      std::memcpy(panel + k * kOutputs * size, row, size_t(columns.count * size));
       continue;
     }
-    for (int64_t n = 0; n < count; ++n)
-      std::memcpy(panel + ((k / 2 * kOutputs + n) * 2 + k % 2) * size, row + n * size, size_t(size));
+    for (int64_t n = 0; n < columns.count; ++n) {
+      int64_t to = format == Format::BF16 ? (k / 2 * kOutputs + n) * 2 + k % 2 : k * kOutputs + n;
+      std::memcpy(panel + to * size, row + n * columns.step * size, size_t(size));
+    }
   }
 }
 

@@ -28,9 +28,12 @@ using PanelRows = std::array<const std::byte *, tile::kPanelOutputs>;
 // Writes panelBytes(format, inputs) bytes, padding included. `inputs` is a whole number of blocks.
 void packPanel(Format format, const PanelRows &rows, int64_t inputs, std::byte *panel);
 
-// The same from a float matrix stored transposed, [inputs][outputs] (GPT-2's Conv1D): packs outputs first..first + 15,
-// those beyond `outputs` as zeros. `format` is F32, F16 or BF16.
-void packPanelTransposed(Format format, const std::byte *source, int64_t inputs, int64_t outputs, int64_t first,
+// The same from a float matrix stored transposed, [inputs][width] (GPT-2's Conv1D): packs the columns `first`,
+// `first + step`, … as outputs 0 … count - 1 (count <= 16), the others as zeros. `format` is F32, F16 or BF16.
+struct Columns {
+  int64_t first = 0, count = 0, step = 1;
+};
+void packPanelTransposed(Format format, const std::byte *source, int64_t inputs, int64_t width, Columns columns,
                          std::byte *panel);
 
 // One output of a packed panel of a quantised format as numbers:

@@ -105,9 +105,27 @@ TEST_P(TransposedPackingTest, packsTheSamePanels) {
       for (int64_t n = first; n < std::min(outputs, first + 16); ++n)
         rows[size_t(n - first)] = source.data() + n * inputs * size;
       std::vector<std::byte> wanted = pack(rows, inputs), got(wanted.size(), std::byte(0xaa));
-      packPanelTransposed(format, transposed.data(), inputs, outputs, first, got.data());
+      packPanelTransposed(format, transposed.data(), inputs, outputs, {first, std::min<int64_t>(16, outputs - first)}, got.data());
       EXPECT_EQ(got, wanted) << inputs << " inputs, outputs from " << first;
     }
+  }
+}
+
+// Every third column from the second one: what lies between belongs to another weight.
+TEST_P(TransposedPackingTest, stepsOverColumns) {
+  for (int64_t inputs : inputCounts()) {
+    constexpr int64_t width = 29, count = 9, step = 3;
+    int64_t size = formatInfo(format).blockBytes;
+    std::vector<std::byte> source = randomBytes(inputs * width * size), rowBytes(size_t(count * inputs * size));
+    PanelRows rows{};
+    for (int64_t n = 0; n < count; ++n) {
+      for (int64_t k = 0; k < inputs; ++k)
+        std::memcpy(&rowBytes[size_t((n * inputs + k) * size)], &source[size_t((k * width + 1 + n * step) * size)], size_t(size));
+      rows[size_t(n)] = rowBytes.data() + n * inputs * size;
+    }
+    std::vector<std::byte> wanted = pack(rows, inputs), got(wanted.size(), std::byte(0xaa));
+    packPanelTransposed(format, source.data(), inputs, width, {1, count, step}, got.data());
+    EXPECT_EQ(got, wanted) << inputs << " inputs";
   }
 }
 

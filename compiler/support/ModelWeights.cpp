@@ -22,18 +22,22 @@ Format llmc::storageFormat(llm::Format format) { return static_cast<Format>(form
 // Rows
 //===----------------------------------------------------------------------===//
 
-static void decodeColumn(const TensorView &tensor, int64_t column, std::span<float> out) {
-  int64_t bytes = formatInfo(tensor.format).blockBytes, width = tensor.shape[1];
+static void decodeColumn(const WeightSlice &slice, int64_t column, std::span<float> out) {
+  int64_t bytes = formatInfo(slice.format).blockBytes;
   for (size_t i = 0; i < out.size(); ++i)
-    llmc::decodeRow(tensor.format, tensor.data.data() + (i * width + column) * bytes, out.subspan(i, 1));
+    llmc::decodeRow(slice.format, slice.data + (i * slice.width + column) * bytes, out.subspan(i, 1));
+}
+
+const std::byte *WeightSlice::rowData(int64_t row) const {
+  FormatInfo info = formatInfo(format);
+  return data + (firstRow + row * step) * (columns / info.blockElements) * info.blockBytes;
 }
 
 void WeightSlice::decodeRow(int64_t row, std::span<float> out) const {
   if (transpose)
-    return decodeColumn(*tensor, firstRow + row, out);
-  FormatInfo info = formatInfo(tensor->format);
-  int64_t first = tensor->shape.size() == 1 ? firstRow : (firstRow + row) * columns;
-  llmc::decodeRow(tensor->format, tensor->data.data() + first / info.blockElements * info.blockBytes, out);
+    decodeColumn(*this, firstRow + row * step, out);
+  else
+    llmc::decodeRow(format, rowData(row), out);
 }
 
 //===----------------------------------------------------------------------===//
@@ -65,53 +69,66 @@ llvm::Expected<std::unique_ptr<ModelWeights>> ModelWeights::open(ModuleOp module
   return result;
 }
 
-// The shape that the file's tensor must have; a first dimension of -1 is free (`rows` takes a part of it).
+// The shape that the file's tensor must have; -1 is free (`rows` takes a part of it).
 static SmallVector<int64_t> fileShape(llm::WeightOp weight) {
   SmallVector<int64_t> shape(weight.getWeights().getShape());
+  if (shape.size() == 3 && weight.hasExpertTensors())
+    shape.erase(shape.begin());
+  size_t rows = shape.size() < 2 ? 0 : shape.size() - 2;
   if (weight.getRows())
-    shape[0] = -1;
+    shape[rows] = -1;
   if (weight.getTranspose())
-    std::swap(shape[0], shape[1]);
+    std::swap(shape[rows], shape[rows + 1]);
   return shape;
 }
 
-static bool fits(const TensorView &tensor, Format format, ArrayRef<int64_t> want) {
-  if (tensor.format != format || tensor.shape.size() != want.size())
+// `want`, or that without the last dimension if `mayLackColumn`.
+static bool fits(const TensorView &tensor, Format format, ArrayRef<int64_t> want, bool mayLackColumn) {
+  if (tensor.format != format)
     return false;
-  return llvm::all_of(llvm::zip(tensor.shape, want), [](auto pair) {
+  if (mayLackColumn && tensor.shape.size() + 1 == want.size())
+    want = want.drop_back();
+  return tensor.shape.size() == want.size() && llvm::all_of(llvm::zip(tensor.shape, want), [](auto pair) {
     auto [got, wanted] = pair;
     return wanted == -1 || got == wanted;
   });
 }
 
-static int64_t rowsInFile(const TensorView &tensor, bool transpose) { return tensor.shape[transpose ? 1 : 0]; }
-
+// The matrix (or vector) of `expert` in a tensor that fits; its rows are those that `rows` says.
 static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile &file, const TensorView &tensor,
-                                         Format format) {
+                                         Format format, int64_t expert) {
   auto wrong = [&](const std::string &want, const std::string &got) {
     return makeError(ErrorCode::InvalidInput,
                      file.path() + ": " + quoteText(tensor.name) + ": want " + want + ", got " + got);
   };
+  FormatInfo info = formatInfo(format);
   std::string got = shapeText(formatInfo(tensor.format).name, tensor.shape);
   SmallVector<int64_t> want = fileShape(weight);
-  if (!fits(tensor, format, want))
-    return wrong(shapeText(formatInfo(format).name, want), got);
   ArrayRef<int64_t> shape = weight.getWeights().getShape();
-  WeightSlice result{.tensor = &tensor, .rows = shape[0], .columns = shape.back(), .transpose = weight.getTranspose()};
-  if (shape.size() == 1)
-    result.rows = 1;
+  bool isVector = shape.size() == 1, isStack = shape.size() == 3;
+  if (!fits(tensor, format, want, isStack && shape.back() == 1 && !weight.getTranspose() && info.blockElements == 1))
+    return wrong(shapeText(info.name, want), got);
+  int64_t elements = tensor.elements() / (isStack && !weight.hasExpertTensors() ? shape[0] : 1); // of one matrix
+  WeightSlice result{.format = format, .data = tensor.data.data(), .rows = isVector ? 1 : shape[shape.size() - 2],
+                     .columns = shape.back(), .transpose = weight.getTranspose(), .width = elements / shape.back()};
+  if (isStack && !weight.hasExpertTensors())
+    result.data += expert * (elements / info.blockElements) * info.blockBytes;
   if (std::optional<ArrayRef<int64_t>> rows = weight.getRows()) {
-    result.firstRow = (*rows)[0];
-    if ((*rows)[1] > rowsInFile(tensor, result.transpose))
+    int64_t inFile = isVector ? tensor.shape[0] : result.width;
+    if ((*rows)[1] > inFile)
       return wrong("at least " + std::to_string((*rows)[1]) + " rows", got);
-    if (shape.size() == 1 && formatInfo(format).blockElements != 1)
+    if (isVector && info.blockElements != 1)
       return wrong("a float vector where 'rows' takes a part", got);
+    if (isVector)
+      result.data += (*rows)[0] * info.blockBytes;
+    else
+      result.firstRow = (*rows)[0], result.step = rows->size() == 3 ? (*rows)[2] : 1;
   }
   return result;
 }
 
-llvm::Expected<WeightSlice> ModelWeights::find(llm::WeightOp weight, int64_t index) const {
-  std::string name = weight.sourceName(index);
+llvm::Expected<std::pair<const TensorFile *, const TensorView *>> ModelWeights::tensor(llm::WeightOp weight,
+                                                                                       const std::string &name) const {
   const TensorFile *in = nullptr;
   const TensorView *tensor = nullptr;
   for (const std::unique_ptr<TensorFile> &file : files)
@@ -124,5 +141,19 @@ llvm::Expected<WeightSlice> ModelWeights::find(llm::WeightOp weight, int64_t ind
   if (!in)
     return makeError(ErrorCode::InvalidInput, "no tensor " + quoteText(name) +
                                                   " in the model's weight files, wanted by @" + weight.getSymName());
-  return slice(weight, *in, *tensor, storageFormat(weight.formatOf(index)));
+  return std::pair(in, tensor);
+}
+
+llvm::Expected<SmallVector<WeightSlice, 1>> ModelWeights::find(llm::WeightOp weight, int64_t index) const {
+  SmallVector<WeightSlice, 1> slices;
+  for (int64_t expert = 0; expert < weight.getExperts(); ++expert) {
+    auto found = tensor(weight, weight.sourceName(index, expert));
+    if (!found)
+      return found.takeError();
+    auto matrix = slice(weight, *found->first, *found->second, storageFormat(weight.formatOf(index)), expert);
+    if (!matrix)
+      return matrix.takeError();
+    slices.push_back(*matrix);
+  }
+  return slices;
 }

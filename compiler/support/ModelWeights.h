@@ -1,8 +1,8 @@
 // Finds the weights that a module declares in the files that it names, and checks each against its declaration.
 //
 //   auto weights = ModelWeights::open(module, directory);
-//   auto slice = (*weights)->find(weightOp, /*index=*/3);
-//   (*slice).decodeRow(7, row);
+//   auto slices = (*weights)->find(weightOp, /*index=*/3);
+//   (*slices)[0].decodeRow(7, row);
 //
 // Thread-safe after opening. Files stay mapped as long as the object lives.
 #pragma once
@@ -18,14 +18,18 @@ namespace llmc {
 // The runtime's name of a format of the dialect.
 Format storageFormat(llm::Format format);
 
-// One entry of a weight array: rows of a tensor in a file, or of its transpose.
+// One vector or matrix of a weight array (of experts: of one expert): rows of a matrix in a file, or of its transpose.
 struct WeightSlice {
-  const TensorView *tensor = nullptr;
-  int64_t rows = 0;     // N of [N, K]; 1 for a vector
-  int64_t columns = 0;  // K; the length of a vector
-  int64_t firstRow = 0; // of the (transposed) matrix, or first element of a vector
+  Format format = Format::F32;
+  const std::byte *data = nullptr; // of the file's matrix, or of the vector's first element
+  int64_t rows = 0;                // N of [N, K]; 1 for a vector
+  int64_t columns = 0;             // K; the length of a vector
+  int64_t firstRow = 0, step = 1;  // row i is row firstRow + i * step of the (transposed) matrix in the file
   bool transpose = false;
+  int64_t width = 0; // of a transposed matrix: columns in the file, [K, width]
 
+  // Where row `row` begins; not for a transposed matrix.
+  const std::byte *rowData(int64_t row) const;
   // Row `row` as float32, exactly; `out` has `columns` elements.
   void decodeRow(int64_t row, std::span<float> out) const;
 };
@@ -36,13 +40,14 @@ public:
   static llvm::Expected<std::unique_ptr<ModelWeights>> open(mlir::ModuleOp module, llvm::StringRef moduleDirectory,
                                                             bool allowOutside = false);
 
-  // Entry `index` of the array. Errors: InvalidInput, naming file, tensor, wanted and got, if the tensor is missing, in
-  // two files, or not of the declared format and shape.
-  llvm::Expected<WeightSlice> find(llm::WeightOp weight, int64_t index) const;
+  // Entry `index` of the array: one slice, or one for each expert. Errors: InvalidInput, naming file, tensor, wanted and
+  // got, if a tensor is missing, in two files, or not of the declared format and shape.
+  llvm::Expected<llvm::SmallVector<WeightSlice, 1>> find(llm::WeightOp weight, int64_t index) const;
 
   llvm::ArrayRef<std::unique_ptr<TensorFile>> getFiles() const { return files; }
 
 private:
+  llvm::Expected<std::pair<const TensorFile *, const TensorView *>> tensor(llm::WeightOp weight, const std::string &name) const;
   std::vector<std::unique_ptr<TensorFile>> files;
 };
 

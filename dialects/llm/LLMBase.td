@@ -125,7 +125,8 @@ def LLM_WeightsType : LLM_Type<"Weights", "weights"> {
   let summary = "An array over layers of weight tensors that lie in files";
   let description = [{
     `!llm.weights<18x2048x640xbf16>`: 18 layers of [2048, 640]. The element is f32, f16, bf16 or `!llm.quant`. A weight that
-    is not per layer is an array of one.
+    is not per layer is an array of one. `!llm.weights<16x64x1024x2048xbf16>`: 16 layers of 64 experts' matrices each; a bias of
+    experts is a matrix of one column each, `16x64x1024x1`.
   }];
   let parameters = (ins "int64_t":$layers, ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$element);
   let hasCustomAssemblyFormat = 1;
@@ -184,8 +185,8 @@ def LLM_BatchType : LLM_Type<"Batch", "batch"> {
 
 // tensor<?xCxf32> with C >= 1.
 def LLM_Activations : Type<CPred<"::llmc::llm::isActivations($_self)">, "activations tensor<?xCxf32>", "::mlir::RankedTensorType">;
-// One entry of !llm.weights: a vector or matrix of static, positive shape.
+// One entry of !llm.weights: a vector, a matrix or experts' matrices, of static, positive shape.
 def LLM_WeightTensor : Type<CPred<"::llmc::llm::isWeightTensor($_self)">,
-  "weight vector or matrix of f32, f16, bf16 or !llm.quant", "::mlir::RankedTensorType">;
+  "weight vector, matrix or stack of matrices of f32, f16, bf16 or !llm.quant", "::mlir::RankedTensorType">;
 
 #endif

@@ -41,12 +41,29 @@ LogicalResult AssetOp::verify() {
   return success();
 }
 
+constexpr StringRef layerHole = "{layer}", expertHole = "{expert}";
+
+// weight_c4
+static LogicalResult verifyRows(WeightOp op) {
+  if (!op.getRows())
+    return success();
+  ArrayRef<int64_t> rows = *op.getRows(), shape = op.getWeights().getShape();
+  bool isVector = shape.size() == 1;
+  int64_t want = isVector ? shape[0] : shape[shape.size() - 2];
+  int64_t step = rows.size() == 3 ? rows[2] : 1;
+  bool inOrder = (rows.size() == 2 || (rows.size() == 3 && !isVector)) && rows[0] >= 0 && rows[1] > rows[0] && step >= 1;
+  if (!inOrder || (rows[1] - rows[0] - 1) / step + 1 != want)
+    return op.emitOpError("'rows' must be [begin, end)") << (isVector ? "" : ", or with a step,") << " with " << want << " rows";
+  return success();
+}
+
 LogicalResult WeightOp::verify() {
   WeightsType type = getWeights();
-  constexpr StringRef hole = "{layer}";
-  size_t holes = getSource().count(hole);
+  size_t holes = getSource().count(layerHole), expertHoles = getSource().count(expertHole);
   if (holes > 1 || (type.getLayers() > 1 && holes == 0)) // weight_c1
     return emitOpError("'source' must have {layer} once, got \"") << getSource() << '"';
+  if (expertHoles > (type.getShape().size() == 3 ? 1 : 0))
+    return emitOpError("'source' may have {expert} once, for experts only, got \"") << getSource() << '"';
   if (failed(verifyAscending(*this, asOptional(getLayersAttr()), type.getLayers()))) // weight_c2
     return failure();
   SmallVector<Format> formats = type.getFormats();
@@ -58,12 +75,9 @@ LogicalResult WeightOp::verify() {
     for (int32_t index : *indices)
       if (index < 0 || index >= static_cast<int32_t>(formats.size()))
         return emitOpError("'formats' entry ") << index << " is not one of " << formats.size() << " formats";
-  if (getRows()) { // weight_c4
-    ArrayRef<int64_t> rows = *getRows();
-    if (rows.size() != 2 || rows[0] < 0 || rows[1] <= rows[0] || rows[1] - rows[0] != type.getShape()[0])
-      return emitOpError("'rows' must be [begin, end) with ") << type.getShape()[0] << " rows";
-  }
-  if (getTranspose() && type.getShape().size() != 2)
+  if (failed(verifyRows(*this)))
+    return failure();
+  if (getTranspose() && type.getShape().size() < 2)
     return emitOpError("only a matrix can be transposed");
   if (getTranspose() && isa<QuantType>(type.getElement()))
     return emitOpError("quantised weights can't be transposed");
@@ -74,13 +88,19 @@ int64_t WeightOp::indexOfLayer(int64_t layer) {
   return indexIn(asOptional(getLayersAttr()), getWeights().getLayers(), layer);
 }
 
-std::string WeightOp::sourceName(int64_t index) {
-  int64_t layer = getLayersAttr() ? getLayersAttr()[index] : index;
+static void fill(std::string &name, StringRef hole, int64_t number) {
+  if (size_t at = name.find(hole); at != std::string::npos)
+    name.replace(at, hole.size(), std::to_string(number));
+}
+
+std::string WeightOp::sourceName(int64_t index, int64_t expert) {
   std::string name = getSource().str();
-  if (size_t hole = name.find("{layer}"); hole != std::string::npos)
-    name.replace(hole, strlen("{layer}"), std::to_string(layer));
+  fill(name, layerHole, getLayersAttr() ? getLayersAttr()[index] : index);
+  fill(name, expertHole, expert);
   return name;
 }
+
+bool WeightOp::hasExpertTensors() { return getSource().contains(expertHole); }
 
 Format WeightOp::formatOf(int64_t index) {
   SmallVector<Format> formats = getWeights().getFormats();

@@ -40,10 +40,18 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     `{layer}` in `source` is replaced by the layer's number in the file: 0, 1, … or what `layers` lists (a kind of layer
     that occurs at some depths only; `llm.weight_load` still indexes by the model's layer number). `formats` gives, per
     layer, the index into the element type's formats. `transpose`: the file holds [in, out]. `rows`: the half-open
-    range of rows (after transposition) of a tensor that several weights share.
-    (C1) `source` has `{layer}` exactly once if there is more than one layer. (C2) `layers`, if given, has one entry per
+    range of rows (after transposition) of a tensor that several weights share; with a third number, every so many rows.
+
+    ```mlir
+    llm.weight @blk.gate_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"
+    llm.weight @blk.up_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.gate_up_proj" transpose rows [1, 2048, 2]
+    ```
+    A weight of experts is one tensor each, where `{expert}` is replaced by the expert's number, or one tensor of rank three; `transpose`
+    and `rows` are about each expert's matrix. Where a matrix has one column, a float tensor may lack that dimension.
+    (C1) `source` has `{layer}` exactly once if there is more than one layer, and `{expert}` at most once, for experts only. (C2) `layers`, if given, has one entry per
     layer, ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
-    (C4) `rows` is [begin, end) with end - begin = the first dimension; only a float matrix is transposed.
+    (C4) `rows` is [begin, end) or [begin, end, step], the step for matrices only, and gives as many rows as a matrix has, or
+    elements as the vector has; only float matrices are transposed.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightsType>:$type, StrAttr:$source,
     OptionalAttr<DenseI64ArrayAttr>:$layers, OptionalAttr<DenseI32ArrayAttr>:$formats,
@@ -54,8 +62,12 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     WeightsType getWeights() { return ::llvm::cast<WeightsType>(getType()); }
     // Index into the array of the model's layer `layer`; -1 if this weight has none there.
     int64_t indexOfLayer(int64_t layer);
-    // Name in the file of entry `index` of the array.
-    std::string sourceName(int64_t index);
+    // Name in the file of entry `index` of the array; of expert `expert` where there is a tensor for each.
+    std::string sourceName(int64_t index, int64_t expert = 0);
+    // Matrices of one entry: 1, or the number of experts.
+    int64_t getExperts() { return getWeights().getShape().size() == 3 ? getWeights().getShape()[0] : 1; }
+    // Does each expert have a tensor of its own?
+    bool hasExpertTensors();
     Format formatOf(int64_t index);
   }];
 }

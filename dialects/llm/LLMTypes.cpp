@@ -118,12 +118,14 @@ LogicalResult WeightsType::verify(function_ref<InFlightDiagnostic()> emitError, 
                                   Type element) {
   if (layers < 1 || llvm::any_of(shape, [](int64_t dim) { return dim < 1; }))
     return emitError() << "weights need positive dimensions";
-  if (shape.empty() || shape.size() > 2)
-    return emitError() << "weights are vectors or matrices, got rank " << shape.size();
+  if (shape.empty() || shape.size() > 3)
+    return emitError() << "weights are vectors, matrices or experts' matrices, got rank " << shape.size();
   // With these caps no count of bytes overflows 64 bits, whatever the format.
   constexpr int64_t maxLayers = 1 << 16, maxDim = int64_t(1) << 32, maxElements = int64_t(1) << 44;
-  if (layers > maxLayers || llvm::any_of(shape, [](int64_t dim) { return dim > maxDim; }) ||
-      (shape.size() == 2 && shape[0] > maxElements / shape[1]))
+  int64_t room = maxElements; // elements that the dimensions so far leave for the others
+  for (int64_t dim : shape)
+    room = dim > maxDim ? 0 : room / dim;
+  if (layers > maxLayers || room == 0)
     return emitError() << "weights are too large: at most " << maxLayers << " layers of " << maxElements << " elements";
   if (!floatFormat(element) && !isa<QuantType>(element))
     return emitError() << "weight element must be f32, f16, bf16 or !llm.quant, got " << element;
@@ -229,7 +231,7 @@ bool isActivations(Type type) {
 
 bool isWeightTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && (tensor.getRank() == 1 || tensor.getRank() == 2) &&
+  return tensor && tensor.getRank() >= 1 && tensor.getRank() <= 3 &&
          llvm::all_of(tensor.getShape(), [](int64_t dim) { return dim > 0; }) &&
          (floatFormat(tensor.getElementType()) || isa<QuantType>(tensor.getElementType()));
 }

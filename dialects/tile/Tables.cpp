@@ -31,5 +31,5 @@ int64_t tile::packedWeightBytes(llm::WeightOp weight, int64_t index) {
   ArrayRef<int64_t> shape = weight.getWeights().getShape();
   if (shape.size() == 1)
     return alignTo(shape[0] * 4, kAlignment);
-  return packedBytes(weight.formatOf(index), shape[0], shape[1]);
+  return weight.getExperts() * packedBytes(weight.formatOf(index), shape[shape.size() - 2], shape.back());
 }

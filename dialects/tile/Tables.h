@@ -13,7 +13,7 @@ int64_t weightTableIndex(mlir::ModuleOp module, llm::WeightOp weight);
 int64_t weightTableSize(mlir::ModuleOp module);
 int64_t stateTableIndex(mlir::ModuleOp module, llm::StateOp state);
 
-// Bytes of one layer's packed weight, a multiple of 64: panels for matrices, f32 for vectors.
+// Bytes of one layer's packed weight, a multiple of 64: panels for matrices, one expert's after the other's; f32 for vectors.
 int64_t packedWeightBytes(llm::WeightOp weight, int64_t index);
 
 } // namespace llmc::tile

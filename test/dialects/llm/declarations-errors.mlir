@@ -62,13 +62,43 @@ llm.weight @w : !llm.weights<2x4x256x!llm.quant<q4_k|q6_k>> from "{layer}" forma
 // -----
 
 // weight_c4: count
-// expected-error @+1 {{'rows' must be [begin, end) with 4 rows}}
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
 llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [0, 5]
 
 // -----
 
-// weight_c4: order
+// weight_c4: count with a step
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x2x4x8xf32> from "w" rows [1, 7, 2]
+
+// -----
+
+// weight_c4: the step is positive
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [0, 4, 0]
+
+// -----
+
+// weight_c4: elements of a vector lie side by side
 // expected-error @+1 {{'rows' must be [begin, end) with 4 rows}}
+llm.weight @w : !llm.weights<1x4xf32> from "w" rows [0, 8, 2]
+
+// -----
+
+// weight_c1: a tensor for each expert, where there are experts
+// expected-error @+1 {{'source' may have {expert} once, for experts only, got "w.{expert}"}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w.{expert}"
+
+// -----
+
+// weight_c1: once
+// expected-error @+1 {{'source' may have {expert} once, for experts only, got "{expert}.{expert}"}}
+llm.weight @w : !llm.weights<1x2x4x8xf32> from "{expert}.{expert}"
+
+// -----
+
+// weight_c4: order
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
 llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [4, 0]
 
 // -----

@@ -39,7 +39,7 @@ func.func @f(%x: tensor<?x0xf32>) -> tensor<?x0xf32> {
 
 // weights have a static shape
 func.func @f(%x: tensor<?x8xf32>, %g: tensor<?xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{must be weight vector or matrix of f32, f16, bf16 or !llm.quant}}
+  // expected-error @+1 {{must be weight vector, matrix or stack of matrices of f32, f16, bf16 or !llm.quant}}
   %y = llm.rms_norm %x, %g {eps = 1.0e-5 : f64} : tensor<?x8xf32>, tensor<?xf32>
   return %y : tensor<?x8xf32>
 }
@@ -48,7 +48,7 @@ func.func @f(%x: tensor<?x8xf32>, %g: tensor<?xf32>) -> tensor<?x8xf32> {
 
 // … and are not empty
 func.func @f(%x: tensor<?x8xf32>, %g: tensor<0xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{must be weight vector or matrix}}
+  // expected-error @+1 {{must be weight vector, matrix or stack of matrices}}
   %y = llm.rms_norm %x, %g {eps = 1.0e-5 : f64} : tensor<?x8xf32>, tensor<0xf32>
   return %y : tensor<?x8xf32>
 }

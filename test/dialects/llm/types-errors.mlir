@@ -32,8 +32,14 @@ llm.weight @w : !llm.weights<1x0x4xf32> from "w"
 // -----
 
 // weights: rank
-// expected-error @+1 {{weights are vectors or matrices, got rank 3}}
-llm.weight @w : !llm.weights<1x2x3x4xf32> from "w"
+// expected-error @+1 {{weights are vectors, matrices or experts' matrices, got rank 4}}
+llm.weight @w : !llm.weights<1x2x2x2x2xf32> from "w"
+
+// -----
+
+// weights: no product of dimensions overflows
+// expected-error @+1 {{weights are too large: at most 65536 layers of 17592186044416 elements}}
+llm.weight @w : !llm.weights<1x4194304x4194304x4194304xf32> from "w"
 
 // -----
 
