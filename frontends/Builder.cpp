@@ -4,7 +4,7 @@
 #include "frontends/Weights.h"
 #include "runtime/support/Text.h"
 
-#include <cmath>
+#include <set>
 
 using namespace mlir;
 using namespace llmc;
@@ -112,6 +112,7 @@ void ModuleBuilder::declareAssets(ArrayRef<Asset> assets) {
 void ModuleBuilder::collectWeights() {
   Collector whole(weights, {});
   whole.require("embed", {model.vocab, model.hidden});
+  whole.norm("embed_norm", model.hidden);
   if (model.family->learnedPositions)
     whole.require("position_embed", {model.context, model.hidden});
   for (const RopeTable &table : model.ropes)
@@ -141,14 +142,17 @@ void ModuleBuilder::reportLeftovers() {
 }
 
 void ModuleBuilder::declareStates() {
-  llvm::MapVector<const Part *, std::vector<int64_t>> users;
+  llvm::MapVector<const PartState *, std::set<int64_t>> users;
   for (const LayerKind &kind : model.kinds)
     for (const Sublayer &sublayer : kind.spec->sublayers)
-      if (sublayer.part->state)
-        llvm::append_range(users[sublayer.part], kind.layers);
-  for (auto &[part, layers] : users) {
-    llvm::sort(layers);
-    part->state(model, layers, weights.allFloat32(), builder, loc);
+      for (const PartState *state : sublayer.part->states)
+        users[state].insert(kind.layers.begin(), kind.layers.end());
+  for (auto &[state, layers] : users) {
+    int64_t count = layers.size();
+    Type type = state->type(model, count, weights.allFloat32(), builder.getContext());
+    SmallVector<int64_t> list(layers.begin(), layers.end());
+    llm::StateOp::create(builder, loc, builder.getStringAttr(state->symbol), TypeAttr::get(type),
+                         count == model.layers ? nullptr : builder.getDenseI64ArrayAttr(list));
   }
 }
 
@@ -163,33 +167,38 @@ void ModuleBuilder::buildKind(const LayerKind &kind) {
   SmallVector<Type> inputs{rowType, builder.getIndexType(), batchType};
   for (const RopeTable &table : model.ropes)
     inputs.push_back(rows(table.dim));
+  if (model.family->embeddingReachesLayers)
+    inputs.push_back(rowType);
   func::FuncOp layer = function(kind.symbol, inputs, rowType);
   layer.setPrivate();
   FunctionBuilder b(model, &kind, builder, weights);
   b.layer = layer.getArgument(1), b.batch = layer.getArgument(2);
-  SmallVector<Value> tables(layer.getArguments().drop_front(3));
-  b.ropes = tables;
+  SmallVector<Value> extra(layer.getArguments().drop_front(3));
+  b.ropes = ArrayRef(extra).take_front(model.ropes.size());
+  if (model.family->embeddingReachesLayers)
+    b.embedding = extra.back();
   Value x = layer.getArgument(0);
   for (auto [i, sublayer] : llvm::enumerate(kind.spec->sublayers)) {
     Value y = sublayer.norm.empty() ? x : b.norm(x, sublayer.norm);
     y = sublayer.part->build(b, y);
     if (!sublayer.postNorm.empty())
       y = b.norm(y, sublayer.postNorm);
+    y = b.scaled(y, model.residualScale, "scaled" + std::to_string(i));
     x = llm::AddOp::create(builder, b.at("residual" + std::to_string(i)), x, y);
   }
   func::ReturnOp::create(builder, loc, x);
 }
 
 Value ModuleBuilder::embed(FunctionBuilder &b) {
-  // As a float32 run has it; a bf16 run of the same model would round the scale to bf16.
-  float scale = model.family->embeddingScaled ? std::sqrt(static_cast<float>(model.hidden)) : 1.0f;
   Value x = llm::EmbeddingOp::create(builder, b.at("embed"), rowType, b.batch, b.load("embed"),
-                                     llm::IndexSource::tokens, llvm::APFloat(scale));
-  if (!model.family->learnedPositions)
-    return x;
-  Value position = llm::EmbeddingOp::create(builder, b.at("position_embed"), rowType, b.batch, b.load("position_embed"),
-                                            llm::IndexSource::positions, llvm::APFloat(1.0f));
-  return llm::AddOp::create(builder, b.at("embed_sum"), x, position);
+                                     llm::IndexSource::tokens, llvm::APFloat(static_cast<float>(model.embeddingScale)));
+  if (model.family->learnedPositions) {
+    Value position =
+        llm::EmbeddingOp::create(builder, b.at("position_embed"), rowType, b.batch, b.load("position_embed"),
+                                 llm::IndexSource::positions, llvm::APFloat(1.0f));
+    x = llm::AddOp::create(builder, b.at("embed_sum"), x, position);
+  }
+  return b.has("embed_norm") ? b.norm(x, "embed_norm") : x;
 }
 
 SmallVector<Value> ModuleBuilder::ropeTables(FunctionBuilder &b) {
@@ -210,14 +219,17 @@ Value ModuleBuilder::runLayers(FunctionBuilder &b, Value x) {
     for (int64_t layer : kind.layers)
       order[layer] = i;
   }
-  return llm::LayersOp::create(builder, b.at("layers"), rowType, x, b.batch, b.ropes, builder.getArrayAttr(kinds),
-                               order);
+  SmallVector<Value> extra(b.ropes);
+  if (model.family->embeddingReachesLayers)
+    extra.push_back(x);
+  return llm::LayersOp::create(builder, b.at("layers"), rowType, x, b.batch, extra, builder.getArrayAttr(kinds), order);
 }
 
 // The vocabulary product of the rows that are wanted.
 Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
   Value weight = b.load(model.tied ? "embed" : "head");
   Value logits = llm::LinearOp::create(builder, b.at("head"), x, ValueRange(weight)).getResult(0);
+  logits = b.scaled(logits, model.logitScale, "scaled");
   if (model.logitSoftcap > 0)
     logits = llm::SoftcapOp::create(builder, b.at("logits"), logits, llvm::APFloat(model.logitSoftcap));
   return logits;
@@ -233,6 +245,7 @@ void ModuleBuilder::buildStep() {
   b.ropes = tables;
   x = runLayers(b, x);
   x = llm::SelectRowsOp::create(builder, b.at("selected"), rowType, x, b.batch);
+  b.normEps = model.family->finalNormEps ? model.family->finalNormEps : model.eps;
   Value hidden = b.norm(x, "norm");
   func::ReturnOp::create(builder, loc, ValueRange{head(b, hidden), hidden});
 }

@@ -9,6 +9,7 @@
 
 namespace llmc::frontends {
 
+class Config;
 struct Part;
 struct Model;
 
@@ -30,14 +31,47 @@ struct LayerSpec {
   llvm::StringRef type;
   llvm::ArrayRef<Sublayer> sublayers;
   bool windowed = false; // attention looks back `sliding_window` tokens
+  bool experts = false;  // the kind of those layers of this type that ExpertRule names
+  bool rotary = true;    // false: its parts look at no rope table
 };
 
-// Which layer is of which kind when the configuration has no list of them.
+// Which layer is of which type when the configuration has no list of them.
 enum class LayerRule {
   Uniform,   // all full_attention
   Windowed,  // all sliding_attention if there is a sliding window
   Pattern,   // every N-th is full_attention (`sliding_window_pattern`), the others slide
   MaxWindow, // layers from `max_window_layers` slide, if `use_sliding_window`
+  Chosen,    // as LayerChoice says
+};
+
+// Two types of layers: those that a list of numbers names, or every `period`-th one; and the others.
+struct LayerChoice {
+  llvm::StringRef chosen = "full_attention", other = "linear_attention";
+  llvm::StringRef numbers = "";      // key of the list of the chosen layers' numbers; absent: none, unless `orAll`
+  bool orAll = false;                // an absent list chooses all
+  Key period{"", 0}, offset{"", -1}; // chosen if layer % period == offset (-1: the last of each period); 0: none
+};
+
+// The list of the layers' types in config.json: names, or one string of letters, or names that repeat until the layers
+// are used up. `spellings` turns names of the file into those of LayerSpec. LayerRule::Uniform and Windowed ignore it.
+struct LayerList {
+  struct Spelling {
+    llvm::StringRef written, type;
+  };
+  static constexpr llvm::StringRef usual[] = {"layer_types"};
+  static constexpr Spelling older[] = {{"mamba", "linear_attention"}, {"attention", "full_attention"}};
+  llvm::ArrayRef<llvm::StringRef> keys = usual; // the first that is there
+  llvm::ArrayRef<Spelling> spellings = older;
+  bool repeats = false;
+};
+
+// Which layers have routed experts in place of a dense feed-forward part.
+struct ExpertRule {
+  Key count{"", 0};                 // experts of a layer; fewer than `least`: no layer has any
+  int64_t least = 1;                // that make a layer one of experts
+  Key period{"", 1}, offset{"", 0}; // layer % period == offset; -1: the last of each period
+  Key first{"", 0};                 // earlier layers are dense
+  llvm::StringRef dense = "";       // key of a list of layers that are dense
 };
 
 // The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
@@ -72,14 +106,22 @@ struct Family {
   llvm::StringRef prefix = "model.";       // of Hugging Face names; base-model checkpoints lack it
   llvm::ArrayRef<LayerSpec> layers{};
   LayerRule layerRule = LayerRule::Uniform;
+  LayerChoice layerChoice{};
+  LayerList layerList{};
+  ExpertRule experts{};
   llm::NormKind norm = llm::NormKind::rms;
   double normOffset = 0;                                // Hugging Face only: GGUF stores offset + gain
+  double finalNormEps = 0;                              // of the last norm, where it is a constant; 0: as the others
   bool learnedPositions = false;                        // else rotary
+  llvm::StringRef rotarySwitch = "";                    // a key that is true or "rope" where the model is rotary
   llm::RotaryStyle ggufRotary = llm::RotaryStyle::half; // Hugging Face: always half
   double ropeTheta = 10000;                             // when the configuration has none
   llvm::StringRef localThetaKey = "";                   // base of sliding layers, if it differs
   double localTheta = 10000;
-  bool embeddingScaled = false; // by sqrt(hidden)
+  double partialRotary = 1;             // part of each head that turns, when the configuration has none
+  bool embeddingScaled = false;        // by sqrt(hidden)
+  bool embeddingScaleInBf16 = false;   // which the reference keeps in bf16
+  bool embeddingReachesLayers = false; // parts may ask for it: LayerBuilder::embedding
   bool tied = false;            // when tie_word_embeddings is absent
   BiasRule qkvBias{}, outputBias{}, mlpBias{};
   llm::Activation activation = llm::Activation::silu; // when the configuration has none, and in GGUF
@@ -88,14 +130,22 @@ struct Family {
   // Keys of config.json.
   Key hidden{"hidden_size"}, layerCount{"num_hidden_layers"}, heads{"num_attention_heads"};
   Key ffn{"intermediate_size"}, vocab{"vocab_size"}, context{"max_position_embeddings"}, eps{"rms_norm_eps", 1e-6};
-  llvm::StringRef kvHeadsKey = "num_key_value_heads"; // absent: as many as heads
+  Key window{"sliding_window", 0};
+  Key logitSoftcap{"final_logit_softcapping", 0};
+  Key embeddingScale{"", 1}, residualScale{"", 1}, logitDivisor{"", 1}; // factors; of what each part adds, the second
+  llvm::StringRef kvHeadsKey = "num_key_value_heads";                   // absent: as many as heads
   Key headDim{"head_dim"};                            // absent and without fallback: hidden / heads
   bool ffnDefaultsToFourHidden = false;
   llvm::StringRef activationKey = "hidden_act";
   Key scaleBase{""};                // attention scale is 1/sqrt of it; no name: of head_dim
   llvm::StringRef scaleSwitch = ""; // a boolean key which turns the attention scale off
+  llvm::StringRef scaleKey = "";    // the attention scale itself
   llvm::ArrayRef<Refusal> refusals{};
   llvm::ArrayRef<llvm::StringRef> ignoredTensors{}; // endings of names that hold no weights (old buffers)
+
+  // Numbers of config.json that follow from others in a way of the family's own; called once the rest has been read,
+  // before anything is checked.
+  void (*complete)(Model &, const Config &) = nullptr;
 
   // GGUF does not say what the attention scale derives from: the base of 1/sqrt, if not head_dim.
   double (*ggufScaleBase)(const Model &) = nullptr;

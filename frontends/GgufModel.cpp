@@ -159,12 +159,12 @@ static void readSizes(Model &model, const Metadata &data, const Checkpoint &chec
     report.unsupported("missing tensor 'token_embd.weight'");
 }
 
-static std::vector<std::string> layerTypes(const Model &model, int64_t window, int64_t pattern) {
-  std::vector<std::string> types;
+static std::vector<LayerType> layerTypes(const Model &model, int64_t window, int64_t pattern) {
+  std::vector<LayerType> types;
   for (int64_t layer = 0; layer < model.layers; ++layer) {
     bool slides = window > 0 && (model.family->layerRule == LayerRule::Windowed ||
                                  (model.family->layerRule == LayerRule::Pattern && (layer + 1) % pattern != 0));
-    types.emplace_back(slides ? "sliding_attention" : "full_attention");
+    types.push_back({slides ? "sliding_attention" : "full_attention"});
   }
   return types;
 }
@@ -199,6 +199,8 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
   double base =
       family.ggufScaleBase && model.heads > 0 ? family.ggufScaleBase(model) : static_cast<double>(model.headDim);
   model.attentionScale = data.number("attention.scale", base > 0 ? 1 / std::sqrt(base) : 0);
+  if (family.embeddingScaled)
+    model.embeddingScale = std::sqrt(static_cast<float>(model.hidden));
   model.logitSoftcap = data.number("final_logit_softcapping", 0);
   model.tied = !checkpoint.contains("output.weight");
   readTokens(model, gguf);

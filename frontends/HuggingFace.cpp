@@ -3,6 +3,7 @@
 
 #include "runtime/support/Text.h"
 
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/StringSwitch.h"
 
 #include <cmath>
@@ -82,13 +83,14 @@ std::vector<int64_t> frontends::readTokenIds(const Json &json, llvm::StringRef k
 }
 
 //===----------------------------------------------------------------------===//
-// The model
+// Sizes and switches
 //===----------------------------------------------------------------------===//
 
 static void readSizes(Model &model, const Config &config) {
   const Family &family = *model.family;
   model.hidden = config.integer(family.hidden);
-  model.layers = config.integer(family.layerCount);
+  std::optional<int64_t> listed = config.has(family.layerCount.name) ? std::nullopt : listedLayers(family, config);
+  model.layers = listed ? *listed : config.integer(family.layerCount);
   model.heads = config.integer(family.heads);
   model.kvHeads = config.integer({family.kvHeadsKey, model.heads});
   bool derived = !family.headDim.fallback && !config.has(family.headDim.name);
@@ -131,6 +133,8 @@ static void readScale(Model &model, const Config &config) {
   model.attentionScale = 1 / std::sqrt(base);
   if (!family.scaleSwitch.empty() && !config.flag(family.scaleSwitch, true))
     model.attentionScale = 1;
+  if (config.has(family.scaleKey))
+    model.attentionScale = config.number({family.scaleKey});
 }
 
 static bool readBias(const BiasRule &rule, const Config &config) {
@@ -147,7 +151,8 @@ static void checkRefusals(const Family &family, const Json &json, Report &report
                                            {"num_experts"}};
   auto check = [&](const Refusal &refusal) {
     const Json *value = jsonMember(json, std::string_view(refusal.key.data(), refusal.key.size()));
-    if (!value || jsonBool(*value) == false || jsonFloat(*value) == refusal.neutral)
+    if (!value || refusal.key == family.experts.count.name || jsonBool(*value) == false ||
+        jsonFloat(*value) == refusal.neutral)
       return;
     report.unsupported("config.json: " + refusal.key + " " + shown(*value));
   };
@@ -156,54 +161,39 @@ static void checkRefusals(const Family &family, const Json &json, Report &report
 }
 
 //===----------------------------------------------------------------------===//
-// Layers
+// The model
 //===----------------------------------------------------------------------===//
 
-static int64_t readWindow(const Family &family, const Config &config) {
-  if (family.layerRule == LayerRule::MaxWindow && !config.flag("use_sliding_window", false))
-    return 0;
-  return config.integer({"sliding_window", 0});
+static double readEmbeddingScale(const Model &model, const Config &config) {
+  const Family &family = *model.family;
+  if (!family.embeddingScaled)
+    return config.number(family.embeddingScale);
+  // As a float32 run has it; a bf16 run of the same model would round the scale to bf16, as some keep it anyway.
+  llvm::APFloat scale(std::sqrt(static_cast<float>(model.hidden)));
+  bool inexact = false;
+  if (family.embeddingScaleInBf16)
+    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+  scale.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+  return scale.convertToFloat();
 }
 
-static std::optional<std::vector<std::string>> listedTypes(const Model &model, const Config &config, Report &report) {
-  const Json *list = config.member("layer_types");
-  if (!list || model.family->layerRule == LayerRule::Uniform || model.family->layerRule == LayerRule::Windowed)
-    return std::nullopt;
-  std::vector<std::string> types;
-  if (list->is_array())
-    for (const Json &entry : *list)
-      types.emplace_back(jsonString(entry).value_or(""));
-  if (static_cast<int64_t>(types.size()) == model.layers)
-    return types;
-  report.invalid("config.json: 'layer_types': want a list of " + llvm::Twine(model.layers) + " names, got " +
-                 llvm::Twine(types.size()));
-  return std::vector<std::string>();
+static void readFactors(Model &model, const Config &config, Report &report) {
+  const Family &family = *model.family;
+  model.embeddingScale = readEmbeddingScale(model, config);
+  model.residualScale = config.number(family.residualScale);
+  double divisor = config.number(family.logitDivisor);
+  if (!(std::abs(divisor) > 0))
+    report.invalid("config.json: '" + family.logitDivisor.name + "': want a number other than 0");
+  else
+    model.logitScale = 1 / divisor;
+  model.logitSoftcap = config.number(family.logitSoftcap);
 }
 
-static std::vector<std::string> layerTypes(const Model &model, const Config &config, int64_t window, Report &report) {
-  if (auto listed = listedTypes(model, config, report))
-    return *listed;
-  int64_t pattern = config.integer({"sliding_window_pattern", static_cast<double>(model.family->windowPattern)});
-  int64_t maxWindow = config.integer({"max_window_layers", 28});
-  if (pattern < 1)
-    report.invalid("config.json: 'sliding_window_pattern': want at least 1, got " + llvm::Twine(pattern));
-  auto slides = [&](int64_t layer) {
-    switch (model.family->layerRule) {
-    case LayerRule::Uniform:
-      return false;
-    case LayerRule::Windowed:
-      return window != 0;
-    case LayerRule::Pattern:
-      return pattern >= 1 && (layer + 1) % pattern != 0;
-    case LayerRule::MaxWindow:
-      return window != 0 && layer >= maxWindow;
-    }
-    llvm_unreachable("every rule is listed");
-  };
-  std::vector<std::string> types;
-  for (int64_t layer = 0; layer < model.layers; ++layer)
-    types.emplace_back(slides(layer) ? "sliding_attention" : "full_attention");
-  return types;
+static bool isRotary(const Family &family, const Config &config) {
+  if (family.learnedPositions || family.rotarySwitch.empty())
+    return !family.learnedPositions;
+  const Json *value = config.member(family.rotarySwitch);
+  return value && (jsonBool(*value) == true || jsonString(*value) == "rope");
 }
 
 Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report) {
@@ -217,19 +207,22 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   model.qkvBias = readBias(family.qkvBias, config);
   model.outputBias = readBias(family.outputBias, config);
   model.mlpBias = readBias(family.mlpBias, config);
-  model.logitSoftcap = config.number({"final_logit_softcapping", 0});
+  readFactors(model, config, report);
   model.eos = readTokenIds(json, "eos_token_id");
   if (std::vector<int64_t> bos = readTokenIds(json, "bos_token_id"); !bos.empty())
     model.bos = bos.front();
+  if (family.complete)
+    family.complete(model, config);
   checkRefusals(family, json, report);
   checkModel(model, report);
   if (!report.ok())
     return model;
   int64_t window = readWindow(family, config);
+  bool rotary = isRotary(family, config);
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
-    return family.learnedPositions ? -1 : addRope(model, readRope(context, model, spec, config, json, report));
+    return rotary ? addRope(model, readRope(context, model, spec, config, json, report)) : -1;
   };
-  assignKinds(model, layerTypes(model, config, window, report), window, ropeOf, report);
+  assignKinds(model, readLayerTypes(model, config, window, report), window, ropeOf, report);
   for (const RopeTable &table : model.ropes)
     if (table.scaling && table.scaling.getKind() == llm::RopeScalingKind::dynamic)
       model.context = std::min(model.context * dynamicReach, maxContext);

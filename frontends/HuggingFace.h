@@ -33,6 +33,13 @@ private:
 // The numbers of `family`'s model. `config.json` is untrusted: what is out of range or unknown goes to `report`.
 Model readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report);
 
+// The type of each of the model's layers; attention looks back `window` tokens where it slides (0: nowhere).
+std::vector<LayerType> readLayerTypes(const Model &model, const Config &config, int64_t window, Report &report);
+// How far attention looks back in layers that slide; 0: no layer slides.
+int64_t readWindow(const Family &family, const Config &config);
+// How many layers the list of layer types names; nullopt if there is none or it repeats.
+std::optional<int64_t> listedLayers(const Family &family, const Config &config);
+
 // The rope table of layers of `type`, in either style of config.json: `rope_parameters` (perhaps one for each layer
 // type), or `rope_theta` with `rope_scaling`.
 RopeTable readRope(mlir::MLIRContext &context, const Model &model, const LayerSpec &type, const Config &config,

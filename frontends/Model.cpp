@@ -4,9 +4,10 @@
 
 using namespace llmc::frontends;
 
-static std::string typeSymbol(llvm::StringRef type) {
-  type.consume_back("_attention");
-  return type.str();
+static std::string typeSymbol(const LayerType &type) {
+  llvm::StringRef name = type.type;
+  name.consume_back("_attention");
+  return name.str() + (type.experts ? "_experts" : "");
 }
 
 int64_t Model::rowsOf(llvm::StringRef role) const {
@@ -53,15 +54,15 @@ void llmc::frontends::checkModel(const Model &model, Report &report) {
     report.invalid("attention scale: want a positive number, got " + std::to_string(model.attentionScale));
 }
 
-void llmc::frontends::assignKinds(Model &model, llvm::ArrayRef<std::string> types, int64_t window,
+void llmc::frontends::assignKinds(Model &model, llvm::ArrayRef<LayerType> types, int64_t window,
                                   llvm::function_ref<int64_t(const LayerSpec &)> ropeOf, Report &report) {
   for (auto [layer, type] : llvm::enumerate(types)) {
-    auto known = [&](const LayerKind &kind) { return kind.spec->type == type; };
-    auto kind = llvm::find_if(model.kinds, known);
+    auto isOfType = [&](const LayerSpec &spec) { return spec.type == type.type && spec.experts == type.experts; };
+    auto kind = llvm::find_if(model.kinds, [&](const LayerKind &kind) { return isOfType(*kind.spec); });
     if (kind == model.kinds.end()) {
-      auto spec = llvm::find_if(model.family->layers, [&](const LayerSpec &spec) { return spec.type == type; });
+      auto spec = llvm::find_if(model.family->layers, isOfType);
       if (spec == model.family->layers.end()) {
-        report.unsupported("layer type " + quoteText(type));
+        report.unsupported("layer type " + quoteText(type.type) + (type.experts ? " with experts" : ""));
         continue;
       }
       if (spec->windowed && (window < 1 || window > maxContext))
@@ -72,7 +73,7 @@ void llmc::frontends::assignKinds(Model &model, llvm::ArrayRef<std::string> type
     kind->layers.push_back(layer);
   }
   for (LayerKind &kind : model.kinds)
-    kind.rope = ropeOf(*kind.spec);
+    kind.rope = kind.spec->rotary ? ropeOf(*kind.spec) : -1;
   if (model.kinds.size() == 1)
     model.kinds.front().symbol = "layer";
 }

@@ -32,6 +32,23 @@ struct LayerKind {
   std::vector<int64_t> layers; // where it occurs, ascending
 };
 
+// What a layer is, by its configuration: a LayerSpec has the same two.
+struct LayerType {
+  std::string type;
+  bool experts = false;
+};
+
+// Convolutions, scans and gates over channels of their own (Mamba and its kin).
+struct Recurrence {
+  int64_t channels = 0;                              // that the recurrence runs over
+  int64_t heads = 0, groups = 1, keyHeads = 0;       // of channels; groups of heads share inputs and outputs
+  int64_t stateSize = 0, keyDim = 0, taps = 0;       // of a channel or head; of a key; tokens a convolution sees
+  int64_t rank = 0;                                  // of the product that gives the time step
+  double minStep = 0, maxStep = 0;                   // bounds of the time step; 0 above: none
+  double normEps = 0;                                // of the norm within; 0: as the others
+  bool convBias = false, projectionBias = false;
+};
+
 struct Model {
   const Family *family = nullptr;
   Container container = Container::HuggingFace;
@@ -39,7 +56,10 @@ struct Model {
   double eps = 0;
   llm::Activation activation = llm::Activation::silu;
   double attentionScale = 1, attentionSoftcap = 0, logitSoftcap = 0;
+  double embeddingScale = 1, residualScale = 1, logitScale = 1;
+  int64_t attentionInput = 0;                                              // channels that q, k and v are made of; 0: hidden
   bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
+  Recurrence ssm;
   std::vector<LayerKind> kinds;
   std::vector<RopeTable> ropes;
   std::vector<int64_t> eos;
@@ -60,7 +80,7 @@ void checkModel(const Model &model, Report &report);
 
 // Groups layers by the kind that `types` names for each; reports names that the family does not have.
 // `ropeOf` returns the table of a layer type, or -1.
-void assignKinds(Model &model, llvm::ArrayRef<std::string> types, int64_t window,
+void assignKinds(Model &model, llvm::ArrayRef<LayerType> types, int64_t window,
                  llvm::function_ref<int64_t(const LayerSpec &)> ropeOf, Report &report);
 
 // Adds a table unless an equal one is there; its index.

@@ -14,7 +14,7 @@ Value LayerBuilder::linear(Value x, llvm::StringRef role) {
 }
 
 Value LayerBuilder::norm(Value x, llvm::StringRef role) {
-  llvm::APFloat eps(model.eps);
+  llvm::APFloat eps(normEps);
   Value gain = load(role);
   if (model.family->norm == llm::NormKind::layer) {
     std::string bias = (role + "_bias").str();
@@ -22,6 +22,10 @@ Value LayerBuilder::norm(Value x, llvm::StringRef role) {
   }
   double offset = model.container == Container::HuggingFace ? model.family->normOffset : 0;
   return llm::RMSNormOp::create(builder, at(role), x, gain, eps, llvm::APFloat(offset));
+}
+
+Value LayerBuilder::scaled(Value x, double factor, llvm::StringRef name) {
+  return factor == 1 ? x : llm::ScaleOp::create(builder, at(name), x, llvm::APFloat(factor)).getResult();
 }
 
 Location LayerBuilder::at(llvm::StringRef name) const {
@@ -35,7 +39,7 @@ Location LayerBuilder::at(llvm::StringRef name) const {
 
 static void attentionWeights(const Model &model, WeightList &list) {
   for (llvm::StringRef role : {"blk.q", "blk.k", "blk.v"})
-    list.linear(role, model.rowsOf(role), model.hidden);
+    list.linear(role, model.rowsOf(role), model.attentionInput ? model.attentionInput : model.hidden);
   list.linear("blk.o", model.hidden, model.heads * model.headDim);
   list.require("blk.q_norm", {model.headDim});
   list.require("blk.k_norm", {model.headDim});
@@ -64,16 +68,14 @@ static Value buildAttention(LayerBuilder &b, Value x) {
   return b.linear(y, "blk.o");
 }
 
-static void declareCache(const Model &model, ArrayRef<int64_t> layers, bool floatCache, OpBuilder &builder,
-                         Location loc) {
-  Type element = floatCache ? Type(builder.getF32Type()) : Type(builder.getF16Type());
-  int64_t count = layers.size();
-  auto type = llm::KVCacheType::get(builder.getContext(), count, model.kvHeads, model.headDim, element);
-  DenseI64ArrayAttr some = count == model.layers ? nullptr : builder.getDenseI64ArrayAttr(layers);
-  llm::StateOp::create(builder, loc, builder.getStringAttr("kv"), TypeAttr::get(type), some);
+static Type cacheType(const Model &model, int64_t layers, bool floatCache, MLIRContext *context) {
+  Type element = floatCache ? Type(Float32Type::get(context)) : Type(Float16Type::get(context));
+  return llm::KVCacheType::get(context, layers, model.kvHeads, model.headDim, element);
 }
 
-const Part frontends::attention = {attentionWeights, buildAttention, declareCache};
+const PartState frontends::kvCache = {"kv", cacheType};
+static const PartState *const attentionStates[] = {&kvCache};
+const Part frontends::attention = {attentionWeights, buildAttention, attentionStates};
 
 //===----------------------------------------------------------------------===//
 // Feed-forward

@@ -18,18 +18,22 @@ public:
   // `x` through the weight of `role`, with its bias if the file has one.
   mlir::Value linear(mlir::Value x, llvm::StringRef role);
   mlir::Value norm(mlir::Value x, llvm::StringRef role);
+  // `x` times `factor`; `x` itself where that is 1.
+  mlir::Value scaled(mlir::Value x, double factor, llvm::StringRef name);
   // Location that names a value: the compiler's checks compare values by these names.
   mlir::Location at(llvm::StringRef name) const;
 
   const Model &model;
   const LayerKind *kind; // null outside layers
+  double normEps;        // of `norm`
   mlir::OpBuilder &builder;
   mlir::Value layer, batch;
   mlir::ValueRange ropes; // one table for each of model.ropes
+  mlir::Value embedding;  // what the first layer was given, if the family says that it reaches layers
 
 protected:
   LayerBuilder(const Model &model, const LayerKind *kind, mlir::OpBuilder &builder)
-      : model(model), kind(kind), builder(builder) {}
+      : model(model), kind(kind), normEps(model.eps), builder(builder) {}
 };
 
 // Collects the weights of a part. A role that the family does not name for this container is skipped.
@@ -41,13 +45,20 @@ public:
   virtual void linear(llvm::StringRef role, int64_t rows, int64_t columns) = 0;
 };
 
+// State of the layers whose parts name it; several parts may share one.
+struct PartState {
+  llvm::StringRef symbol;
+  // `floatCache`: caches hold f32, else f16.
+  mlir::Type (*type)(const Model &, int64_t layers, bool floatCache, mlir::MLIRContext *);
+};
+
 struct Part {
   void (*weights)(const Model &, WeightList &);
   mlir::Value (*build)(LayerBuilder &, mlir::Value x);
-  // Declares the state of the layers that have this part; null: none. `floatCache`: caches hold f32, else f16.
-  void (*state)(const Model &, llvm::ArrayRef<int64_t> layers, bool floatCache, mlir::OpBuilder &,
-                mlir::Location) = nullptr;
+  llvm::ArrayRef<const PartState *> states{};
 };
+
+extern const PartState kvCache; // @kv
 
 extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, blk.k_norm where named); state @kv
 extern const Part gatedMlp;  // blk.gate, blk.up, blk.down

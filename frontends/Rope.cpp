@@ -86,7 +86,7 @@ RopeScalingKind RopeReader::kind() const {
 int64_t RopeReader::dim() const {
   std::optional<double> part = number("partial_rotary_factor");
   if (!part)
-    part = config.number({"partial_rotary_factor", 1});
+    part = config.number({"partial_rotary_factor", model.family->partialRotary});
   double dim = std::floor(static_cast<double>(model.headDim) * *part);
   if (dim >= 2 && dim <= model.headDim && std::fmod(dim, 2) == 0)
     return static_cast<int64_t>(dim);
