@@ -111,6 +111,7 @@ static std::optional<llm::Activation> activationOf(llvm::StringRef name) {
       .Cases({"gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh"},
              llm::Activation::gelu_tanh)
       .Case("relu", llm::Activation::relu)
+      .Case("relu2", llm::Activation::relu2)
       .Case("sigmoid", llm::Activation::sigmoid)
       .Case("tanh", llm::Activation::tanh)
       .Default(std::nullopt);

@@ -1,4 +1,5 @@
 #include "compiler/interpreter/Evaluate.h"
+#include "compiler/interpreter/Failures.h"
 
 #include "compiler/interpreter/Kernels.h"
 #include "compiler/support/StatusBridge.h"
@@ -22,20 +23,6 @@ constexpr int maxDepth = 32;
 // A constant is a test's literal, never a weight.
 constexpr int64_t maxConstantElements = 1 << 24;
 
-llvm::Error fail(Operation *op, ErrorCode code, const Twine &what) {
-  std::string text;
-  llvm::raw_string_ostream(text) << op->getName() << " at " << op->getLoc() << ": " << what;
-  return makeError(code, text);
-}
-
-llvm::Error sameRows(Operation *op, std::initializer_list<int64_t> counts) {
-  for (int64_t rows : counts)
-    if (rows != *counts.begin())
-      return fail(op, ErrorCode::InvalidInput,
-                  "operands have " + Twine(*counts.begin()) + " and " + Twine(rows) + " rows");
-  return llvm::Error::success();
-}
-
 // A constant read as a weight.
 class MatrixRows : public WeightRows {
 public:
@@ -49,8 +36,6 @@ public:
 private:
   std::shared_ptr<const Matrix> matrix;
 };
-
-float toFloat(const APFloat &value) { return static_cast<float>(value.convertToDouble()); }
 
 } // namespace
 
@@ -144,6 +129,12 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::AddOp o) { return add(o, scope); })
       .Case([&](llm::ScaleOp o) { return scale(o, scope); })
       .Case([&](llm::SoftcapOp o) { return softcap(o, scope); })
+      .Case([&](llm::MulOp o) { return mul(o, scope); })
+      .Case([&](llm::ScaleChannelsOp o) { return scaleChannels(o, scope); })
+      .Case([&](llm::AddBiasOp o) { return addBias(o, scope); })
+      .Case([&](llm::MixOp o) { return mix(o, scope); })
+      .Case([&](llm::ColumnsOp o) { return columns(o, scope); })
+      .Case([&](llm::UnitNormOp o) { return unitNorm(o, scope); })
       .Case([&](llm::RopeTableOp o) { return ropeTable(o, scope); })
       .Case([&](llm::RopeOp o) { return rope(o, scope); })
       .Case([&](llm::AttentionOp o) { return attention(o, scope); })

@@ -63,6 +63,12 @@ private:
   llvm::Error add(llm::AddOp op, Scope &scope);
   llvm::Error scale(llm::ScaleOp op, Scope &scope);
   llvm::Error softcap(llm::SoftcapOp op, Scope &scope);
+  llvm::Error mul(llm::MulOp op, Scope &scope);
+  llvm::Error scaleChannels(llm::ScaleChannelsOp op, Scope &scope);
+  llvm::Error addBias(llm::AddBiasOp op, Scope &scope);
+  llvm::Error mix(llm::MixOp op, Scope &scope);
+  llvm::Error columns(llm::ColumnsOp op, Scope &scope);
+  llvm::Error unitNorm(llm::UnitNormOp op, Scope &scope);
   llvm::Error ropeTable(llm::RopeTableOp op, Scope &scope);
   llvm::Error rope(llm::RopeOp op, Scope &scope);
   llvm::Error attention(llm::AttentionOp op, Scope &scope);

@@ -89,6 +89,12 @@ float kernels::activate(llm::Activation kind, float x) {
     return 1.0f / (1.0f + std::exp(-x));
   case llm::Activation::tanh:
     return std::tanh(x);
+  case llm::Activation::softplus: // beyond 20 the rest is lost in rounding
+    return x > 20.0f ? x : std::log1p(std::exp(x));
+  case llm::Activation::relu2: {
+    float positive = activate(llm::Activation::relu, x);
+    return positive * positive;
+  }
   }
   llvm_unreachable("every activation is listed");
 }

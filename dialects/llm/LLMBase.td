@@ -36,7 +36,8 @@ def LLM_Format : LLM_I32Enum<"Format", "storage format of weight elements", [
 
 def LLM_Activation : LLM_I32Enum<"Activation", "pointwise nonlinearity", [
   I32EnumAttrCase<"relu", 0>, I32EnumAttrCase<"silu", 1>, I32EnumAttrCase<"gelu", 2>,
-  I32EnumAttrCase<"gelu_tanh", 3>, I32EnumAttrCase<"sigmoid", 4>, I32EnumAttrCase<"tanh", 5>]>;
+  I32EnumAttrCase<"gelu_tanh", 3>, I32EnumAttrCase<"sigmoid", 4>, I32EnumAttrCase<"tanh", 5>,
+  I32EnumAttrCase<"softplus", 6>, I32EnumAttrCase<"relu2", 7>]>;
 def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_Activation, "activation">;
 
 def LLM_NormKind : LLM_I32Enum<"NormKind", "which mean a norm takes out", [

@@ -1,12 +1,11 @@
 // What ops cost: the bytes that a step must read and the operations that it must do.
 #include "dialects/llm/LLM.h"
+#include "dialects/llm/Shapes.h"
 
 using namespace mlir;
 using namespace llmc::llm;
 
 namespace {
-
-int64_t channels(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
 
 double rowElements(Value value) { return static_cast<double>(channels(value)); }
 

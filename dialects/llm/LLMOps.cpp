@@ -1,10 +1,9 @@
 // Verifiers, symbol checks and memory effects of `llm` ops. Comments name the numbered constraint of the op's
 // description.
 #include "dialects/llm/LLM.h"
+#include "dialects/llm/Shapes.h"
 
 #include "llvm/ADT/BitVector.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace llmc::llm;
@@ -166,14 +165,6 @@ void LayersOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffe
 //===----------------------------------------------------------------------===//
 // Compute
 //===----------------------------------------------------------------------===//
-
-static int64_t channels(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
-static bool isVector(Value value, int64_t size) {
-  return cast<RankedTensorType>(value.getType()).getShape() == ArrayRef<int64_t>{size};
-}
-static int64_t rows(Value weight) { return cast<RankedTensorType>(weight.getType()).getShape()[0]; }
-static bool isPositive(double value) { return std::isfinite(value) && value > 0; }
-static bool isPositive(const APFloat &value) { return isPositive(value.convertToDouble()); }
 
 LogicalResult EmbeddingOp::verify() {
   if (static_cast<int64_t>(getOffset()) < 0) // embedding_c2

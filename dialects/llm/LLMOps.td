@@ -219,7 +219,7 @@ def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments,
 def LLM_ActivationOp : LLM_Op<"activation", [Pure, AllTypesMatch<["x", "y"]>,
     DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_EpilogueOpInterface>]> {
   let summary = "A pointwise nonlinearity";
-  let description = [{ `gelu` is the exact form (erf), `gelu_tanh` its approximation (arXiv:1606.08415). (C1) `x` and `y` have one type. }];
+  let description = [{ `gelu` is the exact form (erf), `gelu_tanh` its approximation (arXiv:1606.08415); `softplus` is log(1 + exp(x)), `relu2` max(x, 0)^2. (C1) `x` and `y` have one type. }];
   let arguments = (ins LLM_Activations:$x, LLM_ActivationAttr:$kind);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = "$kind $x attr-dict `:` type($x)";
@@ -324,5 +324,7 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMat
       CArg<"double", "0.0">:$softcap)>];
   let hasVerifier = 1;
 }
+
+include "dialects/llm/LLMScanOps.td"
 
 #endif

@@ -64,14 +64,24 @@ def Tile_NormAttr : Tile_Attr<"Norm", "norm"> {
 }
 
 def Tile_PointwiseAttr : Tile_Attr<"PointwiseKernel", "pointwise"> {
-  let summary = "Kernel: a pointwise function of one or two rows";
+  let summary = "Kernel: a pointwise function of one to three rows";
   let description = [{
-    `@k(a, [b,] out)`: add: a + b; copy: a; scale: a * constant; softcap: constant * tanh(a / constant); activation: f(a);
-    glu: f(a) * b.
+    `@k(a, [b, [c,]] out)`: add: a + b; copy: a; scale: a * constant; softcap: constant * tanh(a / constant); activation: f(a);
+    glu: f(a) * b; mul: a * b, b having one value for each `group` channels; mix: a * c + b * (1 - c).
   }];
   let parameters = (ins EnumParameter<Tile_Pointwise>:$kind, "int64_t":$channels,
     DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$constant,
-    OptionalParameter<"::llmc::llm::ActivationAttr">:$activation);
+    OptionalParameter<"::llmc::llm::ActivationAttr">:$activation, DefaultValuedParameter<"int64_t", "1">:$group);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let builders = [AttrBuilder<(ins "Pointwise":$kind, "int64_t":$channels, "::llmc::llm::Real":$constant, "::llmc::llm::ActivationAttr":$activation),
+    [{ return Base::get($_ctxt, kind, channels, constant, activation, 1); }]>];
+  let extraClassDeclaration = [{ int64_t getInputs() const; }];
+}
+
+def Tile_UnitNormAttr : Tile_Attr<"UnitNorm", "unit_norm"> {
+  let summary = "Kernel: normalise one row, without gain";
+  let description = [{ `@k(x, out)`: each run of `group` of the `channels` on its own, as `llm.unit_norm`. }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$group, "::llmc::llm::Real":$eps);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

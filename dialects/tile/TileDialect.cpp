@@ -12,6 +12,23 @@ using namespace llmc::tile;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/tile/TileAttributes.cpp.inc"
 
+int64_t PointwiseKernelAttr::getInputs() const {
+  switch (getKind()) {
+  case Pointwise::add:
+  case Pointwise::glu:
+  case Pointwise::mul:
+    return 2;
+  case Pointwise::mix:
+    return 3;
+  case Pointwise::copy:
+  case Pointwise::scale:
+  case Pointwise::softcap:
+  case Pointwise::activation:
+    return 1;
+  }
+  llvm_unreachable("every pointwise kernel is listed");
+}
+
 void TileDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST

@@ -63,10 +63,10 @@ def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
 }
 
 def Tile_RowOp : Tile_Op<"row", [Pure]> {
-  let summary = "Row `index` of a matrix: base + index * bytes";
-  let arguments = (ins Tile_Ptr:$base, I64:$index, I64Attr:$bytes);
+  let summary = "Row `index` of a matrix: base + index * bytes + offset";
+  let arguments = (ins Tile_Ptr:$base, I64:$index, I64Attr:$bytes, DefaultValuedAttr<I64Attr, "0">:$offset);
   let results = (outs Tile_Ptr:$value);
-  let assemblyFormat = "$base `[` $index `]` `bytes` $bytes attr-dict";
+  let assemblyFormat = "$base `[` $index `]` `bytes` $bytes (`offset` $offset^)? attr-dict";
 }
 
 def Tile_EntryOp : Tile_Op<"entry", [Pure]> {

@@ -17,7 +17,7 @@ struct MathApproximate : llmc::impl::MathApproximateBase<MathApproximate> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(
-        patterns, [](StringRef name) { return name == "math.exp" || name == "math.tanh" || name == "math.erf"; });
+        patterns, [](StringRef name) { return llvm::is_contained({"math.exp", "math.tanh", "math.erf", "math.log1p", "math.log"}, name); });
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

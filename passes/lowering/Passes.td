@@ -31,9 +31,9 @@ def TileToLLVM : Pass<"tile-to-llvm", "::mlir::ModuleOp"> {
 }
 
 def MathApproximate : Pass<"llmc-approximate-math", "::mlir::func::FuncOp"> {
-  let summary = "Replace exp, tanh and erf on vectors by polynomials";
+  let summary = "Replace exp, tanh, erf and log1p on vectors by polynomials";
   let description = [{
-    Upstream's polynomial approximations of `math.exp`, `math.tanh` and `math.erf` for f32 vectors, whose errors are a few units in the last
+    Upstream's polynomial approximations of `math.exp`, `math.tanh`, `math.erf` and `math.log1p` for f32 vectors, whose errors are a few units in the last
     place; scalars and the other functions stay calls of libm (they run once per token: rope tables).
   }];
   let dependentDialects = ["::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];

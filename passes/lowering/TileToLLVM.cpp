@@ -89,7 +89,8 @@ struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
                       .Case([&](tile::StateOp op) { return state(a, op); })
                       .Case([&](tile::LookupOp op) { return lookup(a, op); })
                       .Case([&](tile::RowOp op) {
-                        return a.at(op.getBase(), a.mul(op.getIndex(), a.i64(op.getBytes())));
+                        Value row = a.at(op.getBase(), a.mul(op.getIndex(), a.i64(op.getBytes())));
+                        return op.getOffset() ? a.at(row, int64_t(op.getOffset())) : row;
                       })
                       .Case([&](tile::EntryOp op) -> Value {
                         Value entry = a.load(a.b.getI32Type(), a.element(op.getBase(), a.b.getI32Type(), op.getIndex()));

@@ -33,7 +33,7 @@ Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
     x = normed;
   }
   if (arithmetic == tile::Arithmetic::f32)
-    return x;
+    return dense(x, "dense");
   Stored rounded = bytesBuffer(x.channels, tile::int8RowBytes(x.channels), x.rows, "int8");
   rowOp(x.rows, [&](Value row) {
     call("quantize", tile::QuantizeAttr::get(b.getContext(), x.channels), {rowPointer(x, row), rowPointer(rounded, row)});
@@ -83,6 +83,7 @@ void StepBuilder::linear(LinearOp op) {
   SmallVector<Stored> results;
   for (Value result : op.getResults())
     results.push_back(destination(result, x.rows, "linear"));
+  Stored residual = op.getResidual() ? dense(stored(op.getResidual()), "residual") : Stored();
   closeRows();
 
   SmallVector<Attribute> types;
@@ -105,7 +106,7 @@ void StepBuilder::linear(LinearOp op) {
     for (Value bias : op.getBiases())
       operands.push_back(vectorWeight(bias));
     if (op.getResidual())
-      operands.push_back(stored(op.getResidual()).pointer);
+      operands.push_back(residual.pointer);
     for (Stored &result : results)
       operands.push_back(result.pointer);
     call("linear", kernel, operands);

@@ -67,6 +67,8 @@ LogicalResult StepBuilder::visit(Operation &op) {
     return tile::PointwiseKernelAttr::get(b.getContext(), kind, channelsOf(op.getResult(0)), 0.0,
                                           ActivationAttr::get(b.getContext(), function));
   };
+  if (visitScan(op))
+    return success();
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](LayersOp op) { return layers(op); })
       .Case([&](WeightLoadOp op) { return weightLoad(op), success(); })
@@ -159,7 +161,7 @@ LogicalResult StepBuilder::layer(func::FuncOp function, LayersOp op, const Store
     destinations[result] = x;
   if (failed(visitBlock(body)))
     return failure();
-  if (stored(result).pointer != x.pointer)
+  if (stored(result).pointer != x.pointer || !stored(result).isDense())
     copyRows(stored(result), x);
   closeRows();
   return success();
@@ -250,7 +252,7 @@ void StepBuilder::pointwise(Operation *op, tile::PointwiseKernelAttr kernel) {
   rowOp(to.rows, [&](Value row) {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
-      operands.push_back(rowPointer(stored(operand), row));
+      operands.push_back(operand.getDefiningOp<WeightLoadOp>() ? vectorWeight(operand) : rowPointer(stored(operand), row));
     operands.push_back(rowPointer(to, row));
     call(tile::stringifyPointwise(kernel.getKind()), kernel, operands);
   });
@@ -306,8 +308,16 @@ void StepBuilder::copyRows(Stored from, Stored to) {
   rowOp(from.rows, [&](Value row) { call("copy", kernel, {rowPointer(from, row), rowPointer(to, row)}); });
 }
 
+Stored StepBuilder::dense(const Stored &from, StringRef name) {
+  if (from.isDense())
+    return from;
+  Stored copy = buffer(from.channels, from.rows, name);
+  copyRows(from, copy);
+  return copy;
+}
+
 Value StepBuilder::rowPointer(const Stored &from, Value row) {
-  return tile::RowOp::create(b, loc, pointerType(), from.pointer, row, from.rowBytes);
+  return tile::RowOp::create(b, loc, pointerType(), from.pointer, row, from.rowBytes, from.offset);
 }
 
 //===----------------------------------------------------------------------===//

@@ -19,6 +19,9 @@ struct Stored {
   int64_t rowBytes = 0;
   Rows rows = Rows::Tokens;
   bool owned = true; // ours to overwrite once its last reader has run
+  int64_t offset = 0; // bytes from a row's start to the value's first channel: a view of some columns
+
+  bool isDense() const { return offset == 0 && rowBytes == channels * 4; }
 };
 
 // A weight operand: its symbol, its layer, and the pointer and format index that kernels take.
@@ -56,6 +59,9 @@ private:
   void ropeTable(llm::RopeTableOp op);
   void rope(llm::RopeOp op);
   void pointwise(mlir::Operation *op, tile::PointwiseKernelAttr kernel);
+  bool visitScan(mlir::Operation &op); // the ops of LLMScanOps.td; false: none of them
+  void columns(llm::ColumnsOp op);
+  void unitNorm(llm::UnitNormOp op);
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
@@ -73,6 +79,8 @@ private:
   // `value` where it may be overwritten: in its own place if nobody else reads that.
   Stored ownCopy(mlir::Value value, llvm::StringRef name);
   void copyRows(Stored from, Stored to);
+  // `from` for a reader that wants rows without gaps: itself, or a copy of a view.
+  Stored dense(const Stored &from, llvm::StringRef name);
   const Stored &stored(mlir::Value value) { return storage.find(value)->second; }
   LoadedWeight loaded(mlir::Value weight);
   mlir::Value vectorWeight(mlir::Value weight) { return loaded(weight).pointer; }

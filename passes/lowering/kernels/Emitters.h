@@ -19,6 +19,7 @@ void emitDecodeRow(KernelBuilder &b, tile::DecodeRowAttr decode);
 // See the attributes' descriptions for their arguments.
 void emitNorm(KernelBuilder &b, tile::NormAttr norm);
 void emitPointwise(KernelBuilder &b, tile::PointwiseKernelAttr kernel);
+void emitUnitNorm(KernelBuilder &b, tile::UnitNormAttr norm);
 void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr table);
 void emitRope(KernelBuilder &b, tile::RopeAttr rope);
 void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);

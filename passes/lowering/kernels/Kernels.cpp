@@ -45,6 +45,7 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::DecodeRowAttr 
 // The other kinds take whatever their attribute says.
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::NormAttr norm) { return emitNorm(b, norm), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PointwiseKernelAttr kernel) { return emitPointwise(b, kernel), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::UnitNormAttr norm) { return emitUnitNorm(b, norm), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { return emitRopeTable(b, table), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
@@ -56,9 +57,8 @@ std::string arguments(tile::ProductAttr) { return "ppipp"; }
 std::string arguments(tile::QuantizeAttr) { return "pp"; }
 std::string arguments(tile::DecodeRowAttr) { return "pip"; }
 std::string arguments(tile::NormAttr norm) { return norm.getBias() ? "pppp" : "ppp"; }
-std::string arguments(tile::PointwiseKernelAttr kernel) {
-  return kernel.getKind() == tile::Pointwise::add || kernel.getKind() == tile::Pointwise::glu ? "ppp" : "pp";
-}
+std::string arguments(tile::PointwiseKernelAttr kernel) { return std::string(size_t(kernel.getInputs()) + 1, 'p'); }
+std::string arguments(tile::UnitNormAttr) { return "pp"; }
 std::string arguments(tile::RopeTableAttr table) { return table.getFactors() ? "iipp" : "iip"; }
 std::string arguments(tile::RopeAttr) { return "ppp"; }
 std::string arguments(tile::PrepareAttr prepare) {
@@ -94,6 +94,7 @@ ArrayRef<Kind> kinds() {
       kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
       kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
+      kind<tile::UnitNormAttr>(inPlace),
   };
   return table;
 }

@@ -21,7 +21,8 @@ void emitNorm(KernelBuilder &b, tile::NormAttr kernel) {
   });
 }
 
-static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, Value x, Value y) {
+static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, ArrayRef<Value> inputs) {
+  Value x = inputs[0], y = inputs.size() > 1 ? inputs[1] : Value();
   Value constant = b.constant(x.getType(), kernel.getConstant().value);
   switch (kernel.getKind()) {
   case tile::Pointwise::add: return b.add(x, y);
@@ -30,18 +31,41 @@ static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, 
   case tile::Pointwise::softcap: return b.mul(constant, hyperbolicTangent(b, div(b, x, constant)));
   case tile::Pointwise::activation: return activate(b, kernel.getActivation().getValue(), x);
   case tile::Pointwise::glu: return b.mul(activate(b, kernel.getActivation().getValue(), x), y);
+  case tile::Pointwise::mul: return b.mul(x, y);
+  case tile::Pointwise::mix: return b.add(b.mul(x, inputs[2]), b.mul(y, b.sub(b.constant(x.getType(), 1.0), inputs[2])));
   }
   llvm_unreachable("every pointwise kernel is listed");
 }
 
-// a, b, out: (channels)
+// a, out: (channels / group, group); b: (channels / group)
+static void emitGroupProduct(KernelBuilder &b, int64_t channels, int64_t group) {
+  b.loop(b.constant(0), b.constant(channels / group), 1, [&](Value g) {
+    Value factor = b.load(b.getF32Type(), floatAt(b, b.argument(1), g), 4);
+    Value x = b.at(b.argument(0), g, group * 4), out = b.at(b.argument(2), g, group * 4);
+    forChannels(b, group, [&](Value index, VectorType type) {
+      b.store(b.mul(b.load(type, floatAt(b, x, index), 4), b.broadcast(factor, type)), floatAt(b, out, index), 4);
+    });
+  });
+}
+
+// a, b, c, out: (channels)
 void emitPointwise(KernelBuilder &b, tile::PointwiseKernelAttr kernel) {
-  bool binary = kernel.getKind() == tile::Pointwise::add || kernel.getKind() == tile::Pointwise::glu;
-  Value first = b.argument(0), second = binary ? b.argument(1) : Value(), out = b.argument(binary ? 2 : 1);
+  if (kernel.getGroup() > 1)
+    return emitGroupProduct(b, kernel.getChannels(), kernel.getGroup());
+  unsigned count = kernel.getInputs();
   forChannels(b, kernel.getChannels(), [&](Value index, VectorType type) {
-    Value x = b.load(type, floatAt(b, first, index), 4);
-    Value y = second ? b.load(type, floatAt(b, second, index), 4) : Value();
-    b.store(pointwiseValue(b, kernel, x, y), floatAt(b, out, index), 4);
+    Values inputs;
+    for (unsigned i = 0; i < count; ++i)
+      inputs.push_back(b.load(type, floatAt(b, b.argument(i), index), 4));
+    b.store(pointwiseValue(b, kernel, inputs), floatAt(b, b.argument(count), index), 4);
+  });
+}
+
+// x, out: (channels)
+void emitUnitNorm(KernelBuilder &b, tile::UnitNormAttr kernel) {
+  auto norm = llm::NormAttr::get(b.getContext(), llm::NormKind::rms, kernel.getEps(), llm::Real(0.0));
+  b.loop(b.constant(0), b.constant(kernel.getChannels()), kernel.getGroup(), [&](Value first) {
+    normalise(b, kernel.getGroup(), norm, floatAt(b, b.argument(0), first), {}, {}, floatAt(b, b.argument(1), first));
   });
 }
 

@@ -106,6 +106,8 @@ const Function functions[] = {
     {"relu", [](double x) { return std::max(x, 0.0); }, 0, 0},
     {"sigmoid", sigmoid, 2e-38, 4},
     {"silu", [](double x) { return x * sigmoid(x); }, 2e-34, 5},
+    {"relu2", [](double x) { return x > 0 ? x * x : 0; }, 0, 1},
+    {"softplus", [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }, 2e-38, 4},
     {"tanh", [](double x) { return std::tanh(x); }, 0, 8},
     {"gelu", [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }, 8e-7, 4},
     {"gelu_tanh", [](double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }, 8e-7, 4},
@@ -114,7 +116,7 @@ const Function functions[] = {
 // 0, both signs of tiny, usual and large numbers, and a dense range.
 std::vector<float> arguments() {
   std::vector<float> x = {0.0f, -0.0f};
-  for (float size : {1e-38f, 1e-30f, 1e-10f, 1e-5f, 50.0f, 86.9f, 87.5f, 88.8f, 104.0f, 1e4f, 1e10f, 1e20f})
+  for (float size : {1e-38f, 1e-30f, 1e-10f, 1e-5f, 50.0f, 86.9f, 87.5f, 88.8f, 104.0f, 1e4f, 1e10f, 1e18f})
     x.push_back(size), x.push_back(-size);
   for (int i = -4000; i <= 4000; ++i)
     x.push_back(float(i) * 0.005f + 1e-4f);
@@ -191,6 +193,44 @@ TEST_P(RowKernelsTest, addsCopiesAndScalesExactly) {
     for (std::vector<float> *row : {&sum, &copy, &scaled})
       EXPECT_EQ(row->back(), 77.0f) << "wrote beyond the row";
   }
+}
+
+TEST_P(RowKernelsTest, multipliesAndMixes) {
+  for (size_t channels : {6, 48, 64, 102}) {
+    KernelJit jit(GetParam());
+    jit.declare("mul", pointwise("mul", channels), "ppp");
+    jit.declare("heads", pointwise("mul", channels, ", group = " + std::to_string(channels / 2)), "ppp");
+    jit.declare("row", pointwise("mul", channels, ", group = " + std::to_string(channels)), "ppp");
+    jit.declare("mix", pointwise("mix", channels), "pppp");
+    jit.compile();
+    std::mt19937 random(11);
+    std::vector<float> a = normalRow(int64_t(channels), 0, random), b = normalRow(int64_t(channels), 0, random), c = normalRow(int64_t(channels), 0, random);
+    std::vector<float> product(channels + 1, 77.0f), heads = product, row = product, mixed = product;
+    jit.function<void(const float *, const float *, float *)>("mul")(a.data(), b.data(), product.data());
+    jit.function<void(const float *, const float *, float *)>("heads")(a.data(), b.data(), heads.data());
+    jit.function<void(const float *, const float *, float *)>("row")(a.data(), b.data(), row.data());
+    jit.function<void(const float *, const float *, const float *, float *)>("mix")(a.data(), b.data(), c.data(), mixed.data());
+    for (size_t i = 0; i < channels; ++i) {
+      EXPECT_EQ(product[i], a[i] * b[i]);
+      EXPECT_EQ(heads[i], a[i] * b[i / (channels / 2)]);
+      EXPECT_EQ(row[i], a[i] * b[0]);
+      EXPECT_NEAR(mixed[i], double(a[i]) * c[i] + double(b[i]) * (1 - double(c[i])), 1e-6 * (1 + std::fabs(mixed[i])));
+    }
+    for (std::vector<float> *out : {&product, &heads, &row, &mixed})
+      EXPECT_EQ(out->back(), 77.0f) << "wrote beyond the row";
+  }
+}
+
+TEST_P(RowKernelsTest, normalisesWithoutGain) {
+  KernelJit jit(GetParam());
+  jit.declare("norm", "#tile.unit_norm<channels = 66, group = 33, eps = 1.0e-5>", "pp");
+  jit.compile();
+  std::mt19937 random(13);
+  std::vector<float> x = normalRow(66, 0.5f, random), y(66);
+  std::vector<double> wanted = normByDefinition({66, 33, false, false, 0}, x, std::vector<float>(33, 1.0f), {});
+  jit.function<void(const float *, float *)>("norm")(x.data(), y.data());
+  for (size_t i = 0; i < x.size(); ++i)
+    ASSERT_NEAR(y[i], wanted[i], 4e-6 * (1 + std::fabs(wanted[i])));
 }
 
 TEST_P(RowKernelsTest, capsSoftly) {

@@ -58,6 +58,12 @@ static Value sigmoid(KernelBuilder &b, Value x) {
   return b.select(vanishes, b.constant(x.getType(), 0.0), result);
 }
 
+// max(x, 0) + log(1 + exp(-|x|)): no exponential overflows, and nothing cancels.
+Value softplus(KernelBuilder &b, Value x) {
+  Value rest = math::Log1pOp::create(b, exponential(b, arith::NegFOp::create(b, math::AbsFOp::create(b, x))));
+  return b.add(maximum(b, x, b.constant(x.getType(), 0.0)), rest);
+}
+
 Value activate(KernelBuilder &b, Activation kind, Value x) {
   Type type = x.getType();
   auto constant = [&](double value) { return b.constant(type, value); };
@@ -66,6 +72,11 @@ Value activate(KernelBuilder &b, Activation kind, Value x) {
   case Activation::sigmoid: return sigmoid(b, x);
   case Activation::silu: return b.mul(x, sigmoid(b, x));
   case Activation::tanh: return hyperbolicTangent(b, x);
+  case Activation::softplus: return softplus(b, x);
+  case Activation::relu2: {
+    Value positive = maximum(b, x, constant(0.0));
+    return b.mul(positive, positive);
+  }
   case Activation::gelu: {
     Value erf = math::ErfOp::create(b, b.mul(x, constant(std::numbers::sqrt2 / 2)));
     return b.mul(b.mul(constant(0.5), x), b.add(constant(1.0), erf));
@@ -95,10 +106,13 @@ void normalise(KernelBuilder &b, int64_t count, llm::NormAttr norm, Value x, Val
   Value deviation = math::SqrtOp::create(b, b.add(div(b, squares, n), b.constant(f32, norm.getEps().value)));
   Value inverse = div(b, b.constant(f32, 1.0), deviation);
   forChannels(b, count, [&](Value index, VectorType type) {
-    Value factor = b.load(type, floatAt(b, gain, index), 4);
-    if (norm.getOffset().value != 0)
-      factor = b.add(factor, b.constant(type, norm.getOffset().value));
-    Value value = b.mul(b.mul(centred(index, type), splat(b, inverse, type)), factor);
+    Value value = b.mul(centred(index, type), splat(b, inverse, type));
+    if (gain) {
+      Value factor = b.load(type, floatAt(b, gain, index), 4);
+      if (norm.getOffset().value != 0)
+        factor = b.add(factor, b.constant(type, norm.getOffset().value));
+      value = b.mul(value, factor);
+    }
     if (bias)
       value = b.add(value, b.load(type, floatAt(b, bias, index), 4));
     b.store(value, floatAt(b, out, index), 4);

@@ -18,10 +18,11 @@ Value div(KernelBuilder &b, Value a, Value c);
 Value maximum(KernelBuilder &b, Value a, Value c); // of floats
 Value exponential(KernelBuilder &b, Value x);      // of x <= 88; below -87 as -87
 Value hyperbolicTangent(KernelBuilder &b, Value x);
+Value softplus(KernelBuilder &b, Value x); // log(1 + exp(x))
 Value splat(KernelBuilder &b, Value scalar, Type type);
 Value activate(KernelBuilder &b, llm::Activation kind, Value x);
 
-// Norm of `count` f32 channels at `x`, to `out` (which may be `x`). `bias` may be null.
+// Norm of `count` f32 channels at `x`, to `out` (which may be `x`). `gain` and `bias` may be null.
 void normalise(KernelBuilder &b, int64_t count, llm::NormAttr norm, Value x, Value gain, Value bias, Value out);
 // Rotates one head of `headDim` channels at `x` by the row `table`, to `out` (which may be `x`).
 void rotate(KernelBuilder &b, int64_t headDim, llm::RotaryAttr rotary, Value x, Value table, Value out);
