@@ -77,12 +77,17 @@ struct ExpertRule {
 // The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
 // layer begin with "blk." and their names hold {layer}. A bias has the role of its weight and "_bias". Weights of experts
 // have {expert} where each expert has a tensor; else one tensor stacks them. Several rows of one role are layouts that
-// occur: the first one that the file has is taken.
+// occur: for each layer the first one that the file has is taken.
 struct TensorName {
+  enum class Turns { None, Rows, Heads, KeyHeads };
   llvm::StringRef role, huggingFace, gguf; // empty: this container has no such tensor
   bool transposed = false;                 // Hugging Face only: stored [in, out]
   llvm::ArrayRef<llvm::StringRef> stack{}; // the roles whose rows the tensor stacks, in order; empty: the role alone
-  bool interleaved = false;                // the stacked roles take turns, row by row (Hugging Face only)
+  // The stacked roles take turns (Hugging Face only): row by row, or with the rows of an attention head, or with those that
+  // belong to one of the recurrence's heads of keys.
+  Turns turns = Turns::None;
+  bool shared = false; // the layers that use it take turns in using the tensors of the first Model::sharedBlocks of them;
+                       // {layer} is that layer, {use} counts the uses
 };
 
 // Whether linear layers have biases: in Hugging Face by this rule, in GGUF by the presence of the tensor.

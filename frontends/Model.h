@@ -60,6 +60,7 @@ struct Model {
   int64_t attentionInput = 0;                                              // channels that q, k and v are made of; 0: hidden
   bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
   Recurrence ssm;
+  int64_t sharedBlocks = 1; // TensorName::shared
   std::vector<LayerKind> kinds;
   std::vector<RopeTable> ropes;
   std::vector<int64_t> eos;

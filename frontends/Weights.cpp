@@ -82,6 +82,12 @@ struct StackedRows {
 };
 } // namespace
 
+// The same, where the tensor has `turns` runs of each role, one after the other.
+static SmallVector<int64_t, 3> inTurns(const StackedRows &stacked, int64_t turns) {
+  int64_t step = stacked.all / turns, begin = stacked.rows[0] / turns, run = stacked.rows[1] / turns - begin;
+  return {begin, begin + (turns - 1) * step + run, step, run};
+}
+
 static StackedRows stackedRows(const Model &model, const TensorName &name, llvm::StringRef role) {
   StackedRows result;
   role.consume_back("_bias");
@@ -93,45 +99,74 @@ static StackedRows stackedRows(const Model &model, const TensorName &name, llvm:
     }
     result.all += model.rowsOf(member);
   }
-  if (name.interleaved && count)
+  if (name.turns == TensorName::Turns::Rows && count)
     result.rows = {place, result.all, count};
+  else if (name.turns != TensorName::Turns::None && count)
+    result.rows = inTurns(result, name.turns == TensorName::Turns::Heads ? model.heads : model.ssm.keyHeads);
   return result;
 }
 
-std::optional<llm::Format> Weights::format(const TensorName &name, int64_t layer, int64_t expert,
+//===----------------------------------------------------------------------===//
+// Tensors of the file
+//===----------------------------------------------------------------------===//
+
+std::string Weights::nameAt(const TensorName &name, ArrayRef<int64_t> layers, size_t use) const {
+  int64_t layer = layers.empty() ? 0 : layers[name.shared ? use % model.sharedBlocks : use];
+  return filled(filled(source(name), "{layer}", layer), "{use}", use);
+}
+
+Weights::Places Weights::places(llvm::StringRef role, ArrayRef<int64_t> layers) {
+  Places places;
+  for (size_t use = 0; use < std::max<size_t>(layers.size(), 1); ++use) {
+    auto isThere = [&](const TensorName &name) { return checkpoint.contains(filled(nameAt(name, layers, use), "{expert}", 0)); };
+    const TensorName &row = *findTensor(*model.family, role, model.container == Container::Gguf, isThere);
+    places.row = use ? places.row : &row;
+    if (row.transposed != places.row->transposed || row.stack != places.row->stack || row.turns != places.row->turns) {
+      report.unsupported("tensor '" + nameAt(row, layers, use) + "': a layout other than that of the first layer");
+      return {};
+    }
+    std::string name = nameAt(row, layers, use);
+    auto at = llvm::find(places.names, name);
+    places.entries.push_back(at - places.names.begin());
+    if (at != places.names.end())
+      continue;
+    places.names.push_back(std::move(name));
+    places.firstLayers.push_back(layers.empty() ? 0 : layers[use]);
+  }
+  return places;
+}
+
+std::optional<llm::Format> Weights::format(const Places &places, size_t entry, int64_t expert,
                                            ArrayRef<int64_t> fileShape) {
-  std::string pattern = source(name), tensorName = nameIn(pattern, layer, expert);
-  const TensorView *tensor = checkpoint.use(tensorName);
+  std::string pattern = source(*places.row), name = filled(places.names[entry], "{expert}", expert);
+  const TensorView *tensor = checkpoint.use(name);
   if (!tensor) {
     report.unsupported("missing tensor '" + pattern + "'" +
-                       (pattern == tensorName ? "" : " (layer " + std::to_string(layer) + ")"));
+                       (pattern == name ? "" : " (layer " + std::to_string(places.firstLayers[entry]) + ")"));
     return std::nullopt;
   }
   llm::Format format = *llm::symbolizeFormat(formatInfo(tensor->format).name);
-  if (ArrayRef(tensor->shape) == fileShape && !(name.transposed && llm::isQuantised(format)))
+  if (holdsShape(*tensor, fileShape) && !(places.row->transposed && llm::isQuantised(format)))
     return format;
-  report.invalid("tensor '" + tensorName + "': want " +
-                 shapeText(name.transposed ? llm::Format::f32 : format, fileShape) + ", got " +
+  report.invalid("tensor '" + name + "': want " +
+                 shapeText(places.row->transposed ? llm::Format::f32 : format, fileShape) + ", got " +
                  shapeText(format, tensor->shape));
   return std::nullopt;
 }
 
-std::vector<llm::Format> Weights::formats(const TensorName &name, const Use &use, ArrayRef<int64_t> fileShape) {
-  std::vector<int64_t> layers(use.layers.begin(), use.layers.end());
-  if (layers.empty())
-    layers.push_back(0);
+std::vector<llm::Format> Weights::formats(const Places &places, const Use &use, ArrayRef<int64_t> fileShape) {
   std::vector<llm::Format> formats;
-  for (int64_t layer : layers) {
-    std::optional<llm::Format> first = format(name, layer, 0, fileShape);
+  for (size_t entry = 0; entry < places.names.size(); ++entry) {
+    std::optional<llm::Format> first = format(places, entry, 0, fileShape);
     if (!first)
       return {};
     formats.push_back(*first);
-    for (int64_t expert = 1; perExpert(source(name)) && expert < use.shape[0]; ++expert) {
-      std::optional<llm::Format> other = format(name, layer, expert, fileShape);
+    for (int64_t expert = 1; perExpert(places.names[entry]) && expert < use.shape[0]; ++expert) {
+      std::optional<llm::Format> other = format(places, entry, expert, fileShape);
       if (!other)
         return {};
       if (other != first) {
-        report.unsupported("tensor '" + nameIn(source(name), layer, expert) + "': a format other than expert 0's");
+        report.unsupported("tensor '" + filled(places.names[entry], "{expert}", expert) + "': a format other than expert 0's");
         return {};
       }
     }
@@ -168,11 +203,15 @@ static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert,
 }
 
 void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
-  const TensorName &name = *nameOf(role);
+  SmallVector<int64_t> layers(use.layers.begin(), use.layers.end());
+  Places places = this->places(role, layers);
+  if (!places.row)
+    return;
+  const TensorName &name = *places.row;
   StackedRows stacked = stackedRows(model, name, role);
   bool transposed = name.transposed && model.container == Container::HuggingFace && use.shape.size() >= 2;
   std::vector<llm::Format> all =
-      formats(name, use, shapeInFile(use.shape, perExpert(source(name)), stacked.all, transposed));
+      formats(places, use, shapeInFile(use.shape, perExpert(places.names[0]), stacked.all, transposed));
   if (all.empty())
     return;
 
@@ -185,17 +224,22 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
   }
   if (use.shape.size() >= 2)
     onlyFloat32 &= distinct.size() == 1 && distinct[0] == llm::Format::f32;
-  SmallVector<int64_t> layers(use.layers.begin(), use.layers.end());
   bool leading = layers.empty() || layers.back() + 1 == static_cast<int64_t>(layers.size());
+  bool reused = places.names.size() < layers.size();
+  bool byPattern = llvm::all_of(llvm::zip(places.names, places.firstLayers), [&](auto entry) {
+    auto &[tensor, layer] = entry;
+    return tensor == filled(source(name), "{layer}", layer);
+  });
+  auto orNone = [&](bool there, ArrayRef<int64_t> list) { return there ? builder.getDenseI64ArrayAttr(list) : DenseI64ArrayAttr(); };
+  SmallVector<llvm::StringRef> names(places.names.begin(), places.names.end());
   auto type =
       llm::WeightsType::get(builder.getContext(), all.size(), use.shape, elementType(builder.getContext(), distinct));
   use.valueType = type.getValueType();
   llm::WeightOp::create(builder, loc, builder.getStringAttr(role), TypeAttr::get(type),
-                        builder.getStringAttr(source(name)),
-                        leading ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(layers),
+                        builder.getStringAttr(byPattern ? source(name) : ""), orNone(!leading || reused, layers),
                         distinct.size() > 1 ? builder.getDenseI32ArrayAttr(indices) : DenseI32ArrayAttr(),
-                        stacked.all ? builder.getDenseI64ArrayAttr(stacked.rows) : DenseI64ArrayAttr(),
-                        transposed ? builder.getUnitAttr() : UnitAttr());
+                        orNone(stacked.all, stacked.rows), transposed ? builder.getUnitAttr() : UnitAttr(),
+                        orNone(reused, places.entries), byPattern ? ArrayAttr() : builder.getStrArrayAttr(names));
 }
 
 void Weights::declare(OpBuilder &builder, Location loc) {

@@ -33,11 +33,20 @@ private:
     std::set<int64_t> layers;
     mlir::RankedTensorType valueType;
   };
+  // The tensors of an array: the name of each entry ({expert} still in it), the first layer that uses it, and the entry
+  // of each layer that the array serves.
+  struct Places {
+    const TensorName *row = nullptr; // of the family; null: reported
+    llvm::SmallVector<std::string> names;
+    llvm::SmallVector<int64_t> firstLayers, entries;
+  };
   const TensorName *nameOf(llvm::StringRef role) const; // as this file has it
   std::string source(const TensorName &name) const;
-  std::optional<llm::Format> format(const TensorName &name, int64_t layer, int64_t expert,
+  std::string nameAt(const TensorName &name, llvm::ArrayRef<int64_t> layers, size_t use) const;
+  Places places(llvm::StringRef role, llvm::ArrayRef<int64_t> layers);
+  std::optional<llm::Format> format(const Places &places, size_t entry, int64_t expert,
                                     llvm::ArrayRef<int64_t> fileShape);
-  std::vector<llm::Format> formats(const TensorName &name, const Use &use, llvm::ArrayRef<int64_t> fileShape);
+  std::vector<llm::Format> formats(const Places &places, const Use &use, llvm::ArrayRef<int64_t> fileShape);
   void declareOne(llvm::StringRef role, Use &use, mlir::OpBuilder &builder, mlir::Location loc);
 
   const Model &model;

@@ -30,12 +30,12 @@ static void decodeColumn(const WeightSlice &slice, int64_t column, std::span<flo
 
 const std::byte *WeightSlice::rowData(int64_t row) const {
   FormatInfo info = formatInfo(format);
-  return data + (firstRow + row * step) * (columns / info.blockElements) * info.blockBytes;
+  return data + fileRow(row) * (columns / info.blockElements) * info.blockBytes;
 }
 
 void WeightSlice::decodeRow(int64_t row, std::span<float> out) const {
   if (transpose)
-    decodeColumn(*this, firstRow + row * step, out);
+    decodeColumn(*this, fileRow(row), out);
   else
     llmc::decodeRow(format, rowData(row), out);
 }
@@ -82,18 +82,6 @@ static SmallVector<int64_t> fileShape(llm::WeightOp weight) {
   return shape;
 }
 
-// `want`, or that without the last dimension if `mayLackColumn`.
-static bool fits(const TensorView &tensor, Format format, ArrayRef<int64_t> want, bool mayLackColumn) {
-  if (tensor.format != format)
-    return false;
-  if (mayLackColumn && tensor.shape.size() + 1 == want.size())
-    want = want.drop_back();
-  return tensor.shape.size() == want.size() && llvm::all_of(llvm::zip(tensor.shape, want), [](auto pair) {
-    auto [got, wanted] = pair;
-    return wanted == -1 || got == wanted;
-  });
-}
-
 // The matrix (or vector) of `expert` in a tensor that fits; its rows are those that `rows` says.
 static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile &file, const TensorView &tensor,
                                          Format format, int64_t expert) {
@@ -106,7 +94,7 @@ static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile 
   SmallVector<int64_t> want = fileShape(weight);
   ArrayRef<int64_t> shape = weight.getWeights().getShape();
   bool isVector = shape.size() == 1, isStack = shape.size() == 3;
-  if (!fits(tensor, format, want, isStack && shape.back() == 1 && !weight.getTranspose() && info.blockElements == 1))
+  if (tensor.format != format || !holdsShape(tensor, want))
     return wrong(shapeText(info.name, want), got);
   int64_t elements = tensor.elements() / (isStack && !weight.hasExpertTensors() ? shape[0] : 1); // of one matrix
   WeightSlice result{.format = format, .data = tensor.data.data(), .rows = isVector ? 1 : shape[shape.size() - 2],
@@ -114,7 +102,7 @@ static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile 
   if (isStack && !weight.hasExpertTensors())
     result.data += expert * (elements / info.blockElements) * info.blockBytes;
   if (std::optional<ArrayRef<int64_t>> rows = weight.getRows()) {
-    int64_t inFile = isVector ? tensor.shape[0] : result.width;
+    int64_t inFile = isVector ? elements : result.width;
     if ((*rows)[1] > inFile)
       return wrong("at least " + std::to_string((*rows)[1]) + " rows", got);
     if (isVector && info.blockElements != 1)
@@ -122,7 +110,7 @@ static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile 
     if (isVector)
       result.data += (*rows)[0] * info.blockBytes;
     else
-      result.firstRow = (*rows)[0], result.step = rows->size() == 3 ? (*rows)[2] : 1;
+      result.firstRow = (*rows)[0], result.step = rows->size() > 2 ? (*rows)[2] : 1, result.run = rows->size() > 3 ? (*rows)[3] : 1;
   }
   return result;
 }

@@ -24,10 +24,12 @@ struct WeightSlice {
   const std::byte *data = nullptr; // of the file's matrix, or of the vector's first element
   int64_t rows = 0;                // N of [N, K]; 1 for a vector
   int64_t columns = 0;             // K; the length of a vector
-  int64_t firstRow = 0, step = 1;  // row i is row firstRow + i * step of the (transposed) matrix in the file
+  // Runs of `run` rows begin every `step` rows of the (transposed) matrix in the file, the first at `firstRow`.
+  int64_t firstRow = 0, step = 1, run = 1;
   bool transpose = false;
   int64_t width = 0; // of a transposed matrix: columns in the file, [K, width]
 
+  int64_t fileRow(int64_t row) const { return firstRow + row / run * step + row % run; }
   // Where row `row` begins; not for a transposed matrix.
   const std::byte *rowData(int64_t row) const;
   // Row `row` as float32, exactly; `out` has `columns` elements.

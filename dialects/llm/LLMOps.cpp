@@ -49,21 +49,42 @@ static LogicalResult verifyRows(WeightOp op) {
   ArrayRef<int64_t> rows = *op.getRows(), shape = op.getWeights().getShape();
   bool isVector = shape.size() == 1;
   int64_t want = isVector ? shape[0] : shape[shape.size() - 2];
-  int64_t step = rows.size() == 3 ? rows[2] : 1;
-  bool inOrder = (rows.size() == 2 || (rows.size() == 3 && !isVector)) && rows[0] >= 0 && rows[1] > rows[0] && step >= 1;
-  if (!inOrder || (rows[1] - rows[0] - 1) / step + 1 != want)
+  int64_t step = rows.size() > 2 ? rows[2] : 1, run = rows.size() > 3 ? rows[3] : 1;
+  bool hasForm = rows.size() == 2 || (rows.size() == 3 && !isVector) || (rows.size() == 4 && !isVector && !op.getTranspose());
+  bool inOrder = hasForm && rows[0] >= 0 && rows[1] > rows[0] && run >= 1 && step >= run;
+  int64_t span = inOrder ? rows[1] - rows[0] : 0;
+  if (!inOrder || span / step * run + std::min(span % step, run) != want)
     return op.emitOpError("'rows' must be [begin, end)") << (isVector ? "" : ", or with a step,") << " with " << want << " rows";
   return success();
 }
 
+// weight_c2
+static LogicalResult verifyLayers(WeightOp op) {
+  int64_t count = op.getWeights().getLayers();
+  if (!op.getEntries())
+    return verifyAscending(op, asOptional(op.getLayersAttr()), count);
+  ArrayRef<int64_t> entries = *op.getEntries();
+  llvm::BitVector named(count);
+  for (int64_t entry : entries) {
+    if (entry < 0 || entry >= count)
+      return op.emitOpError("'entries' has ") << entry << ", want 0 to " << count - 1;
+    named.set(entry);
+  }
+  if (!op.getLayers() || !named.all())
+    return op.emitOpError("'entries' belongs to 'layers' and names every entry");
+  return verifyAscending(op, op.getLayers(), entries.size());
+}
+
 LogicalResult WeightOp::verify() {
   WeightsType type = getWeights();
+  if (getNames() && (static_cast<int64_t>(getNames()->size()) != type.getLayers() || !getSource().empty())) // weight_c5
+    return emitOpError("'names' must be one for each of ") << type.getLayers() << " entries, from \"\"";
   size_t holes = getSource().count(layerHole), expertHoles = getSource().count(expertHole);
-  if (holes > 1 || (type.getLayers() > 1 && holes == 0)) // weight_c1
+  if (holes > 1 || (type.getLayers() > 1 && holes == 0 && !getNames())) // weight_c1
     return emitOpError("'source' must have {layer} once, got \"") << getSource() << '"';
   if (expertHoles > (type.getShape().size() == 3 ? 1 : 0))
     return emitOpError("'source' may have {expert} once, for experts only, got \"") << getSource() << '"';
-  if (failed(verifyAscending(*this, asOptional(getLayersAttr()), type.getLayers()))) // weight_c2
+  if (failed(verifyLayers(*this)))
     return failure();
   SmallVector<Format> formats = type.getFormats();
   if (getFormats().has_value() != (formats.size() > 1)) // weight_c3
@@ -84,7 +105,18 @@ LogicalResult WeightOp::verify() {
 }
 
 int64_t WeightOp::indexOfLayer(int64_t layer) {
-  return indexIn(asOptional(getLayersAttr()), getWeights().getLayers(), layer);
+  int64_t count = getEntries() ? getEntries()->size() : getWeights().getLayers();
+  int64_t place = indexIn(asOptional(getLayersAttr()), count, layer);
+  return getEntries() && place >= 0 ? (*getEntries())[place] : place;
+}
+
+// The first layer that uses an entry.
+static int64_t firstLayer(WeightOp op, int64_t index) {
+  if (!op.getLayers())
+    return index;
+  if (!op.getEntries())
+    return (*op.getLayers())[index];
+  return (*op.getLayers())[llvm::find(*op.getEntries(), index) - op.getEntries()->begin()];
 }
 
 static void fill(std::string &name, StringRef hole, int64_t number) {
@@ -93,13 +125,13 @@ static void fill(std::string &name, StringRef hole, int64_t number) {
 }
 
 std::string WeightOp::sourceName(int64_t index, int64_t expert) {
-  std::string name = getSource().str();
-  fill(name, layerHole, getLayersAttr() ? getLayersAttr()[index] : index);
+  std::string name = (getNames() ? cast<StringAttr>((*getNames())[index]).getValue() : getSource()).str();
+  fill(name, layerHole, firstLayer(*this, index));
   fill(name, expertHole, expert);
   return name;
 }
 
-bool WeightOp::hasExpertTensors() { return getSource().contains(expertHole); }
+bool WeightOp::hasExpertTensors() { return sourceName(0, 0) != sourceName(0, 1); }
 
 Format WeightOp::formatOf(int64_t index) {
   SmallVector<Format> formats = getWeights().getFormats();

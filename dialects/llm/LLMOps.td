@@ -40,23 +40,38 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     `{layer}` in `source` is replaced by the layer's number in the file: 0, 1, … or what `layers` lists (a kind of layer
     that occurs at some depths only; `llm.weight_load` still indexes by the model's layer number). `formats` gives, per
     layer, the index into the element type's formats. `transpose`: the file holds [in, out]. `rows`: the half-open
-    range of rows (after transposition) of a tensor that several weights share; with a third number, every so many rows.
+    range of rows (after transposition) of a tensor that several weights share; with a third number, every so many rows;
+    with a fourth, that many rows in a run each time.
 
     ```mlir
     llm.weight @blk.gate_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"
     llm.weight @blk.up_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.gate_up_proj" transpose rows [1, 2048, 2]
     ```
     A weight of experts is one tensor each, where `{expert}` is replaced by the expert's number, or one tensor of rank three; `transpose`
-    and `rows` are about each expert's matrix. Where a matrix has one column, a float tensor may lack that dimension.
+    and `rows` are about each expert's matrix. Where a matrix has one column, a float tensor may lack that dimension. A float
+    tensor may also have dimensions of 1 that the weight lacks (a depthwise convolution's [C, 1, taps]), and a vector may be
+    the elements of a tensor of any shape.
+
+    ```mlir
+    llm.weight @blk.shared : !llm.weights<2x64x64xf32> from "model.layers.{layer}.shared.weight" layers [6, 11, 17, 23] entries [0, 1, 0, 1]
+    llm.weight @blk.adapter : !llm.weights<2x8x64xf32> from "" layers [6, 11] names ["model.layers.6.list.0.weight", "model.layers.6.list.1.weight"]
+    ```
+    `entries` gives, for each of `layers`, the entry that it uses: blocks of weights that serve at several depths. An entry's name
+    has the number of the first layer that uses it. `names` are the names of the entries where no pattern gives them.
     (C1) `source` has `{layer}` exactly once if there is more than one layer, and `{expert}` at most once, for experts only. (C2) `layers`, if given, has one entry per
-    layer, ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
-    (C4) `rows` is [begin, end) or [begin, end, step], the step for matrices only, and gives as many rows as a matrix has, or
-    elements as the vector has; only float matrices are transposed.
+    layer (or, with `entries`, which has one for each of them and names every entry, any number), ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
+    (C4) `rows` is [begin, end), [begin, end, step] or [begin, end, step, run], the step for matrices only, the run, at most
+    the step, for those that are not transposed, and gives as many rows as a matrix has, or elements as the vector has; only
+    float matrices are transposed. (C5) `names`, if given, are one for each entry, and `source` is empty.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightsType>:$type, StrAttr:$source,
     OptionalAttr<DenseI64ArrayAttr>:$layers, OptionalAttr<DenseI32ArrayAttr>:$formats,
-    OptionalAttr<DenseI64ArrayAttr>:$rows, UnitAttr:$transpose);
-  let assemblyFormat = "$sym_name `:` $type `from` $source (`transpose` $transpose^)? (`rows` $rows^)? (`layers` $layers^)? (`formats` $formats^)? attr-dict";
+    OptionalAttr<DenseI64ArrayAttr>:$rows, UnitAttr:$transpose, OptionalAttr<DenseI64ArrayAttr>:$entries,
+    OptionalAttr<StrArrayAttr>:$names);
+  let assemblyFormat = [{
+    $sym_name `:` $type `from` $source (`transpose` $transpose^)? (`rows` $rows^)? (`layers` $layers^)? (`entries` $entries^)?
+    (`names` $names^)? (`formats` $formats^)? attr-dict
+  }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     WeightsType getWeights() { return ::llvm::cast<WeightsType>(getType()); }

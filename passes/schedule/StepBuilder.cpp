@@ -173,10 +173,10 @@ LogicalResult StepBuilder::layer(func::FuncOp function, LayersOp op, const Store
 
 void StepBuilder::weightLoad(WeightLoadOp) {} // read where it is used: `loaded`
 
-SmallVector<int64_t> llmc::schedule::layerTable(ArrayRef<int64_t> layers) {
+SmallVector<int64_t> llmc::schedule::layerTable(ArrayRef<int64_t> layers, ArrayRef<int64_t> entries) {
   SmallVector<int64_t> table(layers.back() + 1, 0);
   for (auto [index, layer] : llvm::enumerate(layers))
-    table[layer] = index;
+    table[layer] = entries.empty() ? index : entries[index];
   return table;
 }
 
@@ -185,7 +185,7 @@ LoadedWeight StepBuilder::loaded(Value value) {
   auto weight = module.lookupSymbol<WeightOp>(load.getWeightAttr());
   Value index = load.getLayer() ? layerIndex : i64(0);
   if (load.getLayer() && weight.getLayers())
-    index = lookup(layerTable(*weight.getLayers()), layerIndex);
+    index = lookup(layerTable(*weight.getLayers(), weight.getEntries().value_or(ArrayRef<int64_t>())), layerIndex);
   Value pointer = tile::WeightOp::create(b, loc, pointerType(), step, weight.getSymNameAttr(), index);
   Value format = i64(0);
   if (std::optional<ArrayRef<int32_t>> formats = weight.getFormats())

@@ -31,8 +31,9 @@ struct LoadedWeight {
   mlir::Value format; // i64 index into the weight's formats
 };
 
-// From a layer's number to its index in an array that holds the layers `layers`.
-llvm::SmallVector<int64_t> layerTable(llvm::ArrayRef<int64_t> layers);
+// From a layer's number to its index in an array that holds the layers `layers`; `entries` are their indices where they
+// are not 0, 1, …
+llvm::SmallVector<int64_t> layerTable(llvm::ArrayRef<int64_t> layers, llvm::ArrayRef<int64_t> entries = {});
 
 struct Counts {
   int64_t loops = 0, rowOps = 0, kernels = 0, int8Products = 0;

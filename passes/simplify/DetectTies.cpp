@@ -21,7 +21,8 @@ Attribute identityOf(WeightOp weight) {
   auto orUnit = [&](Attribute attribute) { return attribute ? attribute : builder.getUnitAttr(); };
   return builder.getArrayAttr({weight.getTypeAttr(), weight.getSourceAttr(), builder.getDenseI64ArrayAttr(layers),
                                orUnit(weight.getFormatsAttr()), orUnit(weight.getRowsAttr()),
-                               builder.getBoolAttr(weight.getTranspose())});
+                               builder.getBoolAttr(weight.getTranspose()), orUnit(weight.getEntriesAttr()),
+                               orUnit(weight.getNamesAttr())});
 }
 
 // A weight with attributes of somebody else's (a plug-in's marks) is not merged: they may tell it from its twin.

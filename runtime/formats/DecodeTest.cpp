@@ -113,5 +113,21 @@ TEST(HalfTest, bf16RoundsToNearestEven) {
   EXPECT_TRUE(std::isnan(bf16ToFloat(floatToBf16(std::bit_cast<float>(0x7f800001u)))));
 }
 
+TEST(HoldsShape, dimensionsOfOneAreFreeInFloatTensors) {
+  auto holds = [](Format format, std::vector<int64_t> got, std::vector<int64_t> want) {
+    return holdsShape({.name = "t", .format = format, .shape = std::move(got), .data = {}}, want);
+  };
+  EXPECT_TRUE(holds(Format::F32, {64, 1, 3}, {64, 3}));
+  EXPECT_TRUE(holds(Format::F32, {1, 1, 3}, {1, 3}));
+  EXPECT_TRUE(holds(Format::BF16, {4, 8}, {4, 8, 1}));
+  EXPECT_TRUE(holds(Format::F32, {4, 16}, {64})); // a vector
+  EXPECT_TRUE(holds(Format::F32, {7, 1, 3}, {-1, 3}));
+  EXPECT_FALSE(holds(Format::F32, {64, 2, 3}, {64, 3}));
+  EXPECT_FALSE(holds(Format::F32, {3, 64}, {64, 3}));
+  EXPECT_FALSE(holds(Format::F32, {4, 16}, {65}));
+  EXPECT_FALSE(holds(Format::Q8_0, {64, 1, 32}, {64, 32}));
+  EXPECT_TRUE(holds(Format::Q8_0, {64, 32}, {-1, 32}));
+}
+
 } // namespace
 } // namespace llmc

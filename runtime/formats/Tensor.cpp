@@ -3,6 +3,8 @@
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 
+#include <algorithm>
+
 namespace llmc {
 namespace {
 
@@ -12,6 +14,18 @@ constexpr FormatInfo formats[] = {
     {"q8_0", 32, 34}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210},
 };
 static_assert(std::size(formats) == size_t(Format::Q6_K) + 1);
+
+// As holdsShape, dimension by dimension. Tensors have at most eight, so the two ways to go on are few.
+bool dimensionsFit(std::span<const int64_t> got, std::span<const int64_t> want) {
+  if (!got.empty() && !want.empty() && (want[0] == -1 || want[0] == got[0]) &&
+      dimensionsFit(got.subspan(1), want.subspan(1)))
+    return true;
+  if (!got.empty() && got[0] == 1 && dimensionsFit(got.subspan(1), want))
+    return true;
+  if (!want.empty() && want[0] == 1)
+    return dimensionsFit(got, want.subspan(1));
+  return got.empty() && want.empty();
+}
 
 } // namespace
 
@@ -56,6 +70,15 @@ int64_t TensorView::elements() const {
   for (int64_t dimension : shape)
     count *= dimension;
   return count;
+}
+
+bool holdsShape(const TensorView &tensor, std::span<const int64_t> shape) {
+  if (formatInfo(tensor.format).blockElements != 1)
+    return tensor.shape.size() == shape.size() &&
+           std::equal(shape.begin(), shape.end(), tensor.shape.begin(), [](int64_t want, int64_t got) { return want == -1 || want == got; });
+  if (shape.size() == 1)
+    return shape[0] == -1 || shape[0] == tensor.elements();
+  return dimensionsFit(tensor.shape, shape);
 }
 
 } // namespace llmc

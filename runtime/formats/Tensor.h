@@ -43,4 +43,8 @@ struct TensorView {
   int64_t elements() const; // does not overflow for a view that a reader made
 };
 
+// Whether the tensor can be read as one of `shape` (-1: any): the same dimensions, but that a float tensor may lack, or
+// have beside them, dimensions of 1, and that a float vector may lie in a tensor of any shape.
+bool holdsShape(const TensorView &tensor, std::span<const int64_t> shape);
+
 } // namespace llmc

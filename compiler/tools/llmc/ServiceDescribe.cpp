@@ -48,7 +48,7 @@ void describeWeights(mlir::ModuleOp module, llvm::json::OStream &json) {
     std::map<std::string, bool> seen;
     for (auto weight : module.getOps<llm::WeightOp>()) {
       WeightSummary summary = summarize(weight);
-      std::string source = weight.getSource().str();
+      std::string source = weight.getNames() ? weight.sourceName(0) : weight.getSource().str();
       if (!weight.getRows() && seen.try_emplace(source, true).second) {
         accumulate(parameters, summary.parameters);
         accumulate(bytes, summary.bytes);

@@ -85,6 +85,60 @@ llm.weight @w : !llm.weights<1x4xf32> from "w" rows [0, 8, 2]
 
 // -----
 
+// weight_c4: count with runs
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [2, 9, 6, 2]
+
+// -----
+
+// weight_c4: a run is no longer than a step
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [0, 4, 2, 3]
+
+// -----
+
+// weight_c4: no runs of a transposed matrix
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" transpose rows [0, 8, 4, 2]
+
+// -----
+
+// weight_c2: every entry serves a layer
+// expected-error @+1 {{'entries' belongs to 'layers' and names every entry}}
+llm.weight @w : !llm.weights<2x8xf32> from "{layer}" layers [1, 3] entries [1, 1]
+
+// -----
+
+// weight_c2: entries without layers
+// expected-error @+1 {{'entries' belongs to 'layers' and names every entry}}
+llm.weight @w : !llm.weights<2x8xf32> from "{layer}" entries [0, 1]
+
+// -----
+
+// weight_c2: range of entries
+// expected-error @+1 {{'entries' has 2, want 0 to 1}}
+llm.weight @w : !llm.weights<2x8xf32> from "{layer}" layers [1, 3, 5] entries [0, 1, 2]
+
+// -----
+
+// weight_c2: one entry for each of the layers
+// expected-error @+1 {{'layers' has 2 entries, want 3}}
+llm.weight @w : !llm.weights<2x8xf32> from "{layer}" layers [1, 3] entries [0, 1, 0]
+
+// -----
+
+// weight_c5: count
+// expected-error @+1 {{'names' must be one for each of 2 entries, from ""}}
+llm.weight @w : !llm.weights<2x8xf32> from "" names ["a"]
+
+// -----
+
+// weight_c5: instead of a pattern
+// expected-error @+1 {{'names' must be one for each of 1 entries, from ""}}
+llm.weight @w : !llm.weights<1x8xf32> from "{layer}" names ["a"]
+
+// -----
+
 // weight_c1: a tensor for each expert, where there are experts
 // expected-error @+1 {{'source' may have {expert} once, for experts only, got "w.{expert}"}}
 llm.weight @w : !llm.weights<1x4x8xf32> from "w.{expert}"

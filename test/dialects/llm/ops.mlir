@@ -17,6 +17,10 @@ llm.weight @plain : !llm.weights<1x8xf32> from "norm.weight"
 llm.weight @layered : !llm.weights<2x16x8xbf16> from "blk.{layer}.w" layers [1, 3]
 // CHECK: llm.weight @part : !llm.weights<2x16x8xf16> from "blk.{layer}.qkv" transpose rows [16, 32]
 llm.weight @part : !llm.weights<2x16x8xf16> from "blk.{layer}.qkv" transpose rows [16, 32]
+// CHECK: llm.weight @turns : !llm.weights<1x4x8xf32> from "qz" rows [2, 10, 6, 2]
+llm.weight @turns : !llm.weights<1x4x8xf32> from "qz" rows [2, 10, 6, 2]
+// CHECK: llm.weight @shared : !llm.weights<2x8xf32> from "" layers [1, 3, 5] entries [0, 1, 0] names ["a", "b"]
+llm.weight @shared : !llm.weights<2x8xf32> from "" layers [1, 3, 5] entries [0, 1, 0] names ["a", "b"]
 // CHECK: llm.weight @mixed : !llm.weights<3x16x256x!llm.quant<q4_k|q6_k>> from "blk.{layer}.v" formats [0, 1, 0]
 llm.weight @mixed : !llm.weights<3x16x256x!llm.quant<q4_k|q6_k>> from "blk.{layer}.v" formats [0, 1, 0]
 // CHECK: llm.weight @quant : !llm.weights<1x16x32x!llm.quant<q8_0>> from "head"
