@@ -10,9 +10,11 @@
 #include "compiler/codegen/ObjectCode.h"
 #include "compiler/halide/LinkKernels.h"
 #include "compiler/pipeline/Pipeline.h"
+#include "compiler/support/ModelFiles.h"
 #include "compiler/support/ModelWeights.h"
 #include "compiler/support/StatusBridge.h"
 #include "dialects/tile/Tile.h"
+#include "passes/support/Statistic.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -45,9 +47,17 @@ public:
     targets = std::move(*parsed);
     if (llvm::Error error = checkOptions())
       return error;
+    if (llvm::Error error = checkStart())
+      return error;
     registerEverything();
     if (llvm::Error error = loadPlugins())
       return error;
+    if (llvm::Error error = checkPassNames())
+      return error;
+    auto atEnd = llvm::scope_exit([&] {
+      if (options.statistics)
+        printStatistics(llvm::errs());
+    });
     if (llvm::Error error = runCommonPhases())
       return error;
     if (stopsAfter("specialize") || options.emit == Emit::Llm)
@@ -60,13 +70,30 @@ public:
 private:
   //===--- passes ---===//
 
+  static llvm::Error checkPhase(const std::string &option, const std::string &name) {
+    if (name.empty() || findPhase(name))
+      return llvm::Error::success();
+    std::string known;
+    for (const Phase &phase : phases())
+      known += (known.empty() ? "" : ", ") + phase.name.str();
+    return makeError(ErrorCode::InvalidInput, option + " " + name + ": unknown phase; phases are " + known);
+  }
+
+  // Both name phases, or are empty.
+  bool stopsBeforeStart() const {
+    return !options.compileFrom.empty() && !options.compileTo.empty() && findPhase(options.compileTo) < findPhase(options.compileFrom);
+  }
+
   llvm::Error checkOptions() {
-    if (!options.compileTo.empty() && !findPhase(options.compileTo)) {
-      std::string known;
-      for (const Phase &phase : phases())
-        known += (known.empty() ? "" : ", ") + phase.name.str();
-      return makeError(ErrorCode::InvalidInput, "--compile-to " + options.compileTo + ": unknown phase; phases are " + known);
-    }
+    if (llvm::Error error = checkPhase("--compile-to", options.compileTo))
+      return error;
+    if (llvm::Error error = checkPhase("--compile-from", options.compileFrom))
+      return error;
+    if (stopsBeforeStart())
+      return makeError(ErrorCode::InvalidInput, "--compile-to " + options.compileTo + ": comes before --compile-from " + options.compileFrom);
+    for (size_t i = 0; i < options.stepTokens.size(); ++i)
+      if (options.stepTokens[i] < 1 || (i && options.stepTokens[i] <= options.stepTokens[i - 1]))
+        return makeError(ErrorCode::InvalidInput, "--step-tokens: want ascending numbers such as 1,512, got " + Twine(options.stepTokens[i]));
     bool writesLibrary = options.emit == Emit::SharedLibrary && options.compileTo.empty();
     if (writesLibrary && !options.embedWeights && weightPath() == options.output)
       return makeError(ErrorCode::InvalidInput, "-o " + options.output + ": that is the name of its weight file; want a name such as model.so");
@@ -75,6 +102,46 @@ private:
     if (options.kernels == "halide")
       return halide::checkAvailable();
     return llvm::Error::success();
+  }
+
+  // With --compile-from: whether the module has been through the phases before.
+  llvm::Error checkStart() {
+    auto wrong = [&](const Twine &what) {
+      return makeError(ErrorCode::InvalidInput, "--compile-from " + options.compileFrom + ": " + what);
+    };
+    auto steps = llvm::make_filter_range(module.getOps<func::FuncOp>(), [](func::FuncOp f) { return f->hasAttr("llm.max_tokens"); });
+    auto lacks = [&](StringRef attribute) {
+      return steps.empty() || llvm::any_of(steps, [&](func::FuncOp f) { return !f->getAttrOfType<IntegerAttr>(attribute); });
+    };
+    if (!skips("specialize") && !steps.empty())
+      return makeError(ErrorCode::InvalidInput, "the module has been through a later phase: start there, such as with --compile-from schedule");
+    if (skips("specialize") && lacks("llm.max_tokens"))
+      return wrong("the module has no versions of the step; want what --compile-to specialize writes");
+    if (!skips("schedule"))
+      return llvm::Error::success();
+    if (lacks("tile.arena_bytes") || lacks("tile.scratch_bytes"))
+      return wrong("the module is not scheduled; want what --compile-to schedule writes");
+    auto attr = module->getAttrOfType<tile::TargetAttr>("tile.target");
+    if (!attr)
+      return wrong("the module names no tile.target");
+    if (options.targets.empty()) {
+      auto named = codegen::parseTargets({"cpu:" + attr.getName().str()});
+      if (!named)
+        return named.takeError();
+      targets = std::move(*named);
+    }
+    if (targets.size() != 1 || attr != targetAttr(targets.front()))
+      return wrong("the module is scheduled for cpu:" + attr.getName() + " alone, not for " + targets.front().name);
+    return llvm::Error::success();
+  }
+
+  tile::TargetAttr targetAttr(const codegen::Target &target) {
+    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot);
+  }
+
+  // Whether --compile-from starts after this phase.
+  bool skips(StringRef phase) const {
+    return !options.compileFrom.empty() && findPhase(phase) < findPhase(options.compileFrom);
   }
 
   void registerEverything() {
@@ -93,6 +160,12 @@ private:
         return makeError(ErrorCode::InvalidInput, path + ": " + llvm::toString(plugin.takeError()));
       plugin->registerPassRegistryCallbacks();
     }
+    return llvm::Error::success();
+  }
+
+  llvm::Error checkPassNames() {
+    if (!options.printAfter.empty() && !PassInfo::lookup(options.printAfter))
+      return makeError(ErrorCode::InvalidInput, "--print-ir-after " + options.printAfter + ": no pass has that name; see --print-pipeline");
     return llvm::Error::success();
   }
 
@@ -115,27 +188,25 @@ private:
     bool inside = false;
     for (const Phase &phase : phases()) {
       inside |= phase.name == first;
-      bool replaced = !options.pipeline.empty() && phase.name == "fuse";
-      if (inside && replaced) {
+      bool runs = inside && !skips(phase.name), replaced = !options.pipeline.empty() && phase.name == "fuse";
+      if (runs && replaced) {
         std::string said;
         llvm::raw_string_ostream out(said);
         if (failed(parsePassPipeline(options.pipeline, pm, out)))
-          return makeError(ErrorCode::InvalidInput, "--pipeline: " + said);
-      } else if (inside) {
+          return makeError(ErrorCode::InvalidInput, "--pipeline: " + StringRef(said).split('\n').first);
+      } else if (runs) {
         phase.build(pm, pipelineOptions(target));
       }
       if (phase.name == last || phase.name == options.compileTo)
         break;
     }
-    return runManager(pm, on);
+    return pm.empty() ? llvm::Error::success() : runManager(pm, on);
   }
 
   void configure(PassManager &pm) {
     pm.enableVerifier(true);
     if (options.timing)
       pm.enableTiming();
-    if (options.statistics)
-      pm.enableStatistics();
     if (!options.reproducer.empty())
       pm.enableCrashReproducerGeneration(options.reproducer);
     bool one = !options.printAfter.empty();
@@ -156,9 +227,10 @@ private:
         first = diagnostic.str();
       return success();
     });
-    if (failed(pm.run(on)))
-      return makeError(ErrorCode::Internal, "a pass failed: " + (first.empty() ? std::string("no reason given") : first));
-    return llvm::Error::success();
+    if (succeeded(pm.run(on)))
+      return llvm::Error::success();
+    ErrorCode whose = options.sourceIsModule && !first.empty() ? ErrorCode::InvalidInput : ErrorCode::Internal;
+    return makeError(whose, "a pass failed: " + (first.empty() ? std::string("no reason given") : first));
   }
 
   bool stopsAfter(StringRef last) const {
@@ -174,7 +246,11 @@ private:
   llvm::Error runCommonPhases() {
     report("running passes", 0);
     bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
-    return runPhases(module, "simplify", atFuse ? "fuse" : "specialize", nullptr);
+    if (llvm::Error error = runPhases(module, "simplify", atFuse ? "fuse" : "specialize", nullptr))
+      return error;
+    if (std::optional<int64_t> limit = positionLimit()) // later phases no longer show it
+      module->setAttr("llm.position_limit", IntegerAttr::get(IntegerType::get(module.getContext(), 64), *limit));
+    return llvm::Error::success();
   }
 
   //===--- code ---===//
@@ -186,8 +262,7 @@ private:
 
   llvm::Expected<TargetCode> schedule(const codegen::Target &target) {
     TargetCode code{module.clone(), {target, {}}};
-    auto attr = tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot);
-    (*code.module)->setAttr("tile.target", attr);
+    (*code.module)->setAttr("tile.target", targetAttr(target));
     if (llvm::Error error = runPhases(*code.module, "schedule", "schedule", &target))
       return std::move(error);
     auto number = [](func::FuncOp function, StringRef name) { return function->getAttrOfType<IntegerAttr>(name).getInt(); };
@@ -235,7 +310,15 @@ private:
     return emitted ? writeText(*emitted) : emitted.takeError();
   }
 
+  // The files that it names, as seen from where it is written.
+  void moveAssets(ModuleOp what) {
+    StringRef to = options.output == "-" || options.output.empty() ? StringRef(directory) : llvm::sys::path::parent_path(options.output);
+    for (auto asset : what.getOps<llm::AssetOp>())
+      asset.setPath(movedPath(asset.getPath(), directory, to));
+  }
+
   llvm::Error writeModule(ModuleOp what) {
+    moveAssets(what);
     std::string text;
     llvm::raw_string_ostream out(text);
     what.print(out);
@@ -263,7 +346,7 @@ private:
     Directory work;
     if (std::error_code problem = llvm::sys::fs::createUniqueDirectory("llmc", work))
       return makeError(ErrorCode::InvalidInput, "no temporary directory: " + problem.message());
-    auto cleanUp = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(work); });
+    auto cleanUp = llvm::scope_exit([&] { llvm::sys::fs::remove_directories(work); });
 
     auto description = describeModule();
     if (!description)
@@ -273,14 +356,14 @@ private:
       if (llvm::Error error = compileTarget(target, work, *description, objects))
         return error;
     std::string weightFile = weightPath() + ".part";
-    auto dropPart = llvm::make_scope_exit([&] { llvm::sys::fs::remove(weightFile); });
+    auto dropPart = llvm::scope_exit([&] { llvm::sys::fs::remove(weightFile); });
     if (llvm::Error error = packWeights(weightFile, *description))
       return error;
     if (llvm::Error error = compileDescriptor(*description, work, objects))
       return error;
     report("linking", 0.95);
     std::string library = options.output + ".part";
-    auto dropLibrary = llvm::make_scope_exit([&] { llvm::sys::fs::remove(library); });
+    auto dropLibrary = llvm::scope_exit([&] { llvm::sys::fs::remove(library); });
     if (llvm::Error error = codegen::linkModel(objects, library, llvm::sys::path::filename(options.output)))
       return error;
     if (options.embedWeights)
@@ -332,7 +415,7 @@ private:
 
   std::string metadata(const artifact::Description &description) {
     llvm::json::Object json{{"vocab", description.vocab}, {"hidden", description.hidden}, {"context", description.context},
-                            {"mode", options.exact ? "exact" : "default"}, {"kernels", options.kernels}};
+                            {"mode", module->hasAttr("llm.exact") ? "exact" : "default"}, {"kernels", options.kernels}};
     if (auto family = module->getAttrOfType<StringAttr>("llm.family"))
       json["family"] = family.getValue();
     if (auto layers = module->getAttrOfType<IntegerAttr>("llm.layers"))
@@ -356,6 +439,8 @@ private:
   // Positions beyond which a learned position embedding has no row.
   std::optional<int64_t> positionLimit() {
     std::optional<int64_t> limit;
+    if (auto known = module->getAttrOfType<IntegerAttr>("llm.position_limit"))
+      limit = known.getInt();
     module.walk([&](llm::EmbeddingOp op) {
       if (op.getIndex() != llm::IndexSource::positions)
         return;

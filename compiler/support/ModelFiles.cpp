@@ -8,6 +8,8 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
+#include <filesystem>
+
 using namespace llvm;
 
 static Error refuse(StringRef path, const Twine &why) {
@@ -29,7 +31,7 @@ Expected<std::string> llmc::resolveAsset(StringRef moduleDirectory, StringRef pa
   if (path.empty() || path.contains('\0'))
     return refuse(path, "want a file name");
   if (!allowOutside && (sys::path::is_absolute(path) || climbs(path)))
-    return refuse(path, "leads out of the model's directory; if you trust this model, allow outside files");
+    return refuse(path, "leads out of the model's directory; if you trust this model, give --allow-outside");
   SmallString<256> directory, joined(moduleDirectory.empty() ? StringRef(".") : moduleDirectory), file;
   if (std::error_code error = sys::fs::real_path(joined, directory))
     return refuse(path, "no directory " + llmc::quoteText(joined.str().str()) + ": " + error.message());
@@ -40,6 +42,14 @@ Expected<std::string> llmc::resolveAsset(StringRef moduleDirectory, StringRef pa
   if (std::error_code error = sys::fs::real_path(joined, file))
     return refuse(path, "can't open " + llmc::quoteText(joined.str().str()) + ": " + error.message());
   if (!allowOutside && !isBelow(file, directory))
-    return refuse(path, "a link leads out of the model's directory; if you trust this model, allow outside files");
+    return refuse(path, "a link leads out of the model's directory; if you trust this model, give --allow-outside");
   return file.str().str();
+}
+
+std::string llmc::movedPath(StringRef path, StringRef from, StringRef to) {
+  namespace fs = std::filesystem;
+  if (sys::path::is_absolute(path))
+    return path.str();
+  auto directory = [](StringRef name) { return fs::absolute(name.empty() ? "." : name.str()).lexically_normal(); };
+  return (directory(from) / path.str()).lexically_normal().lexically_relative(directory(to)).string();
 }

@@ -15,4 +15,8 @@ namespace llmc {
 llvm::Expected<std::string> resolveAsset(llvm::StringRef moduleDirectory, llvm::StringRef path,
                                          bool allowOutside = false);
 
+// Relative `path`, as seen from directory `from`, becomes relative to directory `to`; by name alone, links are not followed. An
+// absolute path stays.
+std::string movedPath(llvm::StringRef path, llvm::StringRef from, llvm::StringRef to);
+
 } // namespace llmc

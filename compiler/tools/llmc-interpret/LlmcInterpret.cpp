@@ -33,7 +33,7 @@ static cl::list<int> rows("rows", cl::CommaSeparated,
 static cl::list<int> chunks("chunks", cl::CommaSeparated, cl::desc("Tokens per step; default: all in one"));
 static cl::opt<unsigned> digits("digits", cl::init(4), cl::desc("Significant digits printed"));
 static cl::opt<bool> observe("observe", cl::desc("Print every op's results too"));
-static cl::opt<bool> allowOutside("allow-outside-files", cl::desc("Let the module name files outside its directory"));
+static cl::opt<bool> allowOutside("allow-outside", cl::desc("Let the module name files outside its directory"));
 
 static void print(const Matrix &matrix) {
   std::string format = "%." + std::to_string(digits) + "g";

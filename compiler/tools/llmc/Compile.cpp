@@ -68,6 +68,7 @@ void addInspection(CLI::App &verb, Options &options) {
       ->transform(CLI::CheckedTransformer(emitNames, CLI::ignore_case))
       ->group(group);
   verb.add_option("--compile-to", compile.compileTo, "Stop after this phase and write the module")->group(group);
+  verb.add_option("--compile-from", compile.compileFrom, "Start at this phase: SRC is a .mlir that --compile-to wrote")->group(group);
   verb.add_flag("--print-pipeline", options.printPipeline, "Print the phases and their passes, and stop")->group(group);
   verb.add_option("--print-ir-after", compile.printAfter, "Print the module after this pass")->group(group);
   verb.add_flag("--print-ir-after-all", compile.printAfterAll, "Print the module after every pass")->group(group);
@@ -95,12 +96,11 @@ void tools::addCompile(CLI::App &program, Action &chosen) {
   verb->add_option("-O", options->compile.optimize, "LLVM's optimisation level: -O0 … -O3 (default)")->check(CLI::Range(0, 3))->group("Compiling");
   addInspection(*verb, *options);
   options->refused = std::make_unique<Unsupported>(
-      *verb, std::initializer_list<Unsupported::Option>{{"--quantize", "quantising is"},
-                                                        {"--compile-from", "starting at a phase is"},
-                                                        {"--lora", "adapters are"}});
+      *verb, std::initializer_list<Unsupported::Option>{{"--quantize", "quantising is"}, {"--lora", "adapters are"}});
   verb->footer("Examples:\n"
                "  llmc compile model.gguf -o model.so\n"
                "  llmc compile model.mlir -o model.so --embed-weights --target cpu:x86-64-v3,cpu:x86-64-v4\n"
-               "  llmc compile model.gguf --emit tiles -o -");
+               "  llmc compile model.gguf --emit tiles -o -\n"
+               "  llmc compile model.gguf --compile-to fuse -o fused.mlir && llmc compile fused.mlir --compile-from specialize -o model.so");
   verb->callback([=, &chosen] { chosen = [=] { return compile(*options); }; });
 }

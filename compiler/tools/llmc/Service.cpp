@@ -76,6 +76,7 @@ public:
     LLMC_TRY(module, importSource(context, source, ""));
     CompileOptions own = options;
     own.allowOutside |= isTrusted(source);
+    own.sourceIsModule = !isTrusted(source);
     if (llvm::Error error = llmc::compile(*module, frontends::moduleDirectory(source), own))
       return std::unexpected(importFailure(std::move(error)));
     return {};

@@ -3,7 +3,7 @@
 // RUN: %python %S/Inputs/write_weights.py %t/model.safetensors && cp %t/model.safetensors %t/in/model.safetensors
 // RUN: cp %t/model.safetensors %t/in/second.safetensors && ln -s ../model.safetensors %t/in/link.safetensors
 // RUN: not llmc-interpret %t/in/up.mlir 2>&1 | FileCheck %s --check-prefix=UP
-// RUN: llmc-interpret %t/in/up.mlir --allow-outside-files | FileCheck %s --check-prefix=ALLOWED
+// RUN: llmc-interpret %t/in/up.mlir --allow-outside | FileCheck %s --check-prefix=ALLOWED
 // RUN: not llmc-interpret %t/in/link.mlir 2>&1 | FileCheck %s --check-prefix=LINK
 // RUN: not llmc-interpret %t/in/absolute.mlir 2>&1 | FileCheck %s --check-prefix=ABSOLUTE
 // RUN: not llmc-interpret %t/in/absent.mlir 2>&1 | FileCheck %s --check-prefix=ABSENT
@@ -13,7 +13,7 @@
 // RUN: not llmc-interpret %t/in/shape.mlir 2>&1 | FileCheck %s --check-prefix=SHAPE
 // RUN: not llmc-interpret %t/in/rows.mlir 2>&1 | FileCheck %s --check-prefix=ROWS
 
-// UP: asset '../model.safetensors': leads out of the model's directory; if you trust this model, allow outside files
+// UP: asset '../model.safetensors': leads out of the model's directory; if you trust this model, give --allow-outside
 // ALLOWED: step 0 result 0: 0 x 2
 //--- up.mlir
 llm.asset @file weights "../model.safetensors"
