@@ -138,6 +138,10 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::RopeTableOp o) { return ropeTable(o, scope); })
       .Case([&](llm::RopeOp o) { return rope(o, scope); })
       .Case([&](llm::AttentionOp o) { return attention(o, scope); })
+      .Case([&](llm::RouteOp o) { return route(o, scope); })
+      .Case([&](llm::ExpertsOp o) { return experts(o, scope); })
+      .Case([&](llm::GroupedLinearOp o) { return groupedLinear(o, scope); })
+      .Case([&](llm::ClampOp o) { return clamp(o, scope); })
       .Default([](Operation *o) {
         return fail(o, ErrorCode::Unsupported,
                     "the interpreter runs the llm dialect, func.call, arith.constant and tensor.cast");
@@ -150,11 +154,11 @@ llvm::Error Evaluator::constant(arith::ConstantOp op, Scope &scope) {
     return llvm::Error::success();
   }
   auto dense = dyn_cast<DenseFPElementsAttr>(op.getValue());
-  if (!dense || dense.getType().getRank() < 1 || dense.getType().getRank() > 2 ||
+  if (!dense || dense.getType().getRank() < 1 || dense.getType().getRank() > 3 ||
       dense.getNumElements() > maxConstantElements)
-    return fail(op, ErrorCode::Unsupported, "want an index, or a small vector or matrix of floats");
+    return fail(op, ErrorCode::Unsupported, "want an index, or a small vector, matrix or stack of matrices of floats");
   ArrayRef<int64_t> shape = dense.getType().getShape();
-  Matrix value(shape.size() == 1 ? 1 : shape[0], shape.back());
+  Matrix value(dense.getNumElements() / shape.back(), shape.back());
   for (auto [to, from] : llvm::zip_equal(value.data, dense.getValues<APFloat>()))
     to = toFloat(from);
   set(op.getResult(), std::move(value), scope);

@@ -72,6 +72,11 @@ private:
   llvm::Error ropeTable(llm::RopeTableOp op, Scope &scope);
   llvm::Error rope(llm::RopeOp op, Scope &scope);
   llvm::Error attention(llm::AttentionOp op, Scope &scope);
+  // EvaluateExperts.cpp
+  llvm::Error route(llm::RouteOp op, Scope &scope);
+  llvm::Error experts(llm::ExpertsOp op, Scope &scope);
+  llvm::Error groupedLinear(llm::GroupedLinearOp op, Scope &scope);
+  llvm::Error clamp(llm::ClampOp op, Scope &scope);
 
   llvm::Expected<std::map<int32_t, SlotCache> *> cacheOf(llm::AttentionOp op, int64_t layer);
   void append(const Matrix &k, const Matrix &v, std::map<int32_t, SlotCache> &slots) const;

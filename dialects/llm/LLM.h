@@ -17,9 +17,10 @@
 #include "dialects/llm/LLMDialect.h.inc"
 
 namespace llmc::llm {
-// The type constraints of ops: tensor<?xCxf32>; and a vector or matrix of static shape whose elements a file can hold.
+// The type constraints of ops: tensor<?xCxf32>; and a vector, matrix or stack of matrices of static shape whose elements a file can hold.
 bool isActivations(mlir::Type type);
 bool isWeightTensor(mlir::Type type);
+bool isExpertIndices(mlir::Type type); // tensor<?xKxi32>
 } // namespace llmc::llm
 
 #include "dialects/llm/LLMTypeInterfaces.h.inc"

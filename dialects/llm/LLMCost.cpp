@@ -2,6 +2,8 @@
 #include "dialects/llm/LLM.h"
 #include "dialects/llm/Shapes.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace llmc::llm;
 
@@ -90,6 +92,33 @@ OpCost LinearOp::getCost(int64_t tokens, int64_t) {
   return cost;
 }
 
+// Each token draws experts as if at random: the expected share of experts that at least one of them draws.
+static double shareRead(int64_t tokens, double chosen) { return 1 - std::pow(1 - chosen, static_cast<double>(tokens)); }
+
+OpCost ExpertsOp::getCost(int64_t tokens, int64_t) {
+  double top = rowElements(getExperts()), experts = static_cast<double>(getExpertCount());
+  OpCost cost;
+  for (Value weight : ArrayRef<Value>{getGate(), getUp(), getDown(), getGateBias(), getUpBias(), getDownBias()}) {
+    cost.weightBytes += weightBytes(weight) * shareRead(tokens, top / experts);
+    if (weight)
+      cost.flops += 2 * elements(weight) / experts * top * tokens;
+  }
+  double hidden = elements(getUp()) / experts / rowElements(getX());
+  cost.flops += tokens * top * (hidden * (nonlinearFlops + 1) + 2 * rowElements(getY()));
+  return cost;
+}
+
+OpCost RouteOp::getCost(int64_t tokens, int64_t) {
+  OpCost cost = pointwise(getLogits(), tokens, nonlinearFlops + static_cast<double>(getTop()));
+  cost.weightBytes = weightBytes(getBias());
+  return cost;
+}
+
+OpCost GroupedLinearOp::getCost(int64_t tokens, int64_t) {
+  return {.weightBytes = weightBytes(getWeight()) + weightBytes(getBias()), .flops = 2 * elements(getWeight()) * tokens};
+}
+
+OpCost ClampOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 2); }
 OpCost ActivationOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops); }
 OpCost GLUOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops + 1); }
 OpCost AddOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 1); }

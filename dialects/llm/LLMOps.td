@@ -341,5 +341,6 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMat
 }
 
 include "dialects/llm/LLMScanOps.td"
+include "dialects/llm/LLMExpertOps.td"
 
 #endif

@@ -1,0 +1,113 @@
+// Ops of mixtures of experts and of products by groups of channels.
+#ifndef LLMC_DIALECTS_LLM_EXPERT_OPS
+#define LLMC_DIALECTS_LLM_EXPERT_OPS
+
+include "dialects/llm/LLMBase.td"
+include "dialects/llm/LLMInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def LLM_RouterScores : LLM_I32Enum<"RouterScores", "what a router makes of its logits", [
+  I32EnumAttrCase<"logits", 0>, I32EnumAttrCase<"softmax", 1>, I32EnumAttrCase<"sigmoid", 2>]>;
+def LLM_RouterScoresAttr : EnumAttr<LLM_Dialect, LLM_RouterScores, "router_scores">;
+
+def LLM_GroupScore : LLM_I32Enum<"GroupScore", "by what groups of experts are chosen", [
+  I32EnumAttrCase<"max", 0>,        // the greatest score of a member
+  I32EnumAttrCase<"top2_sum", 1>]>; // the sum of the two greatest
+def LLM_GroupScoreAttr : EnumAttr<LLM_Dialect, LLM_GroupScore, "group_score">;
+
+def LLM_RouterNormalize : LLM_I32Enum<"RouterNormalize", "how the scores of the chosen become weights", [
+  I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"sum", 1>, I32EnumAttrCase<"softmax", 2>]>;
+def LLM_RouterNormalizeAttr : EnumAttr<LLM_Dialect, LLM_RouterNormalize, "router_normalize">;
+
+def LLM_GLULimitsAttr : LLM_Attr<"GLULimits", "glu_limits"> {
+  let summary = "A gated unit whose inputs are clamped";
+  let description = [{
+    `#llm.glu_limits<alpha = 1.702, limit = 7.0, offset = 1.0>`: with `g = min(gate, limit)` and `u = min(max(up, -limit), limit)` the unit is
+    `g * sigmoid(alpha * g) * (u + offset)`. `alpha` and `limit` are positive, `offset` is finite. Source: OpenAI's gpt-oss.
+  }];
+  let parameters = (ins "::llmc::llm::Real":$alpha, "::llmc::llm::Real":$limit, "::llmc::llm::Real":$offset);
+  let assemblyFormat = "`<` `alpha` `=` $alpha `,` `limit` `=` $limit `,` `offset` `=` $offset `>`";
+  let genVerifyDecl = 1;
+}
+
+// tensor<?xKxi32>: for each token the numbers of K different experts.
+def LLM_ExpertIndices : Type<CPred<"::llmc::llm::isExpertIndices($_self)">, "expert numbers tensor<?xKxi32>", "::mlir::RankedTensorType">;
+
+def LLM_RouteOp : LLM_Op<"route", [Pure, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
+  let summary = "Choose experts for each token, and their weights";
+  let description = [{
+    ```mlir
+    %experts, %weights = llm.route sigmoid %logits bias %b top 8 {groups = 8 : i64, top_groups = 4 : i64, …} : (…) -> (tensor<?x8xi32>, tensor<?x8xf32>)
+    ```
+    `logits`: [T, E]. Scores s are the logits, their softmax over all E, or the sigmoid of each. Experts are chosen by c = s + bias. Where
+    E falls into `groups` runs of E / groups experts, the `top_groups` runs with the greatest `group_score` of c remain. Of what remains, the
+    `top` experts with the greatest c are chosen, greatest first; equals in ascending order. The weight of a chosen expert is its s (without
+    bias); `normalize` sum divides by the sum of the chosen + `epsilon`, softmax takes the softmax over the chosen; then `scale` multiplies.
+    (C1) `experts` and `weights` are [T, top]. (C2) `bias` is [E]. (C3) `groups` divides E, 1 <= top_groups <= groups, and a top2_sum needs
+    groups of two or more. (C4) 1 <= top <= top_groups * E / groups; E is at most 4096. (C5) epsilon >= 0, and scale is finite.
+    Sources: arXiv:2101.03961, 2401.04088 (Mixtral), 2405.04434 (DeepSeek V2), 2412.19437 (V3).
+  }];
+  let arguments = (ins LLM_Activations:$logits, Optional<LLM_WeightTensor>:$bias, LLM_RouterScoresAttr:$scores, I64Attr:$top,
+    DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
+    DefaultValuedAttr<LLM_GroupScoreAttr, "::llmc::llm::GroupScore::max">:$group_score,
+    DefaultValuedAttr<LLM_RouterNormalizeAttr, "::llmc::llm::RouterNormalize::none">:$normalize,
+    DefaultValuedAttr<F64Attr, "0.0">:$epsilon, DefaultValuedAttr<F64Attr, "1.0">:$scale);
+  let results = (outs LLM_ExpertIndices:$experts, LLM_Activations:$weights);
+  let assemblyFormat = "$scores $logits (`bias` $bias^)? `top` $top attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def LLM_ExpertsOp : LLM_Op<"experts", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
+  let summary = "The feed-forward parts of the experts that were chosen, weighted and summed";
+  let description = [{
+    ```mlir
+    %y = llm.experts silu %x, %experts, %weights gate %g up %u down %d : (…) -> tensor<?x2048xf32>
+    ```
+    `x`: [T, C]; `up`: [E, F, C]; `down`: [E, D, F]. Expert e of x is `down_e(activation(up_e x))`, with `gate` ([E, F, C])
+    `down_e(activation(gate_e x) * up_e x)`; each product plus its bias, if there is one. `limits` changes the gated unit. Then
+    `y[t] = sum_k weights[t,k] * expert experts[t,k] of x[t]`, k ascending. Sums are f32; products as those of `llm.linear`. Only the experts
+    that a step's tokens chose are read.
+    (C1) shapes as above; `y` is [T, D]. (C2) biases are [E, F, 1] and [E, D, 1] of a float format; that of `gate` needs `gate`.
+    (C3) `experts` is what an `llm.route` over E logits returns, and `weights` has as many columns. (C4) `limits` needs `gate` and silu.
+    Source: arXiv:1701.06538.
+  }];
+  let arguments = (ins LLM_Activations:$x, LLM_ExpertIndices:$experts, LLM_Activations:$weights,
+    Optional<LLM_WeightTensor>:$gate, LLM_WeightTensor:$up, LLM_WeightTensor:$down,
+    Optional<LLM_WeightTensor>:$gate_bias, Optional<LLM_WeightTensor>:$up_bias, Optional<LLM_WeightTensor>:$down_bias,
+    LLM_ActivationAttr:$activation, OptionalAttr<LLM_GLULimitsAttr>:$limits);
+  let results = (outs LLM_Activations:$y);
+  let assemblyFormat = [{
+    $activation $x `,` $experts `,` $weights (`gate` $gate^ (`bias` $gate_bias^)?)? `up` $up (`bias` $up_bias^)?
+    `down` $down (`bias` $down_bias^)? (`limits` $limits^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ int64_t getExpertCount(); }];
+}
+
+def LLM_GroupedLinearOp : LLM_Op<"grouped_linear", [Pure, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
+  let summary = "A product for each group of channels, each with a matrix of its own";
+  let description = [{
+    ```mlir
+    %y = llm.grouped_linear %x, %w : (tensor<?x3072xf32>, tensor<16x512x128xbf16>) -> tensor<?x8192xf32>
+    ```
+    `weight`: [G, N, K]. `x`: [T, G * S], S >= K; group g is the channels [g * S, g * S + K), the rest of its S channels are not read.
+    `y[t, g * N + n] = sum_k x[t, g * S + k] * weight[g, n, k]`, plus `bias[g, n]`. A block-diagonal matrix; also what absorbs the key
+    and value projections of latent attention into its queries and its result.
+    (C1) `weight` is [G, N, K] with G dividing the channels of x, and K <= S. (C2) `bias` is [G, N, 1] of a float format. (C3) `y` is [T, G * N].
+  }];
+  let arguments = (ins LLM_Activations:$x, LLM_WeightTensor:$weight, Optional<LLM_WeightTensor>:$bias);
+  let results = (outs LLM_Activations:$y);
+  let assemblyFormat = "$x `,` $weight (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def LLM_ClampOp : LLM_Op<"clamp", [Pure, SameOperandsAndResultType, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
+  let summary = "Keep values within -limit and limit";
+  let description = [{ `y = min(max(x, -limit), limit)`, the limit rounded to f32. (C1) `limit` > 0. }];
+  let arguments = (ins LLM_Activations:$x, F64Attr:$limit);
+  let results = (outs LLM_Activations:$y);
+  let assemblyFormat = "$x `to` $limit attr-dict `:` type($y)";
+  let hasVerifier = 1;
+}
+
+#endif
