@@ -85,7 +85,11 @@ llvm::Expected<std::vector<interpreter::Value>>
 Evaluator::run(func::FuncOp function, ArrayRef<interpreter::Value> arguments, const Batch &stepBatch) {
   batch = &stepBatch;
   depth = 0;
-  return runBody(function, arguments, /*layer=*/-1);
+  auto before = fixed; // what a token overwrites is gone: a step that fails gives it back
+  auto results = runBody(function, arguments, /*layer=*/-1);
+  if (!results)
+    fixed = std::move(before);
+  return results;
 }
 
 llvm::Expected<std::vector<interpreter::Value>>
@@ -135,6 +139,9 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::MixOp o) { return mix(o, scope); })
       .Case([&](llm::ColumnsOp o) { return columns(o, scope); })
       .Case([&](llm::UnitNormOp o) { return unitNorm(o, scope); })
+      .Case([&](llm::ShiftOp o) { return shift(o, scope); })
+      .Case([&](llm::CausalConvOp o) { return causalConv(o, scope); })
+      .Case([&](llm::ScanOp o) { return scan(o, scope); })
       .Case([&](llm::RopeTableOp o) { return ropeTable(o, scope); })
       .Case([&](llm::RopeOp o) { return rope(o, scope); })
       .Case([&](llm::AttentionOp o) { return attention(o, scope); })

@@ -69,6 +69,9 @@ private:
   llvm::Error mix(llm::MixOp op, Scope &scope);
   llvm::Error columns(llm::ColumnsOp op, Scope &scope);
   llvm::Error unitNorm(llm::UnitNormOp op, Scope &scope);
+  llvm::Error shift(llm::ShiftOp op, Scope &scope);
+  llvm::Error causalConv(llm::CausalConvOp op, Scope &scope);
+  llvm::Error scan(llm::ScanOp op, Scope &scope);
   llvm::Error ropeTable(llm::RopeTableOp op, Scope &scope);
   llvm::Error rope(llm::RopeOp op, Scope &scope);
   llvm::Error attention(llm::AttentionOp op, Scope &scope);
@@ -78,6 +81,8 @@ private:
   llvm::Error groupedLinear(llm::GroupedLinearOp op, Scope &scope);
   llvm::Error clamp(llm::ClampOp op, Scope &scope);
 
+  // The memory by slot of the layer that `op` names in its state, which does not grow with the sequence.
+  llvm::Expected<std::map<int32_t, std::vector<float>> *> fixedOf(llm::StatefulOpInterface op, Scope &scope);
   llvm::Expected<std::map<int32_t, SlotCache> *> cacheOf(llm::AttentionOp op, int64_t layer);
   void append(const Matrix &k, const Matrix &v, std::map<int32_t, SlotCache> &slots) const;
 
@@ -86,6 +91,7 @@ private:
   const Batch *batch = nullptr;
   int depth = 0;
   llvm::StringMap<std::vector<std::map<int32_t, SlotCache>>> caches; // by state, by index of the layer in it
+  llvm::StringMap<std::vector<std::map<int32_t, std::vector<float>>>> fixed; // the same, of states that do not grow
 };
 
 } // namespace llmc::interpreter

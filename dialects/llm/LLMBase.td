@@ -40,6 +40,20 @@ def LLM_Activation : LLM_I32Enum<"Activation", "pointwise nonlinearity", [
   I32EnumAttrCase<"softplus", 6>, I32EnumAttrCase<"relu2", 7>]>;
 def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_Activation, "activation">;
 
+def LLM_ScanKind : LLM_I32Enum<"ScanKind", "which recurrence a scan runs", [
+  I32EnumAttrCase<"diagonal", 0>, // a decay for each channel and state: Mamba
+  I32EnumAttrCase<"scalar", 1>,   // a decay for each head: Mamba-2
+  I32EnumAttrCase<"delta", 2>,    // gated delta rule: Qwen3-Next
+  I32EnumAttrCase<"gated", 3>,    // RG-LRU
+  I32EnumAttrCase<"wkv", 4>]>;    // RWKV-4
+def LLM_ScanKindAttr : EnumAttr<LLM_Dialect, LLM_ScanKind, "scan_kind">;
+
+def LLM_DecayForm : LLM_I32Enum<"DecayForm", "what the file stores of a decay's rate", [
+  I32EnumAttrCase<"rate", 0>,       // rate = a
+  I32EnumAttrCase<"neg_exp", 1>,    // rate = -exp(a)
+  I32EnumAttrCase<"softplus8", 2>]>; // rate = -8 softplus(a)
+def LLM_DecayFormAttr : EnumAttr<LLM_Dialect, LLM_DecayForm, "decay_form">;
+
 def LLM_NormKind : LLM_I32Enum<"NormKind", "which mean a norm takes out", [
   I32EnumAttrCase<"rms", 0>, I32EnumAttrCase<"layer", 1>]>;
 
