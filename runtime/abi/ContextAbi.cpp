@@ -67,6 +67,10 @@ int64_t llmc_tokens(const llmc_context *context, int32_t slot, int32_t *tokens, 
   return int64_t(held.size());
 }
 
+int64_t llmc_pending(const llmc_context *context, int32_t slot) {
+  return hasSlot(context, slot) ? context->context->pending(slot) : -1;
+}
+
 int32_t llmc_rollback(llmc_context *context, int32_t slot, int64_t length, llmc_error **error) {
   return guard(error, [&]() -> Expected<void> {
     LLMC_CHECK(notNull(context, "context"));

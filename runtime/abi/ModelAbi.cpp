@@ -21,7 +21,7 @@ Expected<OpenOptions> openOptions(const llmc_open_options *given) {
 
 Expected<ContextOptions> contextOptions(const llmc_context_options *given) {
   LLMC_TRY(options, readStruct(given, "llmc_context_options"));
-  return ContextOptions{options.context, options.slots, options.threads};
+  return ContextOptions{options.context, options.slots, options.threads, options.checkpoints};
 }
 
 } // namespace
@@ -88,6 +88,8 @@ int32_t llmc_memory(const llmc_model_handle *handle, const llmc_context_options 
     memory.state_slot_bytes = plan.slotBytes;
     memory.state_bytes = plan.stateBytes;
     memory.available_bytes = available;
+    memory.checkpoints = plan.checkpoints;
+    memory.checkpoint_bytes = plan.allCheckpointBytes;
     return writeStruct(memory, info, "llmc_memory_info");
   });
 }
@@ -110,7 +112,7 @@ int32_t llmc_context_get_info(const llmc_context *handle, llmc_context_info *inf
   return guard(error, [&]() -> Expected<void> {
     LLMC_CHECK(notNull(handle, "context"));
     const ContextPlan &plan = handle->context->plan();
-    return writeStruct(llmc_context_info{0, plan.context, plan.slots, plan.threads}, info, "llmc_context_info");
+    return writeStruct(llmc_context_info{0, plan.context, plan.slots, plan.threads, plan.checkpoints}, info, "llmc_context_info");
   });
 }
 

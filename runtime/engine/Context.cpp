@@ -22,6 +22,8 @@ Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedM
 Expected<void> Context::allocate() {
   LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots));
   states = std::move(reserved);
+  LLMC_TRY(copies, Checkpoints::reserve(sizes.checkpointBytes, sizes.slots, sizes.checkpoints));
+  checkpoints = std::move(copies);
   struct {
     Region &region;
     int64_t bytes;
@@ -37,7 +39,7 @@ Expected<void> Context::allocate() {
   }
   arena.preferHugePages();
   scratch.preferHugePages();
-  for (auto *perSlot : {&lengths, &lengthsBefore, &lengthsAfter, &lastIndices})
+  for (auto *perSlot : {&lengths, &ready, &lengthsBefore, &lengthsAfter, &lastIndices})
     perSlot->assign(size_t(sizes.slots), 0);
   for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows})
     perToken->assign(size_t(owner->maxStepTokens()), 0);
@@ -69,6 +71,7 @@ Expected<void> Context::rollback(int64_t slot, int64_t length) {
     return invalidInput("rollback: want 0 … " + std::to_string(held) + " tokens (slot " + std::to_string(slot) +
                         " holds as many), got " + std::to_string(length));
   held = length;
+  rewind(slot, length);
   return {};
 }
 
@@ -80,12 +83,15 @@ Expected<void> Context::fork(int64_t from, int64_t to) {
   states.copy(from, to, length(from));
   std::copy_n(tokenStore(from), length(from), tokenStore(to));
   lengths[size_t(to)] = length(from);
+  ready[size_t(to)] = ready[size_t(from)];
+  checkpoints.share(from, to);
   return {};
 }
 
 Expected<void> Context::clear(int64_t slot) {
   LLMC_CHECK(checkSlot(slot));
-  lengths[size_t(slot)] = 0;
+  lengths[size_t(slot)] = ready[size_t(slot)] = 0;
+  checkpoints.clear(slot);
   states.release(slot);
   return {};
 }

@@ -1,6 +1,10 @@
 // A model at work: workers, the states of its sequences, and the buffers of a step. All memory is reserved when it is
 // made; evaluating allocates nothing.
 //
+// Attention caches hold every position, so a sequence goes back by forgetting its length. States that do not grow hold what
+// the last token left: they go back to a checkpoint and are then behind the sequence (pending) until the next eval, which runs the
+// tokens between again. Models without such states keep no checkpoints and are never behind.
+//
 //   LLMC_TRY(context, Context::create(model, {.context = 4096}));
 //   llmc_eval_request request = {.tokens = ids, .count = 3, .want = LLMC_WANT_LAST, …};
 //   LLMC_TRY(end, context->eval(request));
@@ -10,6 +14,7 @@
 #pragma once
 
 #include "llmc/llmc.h"
+#include "runtime/engine/Checkpoints.h"
 #include "runtime/engine/ContextPlan.h"
 #include "runtime/engine/States.h"
 #include "runtime/engine/Workers.h"
@@ -20,7 +25,8 @@ namespace llmc {
 
 enum class EvalEnd { Done, Cancelled, Stopped }; // Stopped: a callback asked for it
 
-// Told after each chunk how many tokens of the request are done; false stops.
+// Told after each chunk how many tokens are done: of the request, and those that the slots were behind (pending), which
+// come first. False stops.
 struct EvalProgress {
   bool (*report)(void *user, int64_t done) = nullptr;
   void *user = nullptr;
@@ -35,7 +41,7 @@ public:
   const LoadedModel &model() const { return *owner; }
   const ContextPlan &plan() const { return sizes; }
 
-  // llmc_eval. Unless Done, every slot has the length it had before.
+  // llmc_eval. Unless Done, every slot is as it was before.
   Expected<EvalEnd> eval(const llmc_eval_request &request, EvalProgress progress = {});
   // The last row that the last eval wrote, where the request gave no buffer of its own: [vocab].
   std::span<const float> lastLogits() const;
@@ -49,6 +55,11 @@ public:
   int64_t length(int64_t slot) const { return lengths[size_t(slot)]; }
   std::span<const TokenId> tokens(int64_t slot) const;
   Expected<void> rollback(int64_t slot, int64_t length);
+  // Tokens of the slot that the next eval runs again first: its states that do not grow are behind by so many.
+  int64_t pending(int64_t slot) const { return sizes.fixedBytes ? length(slot) - ready[size_t(slot)] : 0; }
+  // Rolls back to `length` and, if the logits after its last token are kept, makes them lastLogits(): nothing need be evaluated.
+  // False, and nothing has changed, if they are not.
+  bool recall(int64_t slot, int64_t length);
   Expected<void> fork(int64_t from, int64_t to);
   Expected<void> clear(int64_t slot);
   int64_t saveBytes(int64_t slot) const;
@@ -56,25 +67,47 @@ public:
   Expected<void> restore(int64_t slot, std::span<const uint8_t> source);
 
 private:
-  struct Chunk;
+  // A step to run: tokens [first, first + tokens) of the request, of which `rows` are wanted.
+  struct Chunk {
+    const TokenId *tokenIds;
+    int64_t tokens, firstRow, rows;
+  };
   class RowPicker;
 
   Context(std::shared_ptr<const LoadedModel> model, const ContextPlan &plan);
   Expected<void> allocate();
   Expected<void> validate(const llmc_eval_request &request);
   Expected<void> validateRows(const llmc_eval_request &request) const;
-  Expected<EvalEnd> evalChunks(const llmc_eval_request &request, EvalProgress progress);
+  Expected<EvalEnd> evalChunks(const llmc_eval_request &request, EvalProgress progress, int64_t doneBefore);
   Chunk fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows);
   void runChunk(const Chunk &chunk, float *logits, float *hidden);
   Expected<void> checkRows(const Chunk &chunk, const float *logits) const;
+
+  // ContextRewind.cpp
+  Expected<EvalEnd> catchUp(EvalProgress progress, int64_t &done);
+  Expected<EvalEnd> replay(int64_t slot, EvalProgress progress, int64_t doneBefore);
+  void rewind(int64_t slot, int64_t length);
+  void noteStep(const Chunk &chunk);
+  bool isLongRequest(int64_t slot) const;
+  void markStarts();
+  void markEnds(const Chunk &chunk, const float *logits);
+  Checkpoint *mark(int64_t slot, CheckpointKind kind);
+  float *rowOf(const Checkpoint &checkpoint) const;
+  // ContextSave.cpp
+  int64_t savedStateBytes(int64_t length, int64_t count) const;
+  void saveCheckpoints(int64_t slot, uint8_t *table, uint8_t *copies) const;
+  void restoreCheckpoints(int64_t slot, int64_t count, const uint8_t *table, const uint8_t *copies);
+
   TokenId *tokenStore(int64_t slot) const { return history.as<TokenId>() + slot * sizes.context; }
 
   std::shared_ptr<const LoadedModel> owner;
   ContextPlan sizes;
   std::unique_ptr<Workers> workers;
   States states;
+  Checkpoints checkpoints;
   Region arena, scratch, ownLogits, ownHidden, history;
   std::vector<int64_t> lengths;                                         // [slots] tokens held
+  std::vector<int64_t> ready; // [slots] tokens that the states which do not grow have seen; means nothing without any
   std::vector<int64_t> lengthsBefore, lengthsAfter, lastIndices;        // [slots] of the request
   std::vector<int32_t> stepPositions, stepSlots, stepLengths, stepRows; // [maxStepTokens]
   int64_t ownRows = 0;                                                  // rows that the last chunk left in ownLogits

@@ -20,12 +20,6 @@ bool anyNan(std::span<const float> values) {
 
 } // namespace
 
-// A step to run: tokens [first, first + tokens) of the request, of which `rows` are wanted.
-struct Context::Chunk {
-  const TokenId *tokenIds;
-  int64_t tokens, firstRow, rows;
-};
-
 // Walks the wanted rows of a request, in order.
 class Context::RowPicker {
 public:
@@ -94,13 +88,21 @@ Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress p
   ownRows = 0;
   LLMC_CHECK(validate(request));
   lengthsBefore = lengths;
-  auto end = evalChunks(request, progress);
-  if (!end || *end != EvalEnd::Done)
-    lengths = lengthsBefore;
+  int64_t done = 0;
+  LLMC_TRY(caughtUp, catchUp(progress, done));
+  if (caughtUp != EvalEnd::Done)
+    return caughtUp;
+  markStarts();
+  auto end = evalChunks(request, progress, done);
+  if (end && *end == EvalEnd::Done)
+    return end;
+  lengths = lengthsBefore;
+  for (int64_t slot = 0; slot < sizes.slots; ++slot)
+    rewind(slot, length(slot));
   return end;
 }
 
-Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProgress progress) {
+Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProgress progress, int64_t doneBefore) {
   const llmc_artifact &artifact = owner->artifact();
   RowPicker rows(request, lastIndices);
   for (int64_t done = 0; done < request.count;) {
@@ -110,13 +112,15 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
     float *logits = request.logits ? request.logits + chunk.firstRow * artifact.vocab : ownLogits.as<float>();
     float *hidden = request.hidden ? request.hidden + chunk.firstRow * artifact.hidden : ownHidden.as<float>();
     runChunk(chunk, logits, hidden);
+    noteStep(chunk);
     LLMC_CHECK(checkRows(chunk, logits));
     ownRows = request.logits ? 0 : chunk.rows;
     done += chunk.tokens;
     if (request.on_rows && chunk.rows && request.on_rows(request.user, chunk.firstRow, chunk.rows, logits, hidden))
       return EvalEnd::Stopped;
-    if (progress.report && !progress.report(progress.user, done))
+    if (progress.report && !progress.report(progress.user, doneBefore + done))
       return EvalEnd::Stopped;
+    markEnds(chunk, logits);
   }
   return EvalEnd::Done;
 }

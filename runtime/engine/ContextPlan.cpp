@@ -1,5 +1,6 @@
 #include "runtime/engine/ContextPlan.h"
 
+#include "runtime/engine/Checkpoints.h"
 #include "runtime/engine/Machine.h"
 #include "runtime/engine/States.h"
 #include "runtime/support/CheckedMath.h"
@@ -11,6 +12,7 @@ namespace llmc {
 namespace {
 
 constexpr int64_t maxSlots = 4096, maxThreads = 1024, minContext = 64;
+constexpr int64_t defaultCheckpoints = 8;
 constexpr int64_t maxContext = std::numeric_limits<int32_t>::max() / 64 * 64; // positions are int32
 // Enough rows that a request for all logits runs in sizeable chunks, few enough that they may all be resident.
 constexpr int64_t ownLogitBytes = int64_t(128) << 20;
@@ -25,6 +27,7 @@ Expected<void> checkOptions(const LoadedModel &model, const ContextOptions &opti
   LLMC_CHECK(inRange("context", options.context, maxContext));
   LLMC_CHECK(inRange("slots", options.slots, maxSlots));
   LLMC_CHECK(inRange("threads", options.threads, maxThreads));
+  LLMC_CHECK(inRange("checkpoints", std::max<int64_t>(options.checkpoints, 0), maxCheckpoints));
   if (auto limit = model.positionLimit(); limit && options.context > *limit)
     return invalidInput("context: this model has " + std::to_string(*limit) + " positions, got " +
                         std::to_string(options.context) + "; use -c " + std::to_string(*limit));
@@ -47,6 +50,29 @@ int64_t defaultContext(const LoadedModel &model, int64_t slots, int64_t availabl
   int64_t trained = std::min(model.artifact().context, maxContext);
   trained = std::min(trained, model.positionLimit().value_or(trained));
   return halvedToFit(model, trained, slots, availableBytes / 2);
+}
+
+int64_t checkpointsPerSlot(const ContextOptions &options, const ContextPlan &plan, int64_t availableBytes) {
+  if (plan.fixedBytes == 0 || options.checkpoints < 0)
+    return 0;
+  if (options.checkpoints > 0)
+    return options.checkpoints;
+  int64_t share = availableBytes / 8 / plan.slots;
+  return std::clamp<int64_t>(share / Checkpoints::strideOf(plan.checkpointBytes), 0, defaultCheckpoints);
+}
+
+Expected<void> planCheckpoints(const LoadedModel &model, const ContextOptions &options, int64_t availableBytes,
+                               ContextPlan &plan) {
+  LLMC_TRY(fixed, States::fixedBytes(model.artifact()));
+  plan.fixedBytes = fixed;
+  plan.checkpointBytes = fixed + model.artifact().vocab * int64_t(sizeof(float));
+  plan.checkpoints = checkpointsPerSlot(options, plan, availableBytes);
+  auto all = checkedMul(Checkpoints::strideOf(plan.checkpointBytes), plan.checkpoints * plan.slots);
+  if (!all)
+    return invalidInput("checkpoints: " + std::to_string(plan.checkpoints) + " for each of " + std::to_string(plan.slots) +
+                        " slots exceed the address space");
+  plan.allCheckpointBytes = *all;
+  return {};
 }
 
 int64_t alignUp64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -79,18 +105,21 @@ Expected<ContextPlan> planContext(const LoadedModel &model, const ContextOptions
     return invalidInput("context: " + std::to_string(plan.slots) + " slots exceed the address space");
   plan.slotBytes = slotBytes;
   plan.stateBytes = *all;
+  LLMC_CHECK(planCheckpoints(model, options, availableBytes, plan));
   planBuffers(model, plan);
   return plan;
 }
 
 Expected<void> checkFits(const LoadedModel &model, const ContextPlan &plan, int64_t availableBytes) {
-  auto total = checkedAdd(plan.stateBytes, plan.workBytes());
+  int64_t otherBytes = plan.workBytes() + plan.allCheckpointBytes;
+  auto total = checkedAdd(plan.stateBytes, otherBytes);
   if (total && *total <= availableBytes)
     return {};
   std::string sequences = plan.slots > 1 ? std::to_string(plan.slots) + " x " : "";
-  std::string message = "KV cache for " + sequences + std::to_string(plan.context) + " tokens needs " +
+  const char *what = plan.fixedBytes ? "states for " : "KV cache for ";
+  std::string message = what + sequences + std::to_string(plan.context) + " tokens needs " +
                         formatBytes(plan.stateBytes) + ", " + formatBytes(availableBytes) + " free";
-  int64_t room = availableBytes - plan.workBytes();
+  int64_t room = availableBytes - otherBytes;
   int64_t fits = halvedToFit(model, plan.context, plan.slots, room);
   if (stateBytes(model, fits, plan.slots).value_or(room + 1) <= room)
     message += "; use -c " + std::to_string(fits);

@@ -5,10 +5,15 @@
 
 namespace llmc {
 
+constexpr int64_t maxCheckpoints = 64; // of a slot
+
 struct ContextOptions {
   int64_t context = 0; // positions a slot; 0: what the model was trained for, halved until it fits half the free memory
   int64_t slots = 0;   // 0: 1
   int threads = 0;     // 0: the CPUs of this process
+  // Copies of the states that do not grow which each slot keeps to go back to. 0: 8, fewer if they took more than an eighth
+  // of the free memory; negative: none
+  int64_t checkpoints = 0;
 };
 
 struct ContextPlan {
@@ -17,6 +22,9 @@ struct ContextPlan {
   int64_t maxRows; // rows of logits that the context's own buffer holds
   int64_t arenaBytes, scratchBytes, logitBytes, hiddenBytes;
   int64_t slotBytes, stateBytes; // of one slot, of all
+  int64_t fixedBytes;            // of the states of one slot that do not grow
+  int64_t checkpoints;           // of each slot; 0 if no state needs any
+  int64_t checkpointBytes, allCheckpointBytes; // of one, of all
   int64_t workBytes() const { return arenaBytes + scratchBytes + logitBytes + hiddenBytes; }
 };
 

@@ -80,12 +80,24 @@ private:
     int64_t count = int64_t(prompt.size());
     stats.prompt_tokens = count;
     LLMC_CHECK(checkFits(count));
-    stats.cached_tokens = reusablePrefix(prompt);
-    LLMC_CHECK(context.rollback(options.slot, stats.cached_tokens));
     showDecoder(prompt);
     for (TokenId id : prompt)
       sampler.accept(id);
-    return eval(prompt.subspan(size_t(stats.cached_tokens)), {&Generation::reportPrompt, this});
+    int64_t same = commonPrefix(prompt);
+    if (same == count && context.recall(options.slot, count))
+      return tellPromptIsThere();
+    // At least one token is evaluated: its logits are needed.
+    same = std::min(same, count - 1);
+    LLMC_CHECK(context.rollback(options.slot, same));
+    stats.cached_tokens = same - context.pending(options.slot);
+    return eval(prompt.subspan(size_t(same)), {&Generation::reportPrompt, this});
+  }
+
+  Expected<void> tellPromptIsThere() {
+    stats.cached_tokens = stats.prompt_tokens;
+    if (!reportPrompt(this, 0))
+      stats.finish = LLMC_FINISH_CALLBACK;
+    return {};
   }
 
   Expected<void> checkFits(int64_t promptTokens) const {
@@ -95,13 +107,12 @@ private:
                         std::to_string(context.plan().context) + "; use -c " + std::to_string(promptTokens + 1));
   }
 
-  // At least one token is evaluated: its logits are needed.
-  int64_t reusablePrefix(std::span<const TokenId> prompt) const {
+  // Tokens that the slot holds already.
+  int64_t commonPrefix(std::span<const TokenId> prompt) const {
     if (options.flags & LLMC_NO_PREFIX_REUSE)
       return 0;
     auto held = context.tokens(options.slot);
-    auto [mine, theirs] = std::mismatch(held.begin(), held.end(), prompt.begin(), prompt.end());
-    return std::min<int64_t>(mine - held.begin(), int64_t(prompt.size()) - 1);
+    return std::ranges::mismatch(held, prompt).in1 - held.begin();
   }
 
   static bool reportPrompt(void *user, int64_t done) {

@@ -61,8 +61,9 @@ Expected<void> checkDescriptor(const llmc_artifact &artifact) {
       sane = isa.entries[i].run && isa.entries[i].max_tokens > previous && isa.entries[i].arena_bytes >= 0 &&
              isa.entries[i].scratch_bytes >= 0 && isa.entries[i].scratch_bytes % 64 == 0;
   }
-  for (int64_t i = 0; i < artifact.state_count; ++i)
-    sane = sane && artifact.states[i].layers > 0 && (artifact.states[i].bytes_per_position > 0) != (artifact.states[i].fixed_bytes > 0);
+  for (const llmc_state &state : std::span(artifact.states, size_t(artifact.state_count)))
+    sane = sane && state.layers > 0 && state.bytes_per_position >= 0 && state.fixed_bytes >= 0 &&
+           (state.bytes_per_position > 0) != (state.fixed_bytes > 0) && state.fixed_bytes % 64 == 0;
   if (!sane)
     return internalError("the artifact's descriptor is inconsistent");
   return {};

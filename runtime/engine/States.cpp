@@ -94,6 +94,38 @@ void States::restore(int64_t slot, int64_t positions, const uint8_t *source) {
   });
 }
 
+Expected<int64_t> States::fixedBytes(const llmc_artifact &artifact) {
+  int64_t total = 0;
+  for (const llmc_state &kind : std::span(artifact.states, size_t(artifact.state_count))) {
+    auto bytes = checkedMul(kind.fixed_bytes, kind.layers);
+    auto sum = bytes ? checkedAdd(total, *bytes) : std::nullopt;
+    if (!sum)
+      return internalError("states: their size exceeds the address space");
+    total = *sum;
+  }
+  return total;
+}
+
+template <class Visit> void States::forEachFixed(int64_t slot, Visit visit) const {
+  for (size_t i = 0; i < kinds.size(); ++i)
+    if (kinds[i].fixed_bytes)
+      visit(bases[i] + slot * slotSteps[i], size_t(kinds[i].fixed_bytes * kinds[i].layers));
+}
+
+void States::saveFixed(int64_t slot, uint8_t *target) const {
+  forEachFixed(slot, [&](const uint8_t *start, size_t bytes) {
+    std::memcpy(target, start, bytes);
+    target += bytes;
+  });
+}
+
+void States::restoreFixed(int64_t slot, const uint8_t *source) {
+  forEachFixed(slot, [&](uint8_t *start, size_t bytes) {
+    std::memcpy(start, source, bytes);
+    source += bytes;
+  });
+}
+
 void States::release(int64_t slot) {
   for (size_t i = 0; i < kinds.size(); ++i)
     regions[i].release(slot * slotSteps[i], slotSteps[i]);

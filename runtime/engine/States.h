@@ -37,9 +37,16 @@ public:
   void restore(int64_t slot, int64_t positions, const uint8_t *source);
   void release(int64_t slot);
 
+  // The states that do not grow, of one slot: their bytes, and copies of them.
+  static Expected<int64_t> fixedBytes(const llmc_artifact &artifact);
+  void saveFixed(int64_t slot, uint8_t *target) const;
+  void restoreFixed(int64_t slot, const uint8_t *source);
+
 private:
   // Calls visit(start of the layer, prefix bytes) for each layer of each state.
   template <class Visit> void forEachLayer(int64_t slot, int64_t positions, Visit visit) const;
+  // Calls visit(start of the first layer, bytes of all layers) for each state that does not grow.
+  template <class Visit> void forEachFixed(int64_t slot, Visit visit) const;
 
   std::span<const llmc_state> kinds;
   std::vector<Region> regions;

@@ -9,6 +9,7 @@
 #include <CLI/Formatter.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 
 using namespace llmc;
@@ -20,9 +21,9 @@ constexpr int interruptedStatus = 130;
 
 struct Options {
   std::string model, weights, isa;
-  std::string prompt, promptFile, tokensFile;
+  std::string prompt, promptFile, tokensFile, session;
   std::vector<int32_t> tokens;
-  llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0};
+  llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0, 0};
   llmc_sampler_options sampler{};
   int64_t count = -1;
   std::vector<std::string> stops;
@@ -37,6 +38,8 @@ void addOptions(CLI::App &app, Options &options) {
   prompt->add_option("--tokens", options.tokens, "Token ids: 1,2,3; nothing is added to them")->delimiter(',');
   prompt->add_option("--tokens-file", options.tokensFile, "JSON list of token ids");
   prompt->require_option(1);
+  app.add_option("--session,--prompt-cache", options.session,
+                 "File that keeps the evaluated tokens: read if it is there, written at the end");
   app.add_flag("--no-special", options.noSpecial, "Add no BOS or EOS to the text");
   app.add_flag("--parse-special", options.parseSpecial, "Read special tokens' text as tokens");
   app.add_option("-n,--predict", options.count, "Tokens to generate; below 1: until the model stops");
@@ -149,6 +152,18 @@ Expected<void> open(Session &session, const Options &options) {
   return session.call(session.api.context_create, session.model, &options.context, &session.context);
 }
 
+Expected<void> readSession(Session &session, const Options &options) {
+  if (options.session.empty() || !std::filesystem::exists(options.session))
+    return {};
+  return session.call(session.api.state_restore_file, session.context, 0, options.session.c_str());
+}
+
+Expected<void> writeSession(Session &session, const Options &options) {
+  if (options.session.empty())
+    return {};
+  return session.call(session.api.state_save_file, session.context, 0, options.session.c_str());
+}
+
 Session *interruptible = nullptr;
 
 // The first Ctrl-C ends the generation, the next one finds the default action.
@@ -178,9 +193,10 @@ const char *finishName(int32_t finish) {
 
 void printFigures(const llmc_generate_stats &stats) {
   std::fprintf(stderr,
-               "prompt %lld tokens, %.1f tokens/s | first token %.1f ms | generated %lld tokens, %.1f tokens/s | "
+               "prompt %lld tokens, %lld of them cached, %.1f tokens/s | first token %.1f ms | generated %lld tokens, %.1f tokens/s | "
                "seed %llu | %s\n",
-               static_cast<long long>(stats.prompt_tokens), stats.prompt_tokens_per_second, stats.first_token_ms,
+               static_cast<long long>(stats.prompt_tokens), static_cast<long long>(stats.cached_tokens),
+               stats.prompt_tokens_per_second, stats.first_token_ms,
                static_cast<long long>(stats.generated_tokens), stats.tokens_per_second,
                static_cast<unsigned long long>(stats.seed), finishName(stats.finish));
 }
@@ -229,10 +245,13 @@ Expected<int> run(Options &options, const SamplerGiven &given) {
   LLMC_CHECK(readPrompt(options));
   Session session;
   LLMC_CHECK(open(session, options));
+  LLMC_CHECK(readSession(session, options));
   interruptible = &session;
   std::signal(SIGINT, onInterrupt);
   auto status = generate(session, options, given);
   std::signal(SIGINT, SIG_DFL);
+  if (status)
+    LLMC_CHECK(writeSession(session, options));
   return status;
 }
 

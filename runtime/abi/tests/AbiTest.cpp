@@ -43,7 +43,7 @@ protected:
   void open() {
     llmc_error *error = nullptr;
     ASSERT_EQ(LLMC_OK, api.model_open(nullptr, &model, &error)) << take(api, error);
-    llmc_context_options options{sizeof options, 100, 2, 2};
+    llmc_context_options options{sizeof options, 100, 2, 2, 0};
     ASSERT_EQ(LLMC_OK, api.context_create(model, &options, &context, &error)) << take(api, error);
   }
 
@@ -123,6 +123,45 @@ TEST_F(Abi, EvaluatesForksAndSaves) {
   EXPECT_EQ(logits, again);
 }
 
+// A model whose states hold what the last token left goes back by checkpoints.
+TEST_F(Abi, RollsRecurrencesBack) {
+  llmc_api_close(&api);
+  load(fakeFolder + "/fake-hybrid.so");
+  open();
+  llmc_context_info sizes{};
+  sizes.struct_size = sizeof sizes;
+  ASSERT_EQ(LLMC_OK, api.context_get_info(context, &sizes, nullptr));
+  EXPECT_EQ(8, sizes.checkpoints);
+  llmc_memory_info memory{};
+  memory.struct_size = sizeof memory;
+  llmc_context_options options{sizeof options, 100, 2, 2, 3};
+  ASSERT_EQ(LLMC_OK, api.memory(model, &options, &memory, nullptr));
+  EXPECT_EQ(3, memory.checkpoints);
+  EXPECT_EQ(2 * 3 * 4096, memory.checkpoint_bytes);
+
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 40; ++i)
+    ids.push_back(i);
+  std::vector<float> first(FAKE_VOCAB), again(FAKE_VOCAB);
+  llmc_eval_request request{};
+  request.struct_size = sizeof request;
+  request.tokens = ids.data();
+  request.count = 40;
+  request.want = LLMC_WANT_LAST;
+  request.logits = first.data();
+  ASSERT_EQ(LLMC_OK, api.eval(context, &request, nullptr));
+  ASSERT_EQ(LLMC_OK, api.rollback(context, 0, 39, nullptr));
+  EXPECT_EQ(39, api.pending(context, 0));
+  EXPECT_EQ(0, api.pending(context, 1));
+  EXPECT_EQ(-1, api.pending(context, 2));
+  request.tokens = ids.data() + 39;
+  request.count = 1;
+  request.logits = again.data();
+  ASSERT_EQ(LLMC_OK, api.eval(context, &request, nullptr));
+  EXPECT_EQ(0, api.pending(context, 0));
+  EXPECT_EQ(first, again);
+}
+
 TEST_F(Abi, ErrorsAreCodesWithOneLine) {
   open();
   llmc_error *error = nullptr;
@@ -134,7 +173,7 @@ TEST_F(Abi, ErrorsAreCodesWithOneLine) {
   EXPECT_EQ("the model has no tokenizer: give token ids", take(api, error));
   EXPECT_EQ(LLMC_INVALID_INPUT, api.eval(nullptr, nullptr, &error));
   EXPECT_EQ("context: got NULL", take(api, error));
-  llmc_context_options huge{sizeof huge, 2147483584, 4096, 1};
+  llmc_context_options huge{sizeof huge, 2147483584, 4096, 1, 0};
   llmc_context *never = nullptr;
   EXPECT_EQ(LLMC_INVALID_INPUT, api.context_create(model, &huge, &never, &error));
   EXPECT_NE(std::string::npos, take(api, error).find("KV cache for 4096 x 2147483584 tokens needs 256.0 TiB"));
@@ -143,7 +182,7 @@ TEST_F(Abi, ErrorsAreCodesWithOneLine) {
 
 TEST_F(Abi, MemoryIsToldBeforeItIsTaken) {
   open();
-  llmc_context_options options{sizeof options, 1000, 2, 1};
+  llmc_context_options options{sizeof options, 1000, 2, 1, 0};
   llmc_memory_info memory{};
   memory.struct_size = sizeof memory;
   ASSERT_EQ(LLMC_OK, api.memory(model, &options, &memory, nullptr));

@@ -9,29 +9,34 @@
 
 namespace llmc {
 
-// The fake artifact with a tokenizer.
-inline const llmc_artifact &fakeArtifact() {
+// A fake artifact with a tokenizer.
+inline llmc_artifact withTokenizer(const llmc_artifact &artifact) {
   static const std::string blob = fakeTokenizerBlob(FAKE_VOCAB).value_or("no blob");
   static const llmc_asset assets[] = {
       llmc_model.assets[0],
       {"tokenizer", reinterpret_cast<const uint8_t *>(blob.data()), int64_t(blob.size())}};
-  static const llmc_artifact artifact = [] {
-    llmc_artifact copy = llmc_model;
-    copy.assets = assets;
-    copy.asset_count = 2;
-    return copy;
-  }();
+  llmc_artifact copy = artifact;
+  copy.assets = assets;
+  copy.asset_count = 2;
+  return copy;
+}
+
+// With an attention cache.
+inline const llmc_artifact &fakeArtifact() {
+  static const llmc_artifact artifact = withTokenizer(llmc_model);
   return artifact;
 }
 
-inline std::shared_ptr<const LoadedModel> openFake() {
-  auto model = LoadedModel::open(fakeArtifact(), "fake.so");
+// `artifact` outlives the model.
+inline std::shared_ptr<const LoadedModel> openFake(const llmc_artifact &artifact = fakeArtifact()) {
+  auto model = LoadedModel::open(artifact, "fake.so");
   EXPECT_TRUE(model) << model.error().message;
   return model ? *model : nullptr;
 }
 
-inline std::unique_ptr<Context> makeContext(ContextOptions options = {.context = 100, .slots = 3, .threads = 2}) {
-  auto context = Context::create(openFake(), options);
+inline std::unique_ptr<Context> makeContext(ContextOptions options = {.context = 100, .slots = 3, .threads = 2},
+                                            const llmc_artifact &artifact = fakeArtifact()) {
+  auto context = Context::create(openFake(artifact), options);
   EXPECT_TRUE(context) << context.error().message;
   return context ? std::move(*context) : nullptr;
 }

@@ -197,8 +197,7 @@ TEST_F(Saving, DamageIsRefusedAnywhere) {
   for (size_t at = 0; at < bytes.size(); at += at < 300 ? 1 : 97) {
     auto damaged = bytes;
     damaged[at] ^= 0x40;
-    bool inReserved = at >= 56 && at < 64;
-    EXPECT_EQ(inReserved, other->restore(0, damaged).has_value()) << at;
+    EXPECT_FALSE(other->restore(0, damaged)) << at;
   }
   for (size_t size : {size_t(0), size_t(63), size_t(64), bytes.size() - 1})
     EXPECT_FALSE(other->restore(0, std::span(bytes).first(size))) << size;

@@ -111,6 +111,10 @@ struct llmc_context_options {
                    // memory
   int64_t slots;   // sequences held at once; 0: 1
   int32_t threads; // workers, the calling thread among them; 0: the CPUs this process may use
+  // Copies that each slot keeps of states which hold only what the last token left (recurrences, convolution tails), to go
+  // back to (llmc_rollback): at most 64. 0: 8, fewer if they took more than an eighth of the free memory. -1: none. Models
+  // without such states keep none.
+  int64_t checkpoints;
 };
 
 struct llmc_memory_info {
@@ -121,6 +125,8 @@ struct llmc_memory_info {
   int64_t state_slot_bytes; // of one slot when it is full; committed as the sequence grows
   int64_t state_bytes;      // of all slots
   int64_t available_bytes;  // free now, to this process (system and cgroup)
+  int64_t checkpoints;      // of each slot
+  int64_t checkpoint_bytes; // of all slots, when all are taken
 };
 
 // What a context would take, without making it. `options` may be NULL. Errors: as llmc_context_create but for memory.
@@ -141,6 +147,7 @@ struct llmc_context_info {
   int64_t context;
   int64_t slots;
   int32_t threads;
+  int64_t checkpoints; // of each slot
 };
 LLMC_API int32_t llmc_context_get_info(const struct llmc_context *context, struct llmc_context_info *info,
                                        struct llmc_error **error);
@@ -179,7 +186,7 @@ struct llmc_eval_request {
 
 // Runs the model over tokens. Errors: INVALID_INPUT on a token outside the vocabulary, a slot that does not exist, or
 // more tokens than the slot has room for, all found before anything is computed; INTERNAL when logits are NaN;
-// CANCELLED. After an error every slot has the length it had before.
+// CANCELLED. After an error every slot is as it was before.
 LLMC_API int32_t llmc_eval(struct llmc_context *context, const struct llmc_eval_request *request,
                            struct llmc_error **error);
 
@@ -187,14 +194,18 @@ LLMC_API int32_t llmc_eval(struct llmc_context *context, const struct llmc_eval_
 LLMC_API int64_t llmc_length(const struct llmc_context *context, int32_t slot); // -1: no such slot
 // The token ids that a slot holds; writes at most `capacity` of them; returns the length.
 LLMC_API int64_t llmc_tokens(const struct llmc_context *context, int32_t slot, int32_t *tokens, int64_t capacity);
-// Forgets all but the first `length` tokens. Errors: INVALID_INPUT if the slot is shorter.
+// Forgets all but the first `length` tokens: what follows is as if there had never been more. States that hold only what the
+// last token left go back to the nearest checkpoint; the tokens from there are evaluated again by the next evaluation of the
+// slot, which llmc_pending counts beforehand. Errors: INVALID_INPUT if the slot is shorter.
 LLMC_API int32_t llmc_rollback(struct llmc_context *context, int32_t slot, int64_t length, struct llmc_error **error);
-// Makes slot `to` a copy of slot `from`.
+// How many tokens of the slot its next evaluation runs again first; -1: no such slot.
+LLMC_API int64_t llmc_pending(const struct llmc_context *context, int32_t slot);
+// Makes slot `to` a copy of slot `from`; they share the checkpoints.
 LLMC_API int32_t llmc_fork(struct llmc_context *context, int32_t from, int32_t to, struct llmc_error **error);
 // Empties a slot and gives its memory back.
 LLMC_API int32_t llmc_clear(struct llmc_context *context, int32_t slot, struct llmc_error **error);
 
-// Saving a sequence: tokens and states, bound to the weights. The bytes are untrusted when they come back: all is
+// Saving a sequence: tokens, states and checkpoints, bound to the weights. The bytes are untrusted when they come back: all is
 // checked.
 LLMC_API int64_t llmc_state_bytes(const struct llmc_context *context, int32_t slot); // -1: no such slot
 LLMC_API int32_t llmc_state_save(struct llmc_context *context, int32_t slot, void *buffer, int64_t bytes,
@@ -314,7 +325,7 @@ struct llmc_generate_options {
   int32_t (*on_text)(void *user, const char *text, int64_t bytes);
   // Called for each token drawn, before its text, with the logits that chose it: [vocab]. Returns 0 to go on.
   int32_t (*on_token)(void *user, int32_t token, const float *logits, int64_t vocab);
-  // Called after each chunk of the prompt. Returns 0 to go on.
+  // Called after each chunk of the prompt; once, if nothing of it is evaluated. Returns 0 to go on.
   int32_t (*on_prompt)(void *user, int64_t done, int64_t total);
   void *user;
 };
@@ -322,7 +333,7 @@ struct llmc_generate_options {
 struct llmc_generate_stats {
   size_t struct_size;
   int64_t prompt_tokens;
-  int64_t cached_tokens;    // of them, found in the slot and not evaluated again
+  int64_t cached_tokens;    // of them, found in the slot and not evaluated again; all of them if their logits were kept too
   int64_t generated_tokens; // drawn, a final stop token included
   int32_t finish;           // enum llmc_finish
   double prompt_ms;         // evaluating the prompt

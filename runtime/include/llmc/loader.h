@@ -36,6 +36,7 @@
   X(eval)                                                                                                              \
   X(length)                                                                                                            \
   X(tokens)                                                                                                            \
+  X(pending)                                                                                                           \
   X(rollback)                                                                                                          \
   X(fork)                                                                                                              \
   X(clear)                                                                                                             \
