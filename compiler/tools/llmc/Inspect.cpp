@@ -123,15 +123,19 @@ absl::Status inspectMemory(const Options &options) {
   if (options.json) {
     Json json{{"context", memory.context},         {"weight_bytes", memory.weight_bytes},
               {"work_bytes", memory.work_bytes},   {"state_slot_bytes", memory.state_slot_bytes},
-              {"state_bytes", memory.state_bytes}, {"available_bytes", memory.available_bytes}};
+              {"state_bytes", memory.state_bytes}, {"available_bytes", memory.available_bytes},
+              {"checkpoints", memory.checkpoints}, {"checkpoint_bytes", memory.checkpoint_bytes}};
     printf("%s\n", plain(json).c_str());
     return absl::OkStatus();
   }
-  int64_t needed = memory.work_bytes + memory.state_bytes;
+  int64_t needed = memory.work_bytes + memory.state_bytes + memory.checkpoint_bytes;
   printLine("context", std::to_string(memory.context) + " positions");
   printLine("weights", bytesText(memory.weight_bytes) + " (mapped from the file; the system may drop and read them again)");
   printLine("work", bytesText(memory.work_bytes) + " (arena, scratch of the threads, output rows)");
   printLine("states", bytesText(memory.state_bytes) + " when full (" + bytesText(memory.state_bytes / memory.context) + " per position)");
+  if (memory.checkpoints)
+    printLine("checkpoints", bytesText(memory.checkpoint_bytes) + " (" + std::to_string(memory.checkpoints) +
+                                 " copies of the states that do not grow, to go back to)");
   printLine("free", bytesText(memory.available_bytes));
   bool fits = needed <= memory.available_bytes, weightsToo = needed + memory.weight_bytes <= memory.available_bytes;
   printLine("", weightsToo ? "all of it fits" : fits ? "work and states fit, the weights not beside them: expect reading from disk"

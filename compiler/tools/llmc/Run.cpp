@@ -6,6 +6,7 @@
 #include "compiler/tools/llmc/Verbs.h"
 
 #include <cstdio>
+#include <filesystem>
 
 using namespace llmc;
 using namespace llmc::tools;
@@ -16,7 +17,7 @@ struct RunOptions {
   ModelOptions model;
   ContextOptions context;
   TokenOptions tokens;
-  std::string prompt, file, stepLogits;
+  std::string prompt, file, stepLogits, session;
   CLI::Option *promptGiven = nullptr;
   int64_t count = -1;
   llmc_sampler_options sampler{};
@@ -134,9 +135,9 @@ const char *finishName(int32_t finish) {
 }
 
 void printStats(const llmc_generate_stats &stats) {
-  fprintf(stderr, "prompt: %lld tokens, %.1f tokens/s; first token after %.0f ms; generated: %lld tokens, %.1f tokens/s; ended by: %s\n",
-          static_cast<long long>(stats.prompt_tokens), stats.prompt_tokens_per_second, stats.first_token_ms,
-          static_cast<long long>(stats.generated_tokens), stats.tokens_per_second, finishName(stats.finish));
+  fprintf(stderr, "prompt: %lld tokens, %lld of them cached, %.1f tokens/s; first token after %.0f ms; generated: %lld tokens, %.1f tokens/s; ended by: %s\n",
+          static_cast<long long>(stats.prompt_tokens), static_cast<long long>(stats.cached_tokens), stats.prompt_tokens_per_second,
+          stats.first_token_ms, static_cast<long long>(stats.generated_tokens), stats.tokens_per_second, finishName(stats.finish));
 }
 
 void printResult(const Output &output) {
@@ -148,6 +149,7 @@ void printResult(const Output &output) {
   } else {
     printf("%s\n", output.options.ids ? joinIds(output.ids, ",").c_str() : "");
   }
+  fflush(stdout); // before the figures
 }
 
 absl::Status generate(const RunOptions &options, const Prompt &prompt, Context &context, Output &output) {
@@ -187,6 +189,22 @@ absl::Status generate(const RunOptions &options, const Prompt &prompt, Context &
   return stats.finish == LLMC_FINISH_CANCELLED ? absl::CancelledError("interrupted") : absl::OkStatus();
 }
 
+// ---- Sessions -------------------------------------------------------------------------------------------------------
+
+absl::Status readSession(Context &context, const std::string &path) {
+  if (path.empty() || !std::filesystem::exists(path))
+    return absl::OkStatus();
+  llmc_error *error = nullptr;
+  return context.model().status(context.model().api().state_restore_file(context.handle(), 0, path.c_str(), &error), error);
+}
+
+absl::Status writeSession(Context &context, const std::string &path) {
+  if (path.empty())
+    return absl::OkStatus();
+  llmc_error *error = nullptr;
+  return context.model().status(context.model().api().state_save_file(context.handle(), 0, path.c_str(), &error), error);
+}
+
 absl::Status run(const RunOptions &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
   if (options.count == 0 || options.count < -1)
@@ -202,7 +220,11 @@ absl::Status run(const RunOptions &options) {
     stepLogits = std::move(writer);
   }
   Output output{options, stepLogits.get(), {}, {}, {}};
-  LLMC_RETURN_IF_ERROR(generate(options, prompt, *context, output));
+  LLMC_RETURN_IF_ERROR(readSession(*context, options.session));
+  absl::Status generated = generate(options, prompt, *context, output);
+  if (generated.ok() || absl::IsCancelled(generated))
+    LLMC_RETURN_IF_ERROR(writeSession(*context, options.session));
+  LLMC_RETURN_IF_ERROR(generated);
   return stepLogits ? stepLogits->finish() : absl::OkStatus();
 }
 
@@ -232,6 +254,8 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   verb->add_option("-n,--n-predict", options->count, "Tokens to generate; -1: until the model stops or the context is full");
   addContextOptions(*verb, options->context);
   addSamplerOptions(*verb, *options);
+  verb->add_option("--session,--prompt-cache", options->session,
+                   "File that keeps the evaluated tokens: read if it is there, written at the end");
   verb->add_option("--stop,-r,--reverse-prompt", options->stop, "Text that ends the output; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
