@@ -15,11 +15,14 @@ std::vector<JitTarget> jitTargets() {
   const char *avx2 = "#tile.target<\"x86-64-v3\", vector = 256, dot = avx2>";
   const char *vnni = "#tile.target<\"x86-64-v4\", vector = 512, dot = vnni>";
   std::vector<JitTarget> targets = {{"portable_sse2", portable128, "x86-64", false, false}};
-  if (llvm::sys::getHostCPUFeatures().lookup("avx2")) {
+  llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  if (host.lookup("avx2")) {
     targets.push_back({"portable_avx2", portable256, "", true, false});
     targets.push_back({"avx2", avx2, "", true, false});
     targets.push_back({"vnni_emulated", vnni, "", true, true});
   }
+  if (host.lookup("avx512vnni") && host.lookup("avx512vl") && host.lookup("avx512bw"))
+    targets.push_back({"vnni", vnni, "", true, false});
   return targets;
 }
 

@@ -9,7 +9,7 @@
 namespace llmc::kernels::testing {
 
 // Machines to compile for that this one can run: plain SSE2, portable vectors with this machine's features, AVX2, and
-// AVX-512 VNNI with its dot replaced by the definition. AVX2 only where the machine has it.
+// AVX-512 VNNI with its dot replaced by the definition (these where the machine has AVX2), and with its own where it has that.
 std::vector<JitTarget> jitTargets();
 
 struct ProductCase {

@@ -1,0 +1,356 @@
+// Products with their epilogues, tile by tile, at random shapes, against scalar definitions.
+#include "passes/lowering/kernels/testing/KernelCases.h"
+
+#include <bit>
+#include <cmath>
+#include <gtest/gtest.h>
+#include <utility>
+
+namespace llmc::kernels::testing {
+namespace {
+
+using Numbers = std::vector<float>;
+
+struct Weight {
+  int64_t outputs;
+  std::vector<Format> formats; // that layers may have
+};
+
+struct LinearCase {
+  int64_t inputs, tokens, panels;
+  bool int8, bias, glu, residual;
+  std::string activation; // "" for none
+  std::vector<Weight> weights;
+
+  bool single() const { return tokens == 1; }
+};
+
+//===----------------------------------------------------------------------===//
+// Cases
+//===----------------------------------------------------------------------===//
+
+constexpr Format kFloats[] = {Format::F32, Format::F16, Format::BF16};
+constexpr Format kQuants[] = {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
+
+template <class Range> auto pick(const Range &from, std::mt19937 &random) { return from[random() % std::size(from)]; }
+
+// One or two formats of a weight; a float weight has one.
+std::vector<Format> drawFormats(bool quantised, std::mt19937 &random) {
+  if (!quantised)
+    return {pick(kFloats, random)};
+  std::vector<Format> formats{pick(kQuants, random)};
+  if (Format other = pick(kQuants, random); other != formats[0] && random() % 2)
+    formats.push_back(other);
+  return formats;
+}
+
+int64_t drawInputs(const std::vector<Weight> &weights, std::mt19937 &random) {
+  int64_t multiple = 1;
+  for (const Weight &weight : weights)
+    for (Format format : weight.formats)
+      multiple = std::max<int64_t>(multiple, formatInfo(format).blockElements);
+  return multiple == 1 ? 1 + int64_t(random() % 200) : multiple * (1 + int64_t(random() % (multiple == 32 ? 9 : 3)));
+}
+
+LinearCase draw(std::mt19937 &random) {
+  constexpr int64_t tokens[] = {1, 1, 1, 2, 5, 17, 33};
+  const std::string activations[] = {"relu", "silu", "gelu", "gelu_tanh", "sigmoid"};
+  LinearCase c{};
+  bool quantised = random() % 3 != 0;
+  c.int8 = quantised && random() % 2;
+  c.tokens = pick(tokens, random);
+  c.panels = c.single() ? 1 + int64_t(random() % 4) : 1;
+  c.bias = random() % 2, c.glu = random() % 3 == 0;
+  size_t count = c.glu ? 2 : 1 + random() % 3;
+  c.residual = (c.glu || count == 1) && random() % 2;
+  if (c.glu || random() % 3 == 0)
+    c.activation = pick(activations, random);
+  for (size_t i = 0; i < count; ++i)
+    c.weights.push_back({1 + int64_t(random() % 90), drawFormats(quantised, random)});
+  if (c.glu)
+    c.weights[1].outputs = c.weights[0].outputs;
+  c.inputs = drawInputs(c.weights, random);
+  return c;
+}
+
+std::string weightType(const Weight &weight, int64_t inputs) {
+  std::string shape = std::to_string(weight.outputs) + "x" + std::to_string(inputs) + "x";
+  std::string formats(formatInfo(weight.formats[0]).name);
+  if (formatInfo(weight.formats[0]).blockElements == 1)
+    return "tensor<" + shape + formats + ">";
+  for (size_t i = 1; i < weight.formats.size(); ++i)
+    formats += "|" + std::string(formatInfo(weight.formats[i]).name);
+  return "tensor<" + shape + "!llm.quant<" + formats + ">>";
+}
+
+std::string attribute(const LinearCase &c) {
+  std::string types;
+  for (const Weight &weight : c.weights)
+    types += (types.empty() ? "" : ", ") + weightType(weight, c.inputs);
+  auto flag = [](bool value) { return value ? "true" : "false"; };
+  return "#tile.linear<weights = [" + types + "], arithmetic = " + (c.int8 ? "int8" : "f32") + ", single = " + flag(c.single()) +
+         ", panels = " + std::to_string(c.panels) + ", bias = " + flag(c.bias) + ", glu = " + flag(c.glu) + ", residual = " + flag(c.residual) +
+         (c.activation.empty() ? "" : ", activation = " + c.activation) + ">";
+}
+
+std::string argumentLetters(const LinearCase &c) {
+  size_t count = c.weights.size();
+  return "iipp" + std::string(count, 'p') + std::string(count, 'i') + std::string(c.bias ? count : 0, 'p') + (c.residual ? "p" : "") +
+         std::string(c.glu ? 1 : count, 'p');
+}
+
+int64_t panelsOf(const Weight &weight) { return tile::panelCount(weight.outputs); }
+
+int64_t tileCount(const LinearCase &c) {
+  int64_t count = 0;
+  for (const Weight &weight : std::span(c.weights).first(c.glu ? 1 : c.weights.size()))
+    count += (panelsOf(weight) + c.panels - 1) / c.panels;
+  return count;
+}
+
+//===----------------------------------------------------------------------===//
+// Data
+//===----------------------------------------------------------------------===//
+
+Numbers drawNumbers(int64_t count, float size, std::mt19937 &random) {
+  std::normal_distribution<float> normal(0, size);
+  Numbers numbers(static_cast<size_t>(count));
+  for (float &number : numbers)
+    number = normal(random);
+  return numbers;
+}
+
+using Rows = std::vector<std::vector<std::byte>>;
+
+Rows drawRows(Format format, int64_t outputs, int64_t inputs, std::mt19937 &random) {
+  Rows rows;
+  for (int64_t n = 0; n < outputs; ++n)
+    rows.push_back(randomRow(format, inputs, Weights::Usual, random));
+  return rows;
+}
+
+Buffer packAll(Format format, const Rows &rows, int64_t inputs) {
+  auto bytes = size_t(tile::panelBytes(packing::dialectFormat(format), inputs)), count = (rows.size() + 15) / 16;
+  Buffer all(bytes * count);
+  for (size_t panel = 0; panel < count; ++panel) {
+    Rows some(rows.begin() + ptrdiff_t(16 * panel), rows.begin() + ptrdiff_t(std::min(rows.size(), 16 * panel + 16)));
+    std::memcpy(all.data() + panel * bytes, packRows(format, some, inputs).data(), bytes);
+  }
+  return all;
+}
+
+// Padded to whole panels.
+Buffer drawBias(const Weight &weight, std::mt19937 &random) {
+  Buffer bias(size_t(panelsOf(weight)) * 64);
+  std::memset(bias.data(), 0, bias.bytes);
+  std::ranges::copy(drawNumbers(weight.outputs, 1, random), bias.as<float>());
+  return bias;
+}
+
+// A weight of one layer: its rows in the source format, and its panels.
+struct LoadedWeight {
+  int64_t index; // of its format in the type
+  Format format;
+  Rows rows;
+  Buffer packed, bias;
+
+  LoadedWeight(const Weight &weight, int64_t inputs, std::mt19937 &random)
+      : index(int64_t(random() % weight.formats.size())), format(weight.formats[size_t(index)]),
+        rows(drawRows(format, weight.outputs, inputs, random)), packed(packAll(format, rows, inputs)), bias(drawBias(weight, random)) {}
+};
+
+struct Data {
+  Numbers x, residual; // [tokens][inputs], [tokens][outputs]
+  Buffer int8;
+  std::vector<LoadedWeight> weights;
+
+  Data(const LinearCase &c, std::mt19937 &random)
+      : x(drawNumbers(c.tokens * c.inputs, 1, random)), residual(drawNumbers(c.tokens * c.weights[0].outputs, 1, random)),
+        int8(size_t(c.int8 ? c.tokens * tile::int8RowBytes(c.inputs) : 0)) {
+    for (int64_t t = 0; t < c.tokens && c.int8; ++t)
+      quantizeByDefinition(row(c, t), int8.data() + t * tile::int8RowBytes(c.inputs));
+    for (const Weight &weight : c.weights)
+      weights.emplace_back(weight, c.inputs, random);
+  }
+  std::span<const float> row(const LinearCase &c, int64_t t) const { return std::span(x).subspan(size_t(t * c.inputs), size_t(c.inputs)); }
+};
+
+//===----------------------------------------------------------------------===//
+// Definition
+//===----------------------------------------------------------------------===//
+
+double activated(const std::string &kind, double x) {
+  double sigmoid = 1 / (1 + std::exp(-x));
+  if (kind == "relu")
+    return std::max(x, 0.0);
+  if (kind == "silu")
+    return x * sigmoid;
+  if (kind == "sigmoid")
+    return sigmoid;
+  if (kind == "gelu")
+    return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+  return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+}
+
+// x[t] . w[n] + bias[n], in float as the kernel rounds it.
+float biasedProduct(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n, bool fused) {
+  const LoadedWeight &w = data.weights[weight];
+  float product = 0;
+  if (c.int8) {
+    int64_t bytes = tile::panelBytes(packing::dialectFormat(w.format), c.inputs);
+    packing::PackedCodes codes = packing::unpackCodes(w.format, w.packed.data() + n / 16 * bytes, n % 16, c.inputs);
+    product = int8ProductByDefinition(codes, tile::packedBlock(packing::dialectFormat(w.format)).group,
+                                      data.int8.data() + t * tile::int8RowBytes(c.inputs), fused);
+  } else {
+    Numbers decoded(static_cast<size_t>(c.inputs));
+    decodeRow(w.format, w.rows[size_t(n)].data(), decoded);
+    product = floatProductByDefinition(decoded, data.row(c, t), fused);
+  }
+  return c.bias ? product + reinterpret_cast<const float *>(w.bias.data())[n] : product;
+}
+
+struct Wanted {
+  double value, error;
+};
+
+// Without an activation every operation is one rounding, and the kernel has to give that very float.
+Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n, bool fused) {
+  float first = biasedProduct(c, data, weight, t, n, fused);
+  double residual = c.residual ? data.residual[size_t(t * c.weights[0].outputs + n)] : 0;
+  if (c.activation.empty())
+    return {c.residual ? first + float(residual) : first, 0};
+  double value = activated(c.activation, first), error = 1e-6 + 4e-6 * std::fabs(value);
+  if (c.glu) {
+    double other = biasedProduct(c, data, 1, t, n, fused);
+    value *= other, error *= std::fabs(other);
+  }
+  value += residual;
+  return {value, error + 2e-7 * (std::fabs(value) + std::fabs(residual))};
+}
+
+//===----------------------------------------------------------------------===//
+// Runs
+//===----------------------------------------------------------------------===//
+
+uint64_t word(const void *pointer) { return std::bit_cast<uint64_t>(pointer); }
+
+// Pointers and i64 arguments are passed alike, and a callee leaves those that it does not know.
+constexpr size_t kMostArguments = 4 + 3 * 3 + 1 + 3;
+template <size_t... I> void call(void *kernel, const std::array<uint64_t, kMostArguments> &arguments, std::index_sequence<I...>) {
+  reinterpret_cast<void (*)(decltype(uint64_t(I))...)>(kernel)(arguments[I]...);
+}
+
+int64_t scratchBytes(const LinearCase &c) {
+  int64_t product = 0;
+  for (const Weight &weight : c.weights)
+    for (Format format : weight.formats)
+      product = std::max(product, productScratch({format, c.int8}, c.inputs));
+  return product + c.tokens * 64 * (c.glu ? 2 : 1);
+}
+
+constexpr float kUntouched = 12345.0f;
+
+class LinearKernelTest : public ::testing::TestWithParam<JitTarget> {
+protected:
+  // The results of all weights; `inPlace`: over the residual.
+  std::vector<Numbers> run(void *kernel, const LinearCase &c, Data &data, bool inPlace) {
+    std::vector<Numbers> results;
+    for (const Weight &weight : std::span(c.weights).first(c.glu ? 1 : c.weights.size()))
+      results.emplace_back(size_t(c.tokens * weight.outputs) + 16, kUntouched);
+    if (inPlace)
+      std::ranges::copy(data.residual, results[0].begin());
+    Buffer scratch(static_cast<size_t>(scratchBytes(c)));
+    std::memset(scratch.data(), 0xff, scratch.bytes); // NaN
+    std::array<uint64_t, kMostArguments> arguments{0, uint64_t(c.tokens), word(c.int8 ? static_cast<void *>(data.int8.data()) : data.x.data()),
+                                                   word(scratch.data())};
+    size_t next = 4;
+    for (LoadedWeight &weight : data.weights)
+      arguments[next++] = word(weight.packed.data());
+    for (LoadedWeight &weight : data.weights)
+      arguments[next++] = uint64_t(weight.index);
+    for (LoadedWeight &weight : std::span(data.weights).first(c.bias ? data.weights.size() : 0))
+      arguments[next++] = word(weight.bias.data());
+    if (c.residual)
+      arguments[next++] = word(inPlace ? results[0].data() : data.residual.data());
+    for (Numbers &result : results)
+      arguments[next++] = word(result.data());
+    for (int64_t tile = 0; tile < tileCount(c); ++tile) {
+      arguments[0] = uint64_t(tile);
+      call(kernel, arguments, std::make_index_sequence<kMostArguments>());
+    }
+    return results;
+  }
+
+  void check(void *kernel, const LinearCase &c, std::mt19937 &random) {
+    Data data(c, random);
+    for (bool inPlace : {false, true}) {
+      if (inPlace && !c.residual)
+        continue;
+      std::vector<Numbers> results = run(kernel, c, data, inPlace);
+      for (size_t i = 0; i < results.size(); ++i)
+        ASSERT_NO_FATAL_FAILURE(checkResult(results[i], c, data, i)) << attribute(c) << " with " << c.tokens << " tokens, weight " << i;
+    }
+  }
+
+  void checkResult(const Numbers &result, const LinearCase &c, const Data &data, size_t weight) {
+    int64_t outputs = c.weights[weight].outputs;
+    for (int64_t t = 0; t < c.tokens; ++t)
+      for (int64_t n = 0; n < outputs; ++n) {
+        Wanted wanted = definition(c, data, weight, t, n, GetParam().fused);
+        float got = result[size_t(t * outputs + n)];
+        ASSERT_TRUE(std::fabs(got - wanted.value) <= wanted.error) << "token " << t << " output " << n << ": got " << got << ", want " << wanted.value;
+      }
+    for (size_t i = size_t(c.tokens * outputs); i < result.size(); ++i)
+      ASSERT_EQ(result[i], kUntouched) << "wrote beyond the last row";
+  }
+
+  void checkAll(const std::vector<LinearCase> &cases, std::mt19937 &random) {
+    KernelJit jit(GetParam());
+    for (size_t i = 0; i < cases.size(); ++i)
+      jit.declare("linear_" + std::to_string(i), attribute(cases[i]), argumentLetters(cases[i]));
+    jit.compile();
+    for (size_t i = 0; i < cases.size(); ++i) {
+      auto kernel = reinterpret_cast<void *>(jit.function<void()>("linear_" + std::to_string(i)));
+      ASSERT_NO_FATAL_FAILURE(check(kernel, cases[i], random));
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, LinearKernelTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+
+// Shapes that random draws may miss: whole panels alone, one output, both sides of a whole number of panels and tiles.
+TEST_P(LinearKernelTest, edges) {
+  std::mt19937 random(11);
+  std::vector<LinearCase> cases;
+  for (int64_t outputs : {1, 15, 16, 17, 48, 63})
+    cases.push_back({64, outputs % 2 ? 1 : 3, outputs % 2 ? 2 : 1, true, true, false, true, "", {{outputs, {Format::Q4_0}}}});
+  cases.push_back({32, 1, 3, true, true, false, false, "", {{16, {Format::Q8_0}}, {1, {Format::Q8_0}}, {49, {Format::Q8_0}}}});
+  cases.push_back({256, 1, 2, true, true, true, true, "silu", {{33, {Format::Q4_K, Format::Q6_K}}, {33, {Format::Q4_K, Format::Q6_K}}}});
+  cases.push_back({256, 7, 1, true, false, true, false, "gelu_tanh", {{20, {Format::Q6_K, Format::Q5_0}}, {20, {Format::Q8_0}}}});
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+TEST_P(LinearKernelTest, randomShapes) {
+  std::mt19937 random(2026);
+  std::vector<LinearCase> cases;
+  for (int i = 0; i < 40; ++i)
+    cases.push_back(draw(random));
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+// The draws reach what they are for.
+TEST(LinearCasesTest, coverEveryChoice) {
+  std::mt19937 random(2026);
+  int glu = 0, bias = 0, residual = 0, many = 0, several = 0, mixed = 0, ragged = 0, int8 = 0, activation = 0;
+  for (int i = 0; i < 40; ++i) {
+    LinearCase c = draw(random);
+    glu += c.glu, bias += c.bias, residual += c.residual, many += c.tokens > 1, several += c.weights.size() > 1 && !c.glu, int8 += c.int8;
+    activation += !c.activation.empty() && !c.glu;
+    for (const Weight &weight : c.weights)
+      mixed += weight.formats.size() > 1, ragged += weight.outputs % 16 != 0;
+  }
+  for (int count : {glu, bias, residual, many, several, mixed, ragged, int8, activation, 40 - bias, 40 - many, 40 - int8})
+    EXPECT_GE(count, 4);
+}
+
+} // namespace
+} // namespace llmc::kernels::testing
