@@ -3,7 +3,7 @@
 using namespace llmc::frontends;
 
 llvm::ArrayRef<const Family *> llmc::frontends::families() {
-  static const Family *const all[] = {&llama, &mistral, &qwen2, &gemma3, &qwen3, &gpt2};
+  static const Family *const all[] = {&llama, &mistral, &qwen2, &gemma3, &qwen3, &gpt2, &mixtral, &qwen2Moe, &qwen3Moe, &olmoe};
   return all;
 }
 
@@ -31,9 +31,12 @@ const Family *llmc::frontends::findModelType(llvm::StringRef modelType) {
   return nullptr;
 }
 
-const Family *llmc::frontends::findArchitecture(llvm::StringRef architecture) {
+bool llmc::frontends::hasExperts(const Family &family) { return !family.experts.count.name.empty(); }
+
+const Family *llmc::frontends::findArchitecture(llvm::StringRef architecture, bool experts) {
+  const Family *found = nullptr;
   for (const Family *family : families())
-    if (llvm::is_contained(family->architectures, architecture))
-      return family;
-  return nullptr;
+    if (llvm::is_contained(family->architectures, architecture) && (!found || hasExperts(*family) == experts))
+      found = family;
+  return found;
 }

@@ -13,7 +13,8 @@ class Config;
 struct Part;
 struct Model;
 
-// A key of config.json, and its value when absent. No fallback: it must be there.
+// A key of config.json, and its value when absent. No fallback: it must be there. Names that mean the same are separated
+// by '|'.
 struct Key {
   llvm::StringRef name;
   std::optional<double> fallback = std::nullopt;
@@ -74,6 +75,21 @@ struct ExpertRule {
   llvm::StringRef dense = "";       // key of a list of layers that are dense
 };
 
+// How a layer of experts routes, and where config.json has the numbers. In GGUF they have keys of their own.
+struct ExpertShape {
+  Key top{"num_experts_per_tok"}, ffn{"moe_intermediate_size"};
+  Key sharedFfn{"", 0}, sharedCount{"", 0}; // size of the shared expert; or how many times `ffn` it is. None: both 0
+  llm::RouterScores scores = llm::RouterScores::softmax;
+  llm::RouterNormalize normalize = llm::RouterNormalize::none; // in Hugging Face if `normalizeSwitch` is true or has no name
+  llm::RouterNormalize ggufNormalize = llm::RouterNormalize::none; // where the file does not say
+  llvm::StringRef normalizeSwitch = "";
+  bool normalizeByDefault = false; // when the switch is absent
+  double epsilon = 0;
+  Key scale{"", 1}, groups{"", 1}, topGroups{"", 1};
+  llm::GroupScore groupScore = llm::GroupScore::max;
+  bool gated = true, routerBias = false, biases = false; // biases: Hugging Face only
+};
+
 // The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
 // layer begin with "blk." and their names hold {layer}. A bias has the role of its weight and "_bias". Weights of experts
 // have {expert} where each expert has a tensor; else one tensor stacks them. Several rows of one role are layouts that
@@ -94,6 +110,7 @@ struct TensorName {
 struct BiasRule {
   enum { Never, Always, ByKey } when = Never;
   llvm::StringRef key = "";
+  bool byDefault = false; // when the key is absent
 };
 
 // A key that changes the graph in a way that we do not have, unless it is absent, null, false, or `neutral`.
@@ -114,6 +131,7 @@ struct Family {
   LayerChoice layerChoice{};
   LayerList layerList{};
   ExpertRule experts{};
+  ExpertShape expertShape{};
   llm::NormKind norm = llm::NormKind::rms;
   double normOffset = 0;                                // Hugging Face only: GGUF stores offset + gain
   double finalNormEps = 0;                              // of the last norm, where it is a constant; 0: as the others
@@ -128,6 +146,7 @@ struct Family {
   bool embeddingScaleInBf16 = false;   // which the reference keeps in bf16
   bool embeddingReachesLayers = false; // parts may ask for it: LayerBuilder::embedding
   bool tied = false;            // when tie_word_embeddings is absent
+  bool wideHeadNorms = false; // norms of q and k are over all their heads at once
   BiasRule qkvBias{}, outputBias{}, mlpBias{};
   llm::Activation activation = llm::Activation::silu; // when the configuration has none, and in GGUF
   int64_t windowPattern = 6;                          // LayerRule::Pattern, when the configuration has none
@@ -145,6 +164,7 @@ struct Family {
   Key scaleBase{""};                // attention scale is 1/sqrt of it; no name: of head_dim
   llvm::StringRef scaleSwitch = ""; // a boolean key which turns the attention scale off
   llvm::StringRef scaleKey = "";    // the attention scale itself
+  Key qkvClamp{"", 0};              // q, k and v stay within it; 0: any size
   llvm::ArrayRef<Refusal> refusals{};
   llvm::ArrayRef<llvm::StringRef> ignoredTensors{}; // endings of names that hold no weights (old buffers)
 
@@ -163,6 +183,8 @@ llvm::ArrayRef<const Family *> families();
 const TensorName *findTensor(const Family &family, llvm::StringRef role, bool gguf,
                              llvm::function_ref<bool(const TensorName &)> isThere = {});
 const Family *findModelType(llvm::StringRef modelType);
-const Family *findArchitecture(llvm::StringRef architecture);
+// Of several (a Mixtral is a llama in GGUF), the one that has experts if `experts`.
+const Family *findArchitecture(llvm::StringRef architecture, bool experts);
+bool hasExperts(const Family &family);
 
 } // namespace llmc::frontends

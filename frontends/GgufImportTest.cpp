@@ -168,7 +168,7 @@ TEST(GgufImport, Gpt2SplitsItsStackedProjection) {
 
 TEST(GgufImport, Refusals) {
   EXPECT_EQ(importBytes(tinyModel("rwkv9", 1).bytes()).exitCode, 3);
-  GgufWriter experts = tinyModel("llama", 1);
+  GgufWriter experts = tinyModel("qwen2", 1);
   experts.number("expert_count", 8);
   experts.tensor({"blk.0.ffn_gate_inp.weight", {8, hidden}});
   Imported result = importBytes(experts.bytes());

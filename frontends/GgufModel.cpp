@@ -26,6 +26,7 @@ public:
   int64_t integer(llvm::StringRef name, std::optional<int64_t> fallback = {}) const;
   double number(llvm::StringRef name, std::optional<double> fallback = {}) const;
   std::string text(llvm::StringRef name, llvm::StringRef fallback) const;
+  std::optional<bool> flag(llvm::StringRef name) const { return gguf.getBool(key(name)); }
 
 private:
   template <class T> T need(llvm::StringRef name, std::optional<T> value, std::optional<T> fallback) const;
@@ -148,7 +149,9 @@ static void readSizes(Model &model, const Metadata &data, const Checkpoint &chec
   model.headDim = data.integer("attention.key_length", derived);
   if (int64_t values = data.integer("attention.value_length", model.headDim); values != model.headDim)
     report.unsupported("metadata '" + data.key("attention.value_length") + "' that differs from the key length");
-  model.ffn = data.integer("feed_forward_length");
+  model.ffn = data.integer("feed_forward_length", data.has("expert_feed_forward_length")
+                                                      ? std::optional(data.integer("expert_feed_forward_length"))
+                                                      : std::nullopt);
   model.context = data.integer("context_length");
   model.eps = data.number(model.family->norm == llm::NormKind::rms ? "attention.layer_norm_rms_epsilon"
                                                                    : "attention.layer_norm_epsilon");
@@ -157,6 +160,59 @@ static void readSizes(Model &model, const Metadata &data, const Checkpoint &chec
       model.vocab = tensor.shape[0];
   if (!model.vocab)
     report.unsupported("missing tensor 'token_embd.weight'");
+}
+
+// Scoring functions by their numbers. Source: llama.cpp's llama_expert_gating_func_type.
+static void readGating(Experts &moe, const Metadata &data, Report &report) {
+  switch (int64_t gating = data.integer("expert_gating_func", 0)) {
+  case 0: // the architecture's own
+    return;
+  case 1:
+    moe.scores = llm::RouterScores::softmax;
+    return;
+  case 2:
+    moe.scores = llm::RouterScores::sigmoid;
+    return;
+  case 3:
+    moe.scores = llm::RouterScores::logits;
+    moe.normalize = llm::RouterNormalize::softmax;
+    return;
+  default:
+    report.unsupported("metadata '" + data.key("expert_gating_func") + "' " + llvm::Twine(gating));
+  }
+}
+
+static void readExperts(Model &model, const Metadata &data, Report &report) {
+  const ExpertShape &shape = model.family->expertShape;
+  Experts &moe = model.moe;
+  moe.count = data.integer("expert_count", 0);
+  if (!moe.count)
+    return;
+  moe.top = data.integer("expert_used_count");
+  moe.ffn = data.integer("expert_feed_forward_length", model.ffn);
+  int64_t copies = data.integer("expert_shared_count", 0);
+  bool known = copies >= 0 && copies <= maxSize && moe.ffn >= 0 && moe.ffn <= maxSize;
+  moe.sharedFfn = data.integer("expert_shared_feed_forward_length", known ? copies * moe.ffn : 0);
+  if (!shape.sharedFfn.name.empty() && !moe.sharedFfn) // llama.cpp's default
+    moe.sharedFfn = model.ffn;
+  moe.scores = shape.scores;
+  moe.groupScore = shape.groupScore;
+  moe.epsilon = shape.epsilon;
+  moe.normalize = shape.ggufNormalize;
+  if (std::optional<bool> normalizes = data.flag("expert_weights_norm"))
+    moe.normalize = *normalizes ? llm::RouterNormalize::sum : llm::RouterNormalize::none;
+  moe.scale = data.number("expert_weights_scale", 1);
+  if (moe.scale == 0) // written where there is none
+    moe.scale = 1;
+  moe.groups = std::max<int64_t>(data.integer("expert_group_count", 1), 1);
+  moe.topGroups = std::max<int64_t>(data.integer("expert_group_used_count", 1), 1);
+  readGating(moe, data, report);
+}
+
+static void markExperts(std::vector<LayerType> &types, const Model &model, const Metadata &data) {
+  int64_t dense = data.integer("leading_dense_block_count", 0), step = data.integer("interleave_moe_layer_step", 1);
+  for (auto [layer, type] : llvm::enumerate(types))
+    type.experts = model.moe.count > 0 && static_cast<int64_t>(layer) >= dense && (step <= 1 || (layer + 1) % step == 0);
 }
 
 static std::vector<LayerType> layerTypes(const Model &model, int64_t window, int64_t pattern) {
@@ -177,9 +233,11 @@ static void readTokens(Model &model, const Gguf &gguf) {
     model.bos = *id;
 }
 
-static void checkRefusals(const Metadata &data, Report &report) {
+static void checkRefusals(const Family &family, const Metadata &data, Report &report) {
+  if (int64_t count = data.integer("expert_count", 0); count && !hasExperts(family))
+    report.unsupported("metadata '" + data.key("expert_count") + "' " + llvm::Twine(count));
   for (const char *key :
-       {"expert_count", "attn_logit_softcapping", "logit_scale", "attention.clamp_kqv", "attention.max_alibi_bias",
+       {"attn_logit_softcapping", "logit_scale", "attention.max_alibi_bias",
         "embedding_scale", "residual_scale", "ssm.state_size", "rope.scaling.yarn_ext_factor"})
     if (double value = data.number(key, 0); value != 0)
       report.unsupported("metadata '" + data.key(key) + "' " + std::to_string(value));
@@ -204,7 +262,10 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
   model.logitSoftcap = data.number("final_logit_softcapping", 0);
   model.tied = !checkpoint.contains("output.weight");
   readTokens(model, gguf);
-  checkRefusals(data, report);
+  model.qkvClamp = data.number("attention.clamp_kqv", 0);
+  if (hasExperts(family))
+    readExperts(model, data, report);
+  checkRefusals(family, data, report);
   checkModel(model, report);
   int64_t pattern = data.integer("attention.sliding_window_pattern", family.windowPattern);
   if (pattern < 1)
@@ -217,6 +278,8 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
     return family.learnedPositions ? -1 : addRope(model, readRope(context, model, spec, data, fileFactors, report));
   };
-  assignKinds(model, layerTypes(model, window, pattern), window, ropeOf, report);
+  std::vector<LayerType> types = layerTypes(model, window, pattern);
+  markExperts(types, model, data);
+  assignKinds(model, types, window, ropeOf, report);
   return model;
 }

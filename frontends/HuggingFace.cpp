@@ -19,6 +19,16 @@ static std::string shown(const Json &value) {
   return quoteText(value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace));
 }
 
+const Json *Config::member(llvm::StringRef key) const {
+  while (!key.empty()) {
+    auto [name, rest] = key.split('|');
+    if (const Json *value = jsonMember(json, view(name)))
+      return value;
+    key = rest;
+  }
+  return nullptr;
+}
+
 double Config::number(const Key &key) const {
   const Json *value = member(key.name);
   if (!value && !key.fallback)
@@ -139,7 +149,7 @@ static void readScale(Model &model, const Config &config) {
 }
 
 static bool readBias(const BiasRule &rule, const Config &config) {
-  return rule.when == BiasRule::Always || (rule.when == BiasRule::ByKey && config.flag(rule.key, false));
+  return rule.when == BiasRule::Always || (rule.when == BiasRule::ByKey && config.flag(rule.key, rule.byDefault));
 }
 
 static void checkRefusals(const Family &family, const Json &json, Report &report) {
@@ -152,7 +162,9 @@ static void checkRefusals(const Family &family, const Json &json, Report &report
                                            {"num_experts"}};
   auto check = [&](const Refusal &refusal) {
     const Json *value = jsonMember(json, std::string_view(refusal.key.data(), refusal.key.size()));
-    if (!value || refusal.key == family.experts.count.name || jsonBool(*value) == false ||
+    llvm::SmallVector<llvm::StringRef, 2> counts;
+    family.experts.count.name.split(counts, '|');
+    if (!value || llvm::is_contained(counts, refusal.key) || jsonBool(*value) == false ||
         jsonFloat(*value) == refusal.neutral)
       return;
     report.unsupported("config.json: " + refusal.key + " " + shown(*value));
@@ -197,6 +209,28 @@ static bool isRotary(const Family &family, const Config &config) {
   return value && (jsonBool(*value) == true || jsonString(*value) == "rope");
 }
 
+static void readExperts(Model &model, const Config &config) {
+  const Family &family = *model.family;
+  const ExpertShape &shape = family.expertShape;
+  model.moe.count = config.integer(family.experts.count);
+  if (model.moe.count < family.experts.least)
+    return;
+  Experts &moe = model.moe;
+  moe.top = config.integer(shape.top);
+  moe.ffn = config.integer(shape.ffn);
+  int64_t copies = config.integer(shape.sharedCount);
+  moe.sharedFfn = copies > 0 && copies <= maxSize && moe.ffn > 0 && moe.ffn <= maxSize ? copies * moe.ffn
+                                                                                       : config.integer(shape.sharedFfn);
+  bool normalizes = shape.normalizeSwitch.empty() || config.flag(shape.normalizeSwitch, shape.normalizeByDefault);
+  moe.normalize = normalizes ? shape.normalize : llm::RouterNormalize::none;
+  moe.scores = shape.scores;
+  moe.groupScore = shape.groupScore;
+  moe.epsilon = shape.epsilon;
+  moe.scale = config.number(shape.scale);
+  moe.groups = config.integer(shape.groups);
+  moe.topGroups = config.integer(shape.topGroups);
+}
+
 Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report) {
   Config config(json, report);
   Model model;
@@ -212,6 +246,9 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   model.eos = readTokenIds(json, "eos_token_id");
   if (std::vector<int64_t> bos = readTokenIds(json, "bos_token_id"); !bos.empty())
     model.bos = bos.front();
+  model.qkvClamp = config.number(family.qkvClamp);
+  if (hasExperts(family))
+    readExperts(model, config);
   if (family.complete)
     family.complete(model, config);
   checkRefusals(family, json, report);

@@ -16,8 +16,8 @@ class Config {
 public:
   Config(const Json &json, Report &report) : json(json), report(report) {}
 
-  bool has(llvm::StringRef key) const { return jsonMember(json, view(key)) != nullptr; }
-  const Json *member(llvm::StringRef key) const { return jsonMember(json, view(key)); }
+  bool has(llvm::StringRef key) const { return member(key) != nullptr; }
+  const Json *member(llvm::StringRef key) const; // of names separated by '|' the first that is there
   // Reported and 0 if absent without fallback.
   double number(const Key &key) const;
   int64_t integer(const Key &key) const;

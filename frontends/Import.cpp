@@ -174,7 +174,8 @@ static llvm::Expected<Module> importGguf(mlir::MLIRContext &context, const std::
   std::string architecture(gguf.getString("general.architecture").value_or(""));
   if (architecture.empty())
     return failure(1, path + ": metadata 'general.architecture' is missing");
-  const Family *family = findArchitecture(architecture);
+  bool experts = gguf.getInt(architecture + ".expert_count").value_or(0) > 0;
+  const Family *family = findArchitecture(architecture, experts);
   if (!family)
     return failure(3, path + ": not supported: architecture " + quoteText(architecture) +
                           " (there are: " + familyList(true) + ")");

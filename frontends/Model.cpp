@@ -2,6 +2,8 @@
 
 #include "runtime/support/Text.h"
 
+#include <cmath>
+
 using namespace llmc::frontends;
 
 static std::string typeSymbol(const LayerType &type) {
@@ -18,6 +20,8 @@ int64_t Model::rowsOf(llvm::StringRef role) const {
     return kvHeads * headDim;
   if (role == "blk.gate" || role == "blk.up")
     return ffn;
+  if (role == "blk.gate_exps" || role == "blk.up_exps")
+    return moe.ffn;
   return hidden;
 }
 
@@ -25,7 +29,34 @@ bool Model::hasBias(llvm::StringRef role) const {
   role.consume_back("_bias");
   if (role == "blk.q" || role == "blk.k" || role == "blk.v")
     return qkvBias;
+  if (role == "blk.router")
+    return family->expertShape.routerBias;
+  if (role.ends_with("_exps"))
+    return family->expertShape.biases;
   return role == "blk.o" ? outputBias : mlpBias;
+}
+
+static void checkExperts(const Experts &moe, Report &report) {
+  constexpr int64_t maxExperts = 4096;
+  auto inRange = [&](const char *what, int64_t value, int64_t least, int64_t most) {
+    if (value < least || value > most)
+      report.invalid(llvm::Twine(what) + ": want " + llvm::Twine(least) + " to " + llvm::Twine(most) + ", got " +
+                     llvm::Twine(value));
+    return value >= least && value <= most;
+  };
+  bool fits = inRange("number of experts", moe.count, 1, maxExperts) && inRange("groups of experts", moe.groups, 1, moe.count) &&
+              inRange("chosen groups of experts", moe.topGroups, 1, moe.groups);
+  if (fits && moe.count % moe.groups)
+    report.invalid("number of experts " + llvm::Twine(moe.count) + " is no multiple of the number of groups " +
+                   llvm::Twine(moe.groups));
+  else if (fits)
+    inRange("experts of a token", moe.top, 1, moe.topGroups * (moe.count / moe.groups));
+  if (fits && moe.groupScore == llmc::llm::GroupScore::top2_sum && moe.count / moe.groups < 2)
+    report.invalid("groups of experts: want at least two experts in each");
+  inRange("feed-forward size of an expert", moe.ffn, 1, maxSize);
+  inRange("feed-forward size of the shared expert", moe.sharedFfn, 0, maxSize);
+  if (!(std::abs(moe.scale) <= 1e6) || !(moe.limit >= 0 && moe.limit <= 1e12) || !(moe.alpha > 0 && moe.alpha <= 1e6))
+    report.invalid("factors of experts: out of range");
 }
 
 void llmc::frontends::checkModel(const Model &model, Report &report) {
@@ -42,6 +73,10 @@ void llmc::frontends::checkModel(const Model &model, Report &report) {
   inRange("vocabulary", model.vocab, maxSize);
   inRange("context length", model.context, maxContext);
   inRange("feed-forward size", model.ffn, maxSize);
+  if (model.moe.count)
+    checkExperts(model.moe, report);
+  if (!(model.qkvClamp >= 0 && model.qkvClamp <= 1e12))
+    report.invalid("clamp of q, k and v: want a positive number, got " + std::to_string(model.qkvClamp));
   if (!report.ok())
     return; // products of the numbers are safe from here on
   inRange("heads x head size", model.heads * model.headDim, maxSize);

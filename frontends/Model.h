@@ -49,6 +49,18 @@ struct Recurrence {
   bool convBias = false, projectionBias = false;
 };
 
+// Routed experts, and the one that all tokens share.
+struct Experts {
+  int64_t count = 0, top = 0, ffn = 0; // none: 0
+  int64_t sharedFfn = 0;               // 0: no shared expert
+  llm::RouterScores scores = llm::RouterScores::softmax;
+  llm::RouterNormalize normalize = llm::RouterNormalize::none;
+  llm::GroupScore groupScore = llm::GroupScore::max;
+  int64_t groups = 1, topGroups = 1;
+  double epsilon = 0, scale = 1;
+  double limit = 0, alpha = 1, offset = 0; // of clamped gated units; limit 0: not clamped
+};
+
 struct Model {
   const Family *family = nullptr;
   Container container = Container::HuggingFace;
@@ -60,6 +72,8 @@ struct Model {
   int64_t attentionInput = 0;                                              // channels that q, k and v are made of; 0: hidden
   bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
   Recurrence ssm;
+  Experts moe;
+  double qkvClamp = 0; // 0: none
   int64_t sharedBlocks = 1; // TensorName::shared
   std::vector<LayerKind> kinds;
   std::vector<RopeTable> ropes;

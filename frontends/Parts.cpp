@@ -41,13 +41,21 @@ static void attentionWeights(const Model &model, WeightList &list) {
   for (llvm::StringRef role : {"blk.q", "blk.k", "blk.v"})
     list.linear(role, model.rowsOf(role), model.attentionInput ? model.attentionInput : model.hidden);
   list.linear("blk.o", model.hidden, model.heads * model.headDim);
-  list.require("blk.q_norm", {model.headDim});
-  list.require("blk.k_norm", {model.headDim});
+  bool wide = model.family->wideHeadNorms;
+  list.require("blk.q_norm", {wide ? model.rowsOf("blk.q") : model.headDim});
+  list.require("blk.k_norm", {wide ? model.rowsOf("blk.k") : model.headDim});
+}
+
+static Value clamped(LayerBuilder &b, Value x, llvm::StringRef name) {
+  if (b.model.qkvClamp == 0)
+    return x;
+  return llm::ClampOp::create(b.builder, b.at(name), x, llvm::APFloat(b.model.qkvClamp));
 }
 
 static Value turned(LayerBuilder &b, Value x, llvm::StringRef normRole, llvm::StringRef name) {
   if (b.has(normRole))
     x = b.norm(x, normRole);
+  x = clamped(b, x, name);
   if (b.kind->rope < 0)
     return x;
   const Model &model = b.model;
@@ -60,7 +68,7 @@ static Value turned(LayerBuilder &b, Value x, llvm::StringRef normRole, llvm::St
 static Value buildAttention(LayerBuilder &b, Value x) {
   Value q = turned(b, b.linear(x, "blk.q"), "blk.q_norm", "q_rope");
   Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
-  Value v = b.linear(x, "blk.v");
+  Value v = clamped(b, b.linear(x, "blk.v"), "v_clamp");
   Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
                                      Value(), Value(), "kv", llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),

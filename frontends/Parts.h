@@ -63,5 +63,8 @@ extern const PartState kvCache; // @kv
 extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, blk.k_norm where named); state @kv
 extern const Part gatedMlp;  // blk.gate, blk.up, blk.down
 extern const Part plainMlp;  // blk.up, blk.down
+// ExpertParts.cpp: blk.router (blk.router_correction where named), blk.gate_exps, up_exps, down_exps; for a shared expert
+// blk.gate_shexp, up_shexp, down_shexp (gated by blk.shexp_gate where named).
+extern const Part routedMlp;
 
 } // namespace llmc::frontends

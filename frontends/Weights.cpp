@@ -59,8 +59,10 @@ bool Weights::exists(llvm::StringRef role) const {
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
   if (!linearBias)
     return true;
-  // A GGUF has a bias, or has it not, in all layers alike.
-  return gguf ? checkpoint.contains(nameIn(name->gguf, 0)) : model.hasBias(role);
+  if (!gguf)
+    return model.hasBias(role);
+  // A GGUF has a bias, or has it not, in all layers of a kind alike.
+  return llvm::any_of(llvm::seq(model.layers), [&](int64_t layer) { return checkpoint.contains(nameIn(name->gguf, layer)); });
 }
 
 void Weights::use(llvm::StringRef role, ArrayRef<int64_t> shape, ArrayRef<int64_t> layers) {

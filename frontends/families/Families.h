@@ -9,5 +9,8 @@ extern const Family llama, mistral, qwen2; // Llama.cpp
 extern const Family gemma3;                // Gemma3.cpp
 extern const Family qwen3;                 // Qwen3.cpp
 extern const Family gpt2;                  // GPT2.cpp
+extern const Family mixtral;               // Mixtral.cpp
+extern const Family qwen2Moe, qwen3Moe;    // QwenMoe.cpp
+extern const Family olmoe;                 // Olmoe.cpp
 
 } // namespace llmc::frontends
