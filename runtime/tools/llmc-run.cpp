@@ -67,7 +67,7 @@ struct SamplerGiven {
              group->add_option("--min-p", to.min_p, "Least share of the best probability (0.05)"),
              group->add_option("--repeat-penalty", to.repeat_penalty, "Divides logits of recent tokens; 1: off"),
              group->add_option("--repeat-last-n", to.repeat_last_n, "Tokens the penalty looks back on; -1: all (64)"),
-             group->add_option("--seed", to.seed, "Seed (default: random)")};
+             group->add_option("--seed", to.seed, "Seed; -1 (default): random")};
   }
   llmc_sampler_options over(llmc_sampler_options model, const llmc_sampler_options &user) const {
     auto pick = [&](size_t i, auto member) {
@@ -80,7 +80,8 @@ struct SamplerGiven {
     pick(3, &llmc_sampler_options::min_p);
     pick(4, &llmc_sampler_options::repeat_penalty);
     pick(5, &llmc_sampler_options::repeat_last_n);
-    pick(6, &llmc_sampler_options::seed);
+    if (user.seed != std::numeric_limits<uint64_t>::max()) // -1: as if it were not given
+      pick(6, &llmc_sampler_options::seed);
     return model;
   }
 };

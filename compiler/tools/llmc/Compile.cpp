@@ -64,8 +64,8 @@ absl::Status compile(Options &options) {
 void addInspection(CLI::App &verb, Options &options) {
   const char *group = "Looking inside";
   CompileOptions &compile = options.compile;
-  verb.add_option("--emit", compile.emit, "llm, tiles, llvm, asm, obj or so")
-      ->transform(CLI::CheckedTransformer(emitNames, CLI::ignore_case))
+  verb.add_option("--emit", compile.emit, "What to write: a module (llm, tiles, llvm), code (asm, obj) or the library (so)")
+      ->transform(CLI::CheckedTransformer(emitNames, CLI::ignore_case).description("{llm,tiles,llvm,asm,obj,so}"))
       ->group(group);
   verb.add_option("--compile-to", compile.compileTo, "Stop after this phase and write the module")->group(group);
   verb.add_option("--compile-from", compile.compileFrom, "Start at this phase: SRC is a .mlir that --compile-to wrote")->group(group);

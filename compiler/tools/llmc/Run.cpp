@@ -110,7 +110,7 @@ absl::StatusOr<llmc_sampler_options> samplerOptions(const RunOptions &options, c
     result.repeat_penalty = own.repeat_penalty;
   if (given("repeat-last-n"))
     result.repeat_last_n = own.repeat_last_n;
-  if (given("seed"))
+  if (given("seed") && own.seed != UINT64_MAX) // -1: as if it were not given
     result.seed = own.seed;
   return result;
 }
@@ -239,7 +239,7 @@ void addSamplerOptions(CLI::App &verb, RunOptions &options) {
   add("--min-p", sampler.min_p, "Of tokens at least P times as likely as the likeliest; 0: off");
   add("--repeat-penalty", sampler.repeat_penalty, "Divides logits of recent tokens; 1: off");
   add("--repeat-last-n", sampler.repeat_last_n, "Tokens that the penalty looks back on; -1: all");
-  add("--seed,-s", sampler.seed, "Draws the same tokens again");
+  add("--seed,-s", sampler.seed, "Draws the same tokens again; -1: others each time");
 }
 
 } // namespace
@@ -251,7 +251,7 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   options->promptGiven = verb->add_option("-p,--prompt", options->prompt, "The prompt");
   verb->add_option("-f,--file", options->file, "A file with the prompt ('-': standard input)");
   addTokenOptions(*verb, options->tokens);
-  verb->add_option("-n,--n-predict", options->count, "Tokens to generate; -1: until the model stops or the context is full");
+  verb->add_option("-n,--n-predict", options->count, "Tokens to generate; -1 (default): until the model stops or the context is full");
   addContextOptions(*verb, options->context);
   addSamplerOptions(*verb, *options);
   verb->add_option("--session,--prompt-cache", options->session,

@@ -5,6 +5,7 @@
 #include "frontends/Import.h"
 
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace llmc;
@@ -35,9 +36,17 @@ static llvm::Error failure(const llvm::Twine &path, std::error_code error) {
   return makeError(ErrorCode::InvalidInput, path + ": " + error.message());
 }
 
-// `from` appears as `to`; what is there already must be the same file.
+static bool sameContents(const std::string &a, const std::string &b) {
+  auto open = [](const std::string &path) { return llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false); };
+  auto first = open(a), second = open(b);
+  return first && second && (*first)->getBuffer() == (*second)->getBuffer();
+}
+
+// `from` appears as `to`; what is there already must be the same file, or a copy from an earlier import.
 static llvm::Error place(const std::string &from, const std::string &to) {
   if (sys::fs::equivalent(from, to))
+    return llvm::Error::success();
+  if (sys::fs::exists(to) && sameContents(from, to))
     return llvm::Error::success();
   if (sys::fs::exists(to))
     return makeError(ErrorCode::InvalidInput, to + ": is in the way of " + from + "; remove it, or write the module elsewhere");
