@@ -119,6 +119,20 @@ struct Refusal {
   double neutral = 0;
 };
 
+// Keys of the numbers of Model::ssm. What a model has none of is 0 by default.
+struct RecurrenceKeys {
+  bool used = false;                  // by the family
+  Key channels{"", 0}, expand{"", 0}; // without channels: expand * hidden, or hidden where there is no such key
+  Key heads{"", 1}, headDim{"", 0};   // without a head size: channels / heads; with one, channels follow from both
+  Key groups{"", 1}, stateSize{"", 0}, taps{"", 0}, rank{"", 0};
+  Key keyHeads{"", 0}, keyDim{"", 0};
+  llvm::StringRef stepLimit = ""; // a list: least and largest time step
+  Key minStep{"", 0};             // the least one
+  BiasRule convBias{}, projectionBias{};
+  double normEps = 0; // of the norm within, where it is a constant
+  bool mixesInputs = false; // the convolution covers what goes into and comes out of the state, too (Mamba-2)
+};
+
 struct Family {
   llvm::StringRef name;                            // of the module: llm.family
   llvm::ArrayRef<llvm::StringRef> modelTypes{};    // config.json: model_type
@@ -132,6 +146,7 @@ struct Family {
   LayerList layerList{};
   ExpertRule experts{};
   ExpertShape expertShape{};
+  RecurrenceKeys ssm{};
   llm::NormKind norm = llm::NormKind::rms;
   double normOffset = 0;                                // Hugging Face only: GGUF stores offset + gain
   double finalNormEps = 0;                              // of the last norm, where it is a constant; 0: as the others

@@ -1,6 +1,7 @@
 // Keys and defaults follow transformers' configuration classes.
 #include "frontends/HuggingFace.h"
 
+#include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 
 #include "llvm/ADT/APFloat.h"
@@ -152,6 +153,48 @@ static bool readBias(const BiasRule &rule, const Config &config) {
   return rule.when == BiasRule::Always || (rule.when == BiasRule::ByKey && config.flag(rule.key, rule.byDefault));
 }
 
+// A number of a list; infinity as transformers writes it ({"__float__": "Infinity"}, Import.cpp).
+static double listedNumber(const Json &list, size_t place) {
+  if (!list.is_array() || list.size() <= place)
+    return -1;
+  if (jsonString(list[place], "__float__") == "Infinity")
+    return std::numeric_limits<double>::infinity();
+  return jsonFloat(list[place]).value_or(-1);
+}
+
+static void readStepBounds(Recurrence &ssm, const RecurrenceKeys &keys, const Config &config) {
+  ssm.minStep = config.number(keys.minStep);
+  ssm.maxStep = std::numeric_limits<double>::infinity();
+  if (const Json *limit = config.member(keys.stepLimit))
+    ssm.minStep = listedNumber(*limit, 0), ssm.maxStep = listedNumber(*limit, 1);
+}
+
+static void readRecurrence(Model &model, const Config &config) {
+  const RecurrenceKeys &keys = model.family->ssm;
+  Recurrence &ssm = model.ssm;
+  ssm.used = keys.used;
+  if (!keys.used)
+    return;
+  auto product = [](int64_t a, int64_t b) { return checkedMul(a, b).value_or(-1); };
+  ssm.heads = config.integer(keys.heads);
+  int64_t headDim = config.integer(keys.headDim);
+  ssm.channels = headDim ? product(ssm.heads, headDim) : config.integer(keys.channels);
+  if (!headDim && !config.has(keys.channels.name))
+    ssm.channels = keys.expand.name.empty() ? model.hidden : product(config.integer(keys.expand), model.hidden);
+  ssm.groups = config.integer(keys.groups);
+  ssm.stateSize = config.integer(keys.stateSize);
+  ssm.taps = config.integer(keys.taps);
+  ssm.rank = config.integer(keys.rank);
+  ssm.keyHeads = config.integer(keys.keyHeads);
+  ssm.keyDim = config.integer(keys.keyDim);
+  int64_t beside = keys.mixesInputs ? product(ssm.groups, ssm.stateSize) : product(ssm.keyHeads, ssm.keyDim);
+  ssm.convChannels = checkedAdd(ssm.channels, product(2, beside)).value_or(-1);
+  readStepBounds(ssm, keys, config);
+  ssm.normEps = keys.normEps ? keys.normEps : model.eps;
+  ssm.convBias = readBias(keys.convBias, config);
+  ssm.projectionBias = readBias(keys.projectionBias, config);
+}
+
 static void checkRefusals(const Family &family, const Json &json, Report &report) {
   static constexpr Refusal everywhere[] = {{"quantization_config"},
                                            {"use_bidirectional_attention"},
@@ -249,6 +292,7 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   model.qkvClamp = config.number(family.qkvClamp);
   if (hasExperts(family))
     readExperts(model, config);
+  readRecurrence(model, config);
   if (family.complete)
     family.complete(model, config);
   checkRefusals(family, json, report);

@@ -2,6 +2,8 @@
 
 #include "runtime/support/Text.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include <cmath>
 
 using namespace llmc::frontends;
@@ -14,15 +16,19 @@ static std::string typeSymbol(const LayerType &type) {
 
 int64_t Model::rowsOf(llvm::StringRef role) const {
   role.consume_back("_bias");
-  if (role == "blk.q")
-    return heads * headDim;
-  if (role == "blk.k" || role == "blk.v")
-    return kvHeads * headDim;
-  if (role == "blk.gate" || role == "blk.up")
-    return ffn;
-  if (role == "blk.gate_exps" || role == "blk.up_exps")
-    return moe.ffn;
-  return hidden;
+  return llvm::StringSwitch<int64_t>(role)
+      .Cases({"blk.q", "blk.attn_gate"}, heads * headDim)
+      .Cases({"blk.k", "blk.v"}, kvHeads * headDim)
+      .Cases({"blk.gate", "blk.up"}, ffn)
+      .Cases({"blk.ssm_z", "blk.delta_v", "blk.delta_z", "blk.conv_v"}, ssm.channels)
+      .Cases({"blk.gate_exps", "blk.up_exps"}, moe.ffn)
+      .Cases({"blk.gate_shexp", "blk.up_shexp"}, moe.sharedFfn)
+      .Case("blk.ssm_x", ssm.convChannels)
+      .Cases({"blk.ssm_dt", "blk.delta_a", "blk.delta_b"}, ssm.heads)
+      .Cases({"blk.ssm_b", "blk.ssm_c"}, ssm.groups * ssm.stateSize)
+      .Case("blk.ssm_rank", ssm.rank)
+      .Cases({"blk.delta_q", "blk.delta_k"}, ssm.keyHeads * ssm.keyDim)
+      .Default(hidden);
 }
 
 bool Model::hasBias(llvm::StringRef role) const {
@@ -33,7 +39,40 @@ bool Model::hasBias(llvm::StringRef role) const {
     return family->expertShape.routerBias;
   if (role.ends_with("_exps"))
     return family->expertShape.biases;
-  return role == "blk.o" ? outputBias : mlpBias;
+  if (role == "blk.o")
+    return outputBias;
+  if (role == "blk.conv")
+    return ssm.convBias;
+  if (role.starts_with("blk.lru_") || role == "blk.ssm_step")
+    return true;
+  return role.starts_with("blk.ssm_") ? ssm.projectionBias : mlpBias;
+}
+
+static void checkRecurrence(const Model &model, Report &report) {
+  const Recurrence &ssm = model.ssm;
+  auto inRange = [&](const char *what, int64_t value, int64_t least, int64_t most) {
+    if (value < least || value > most)
+      report.invalid(llvm::Twine("recurrence: ") + what + ": want " + llvm::Twine(least) + " to " + llvm::Twine(most) +
+                     ", got " + llvm::Twine(value));
+  };
+  constexpr int64_t maxTaps = 1024, maxState = 65536;
+  inRange("channels", ssm.channels, 1, maxSize);
+  inRange("heads", ssm.heads, 1, maxHeads);
+  inRange("groups", ssm.groups, 1, maxHeads);
+  inRange("state size", ssm.stateSize, 0, maxState);
+  inRange("convolution taps", ssm.taps, 0, maxTaps);
+  inRange("time step rank", ssm.rank, 0, maxSize);
+  inRange("key heads", ssm.keyHeads, 0, maxHeads);
+  inRange("key size", ssm.keyDim, 0, maxState);
+  if (!report.ok())
+    return;
+  inRange("channels of the convolution", ssm.convChannels, 1, maxSize);
+  if (ssm.channels % ssm.heads || ssm.heads % ssm.groups || (ssm.keyHeads && ssm.heads % ssm.keyHeads))
+    report.invalid("recurrence: " + llvm::Twine(ssm.channels) + " channels, " + llvm::Twine(ssm.heads) +
+                   " heads and " + llvm::Twine(ssm.keyHeads ? ssm.keyHeads : ssm.groups) +
+                   " groups: want each a multiple of the next");
+  if (!(ssm.minStep >= 0 && ssm.minStep <= ssm.maxStep))
+    report.invalid("recurrence: the bounds of the time step are out of order");
 }
 
 static void checkExperts(const Experts &moe, Report &report) {
@@ -77,6 +116,8 @@ void llmc::frontends::checkModel(const Model &model, Report &report) {
     checkExperts(model.moe, report);
   if (!(model.qkvClamp >= 0 && model.qkvClamp <= 1e12))
     report.invalid("clamp of q, k and v: want a positive number, got " + std::to_string(model.qkvClamp));
+  if (model.ssm.used)
+    checkRecurrence(model, report);
   if (!report.ok())
     return; // products of the numbers are safe from here on
   inRange("heads x head size", model.heads * model.headDim, maxSize);

@@ -40,13 +40,16 @@ struct LayerType {
 
 // Convolutions, scans and gates over channels of their own (Mamba and its kin).
 struct Recurrence {
-  int64_t channels = 0;                              // that the recurrence runs over
-  int64_t heads = 0, groups = 1, keyHeads = 0;       // of channels; groups of heads share inputs and outputs
-  int64_t stateSize = 0, keyDim = 0, taps = 0;       // of a channel or head; of a key; tokens a convolution sees
-  int64_t rank = 0;                                  // of the product that gives the time step
-  double minStep = 0, maxStep = 0;                   // bounds of the time step; 0 above: none
-  double normEps = 0;                                // of the norm within; 0: as the others
-  bool convBias = false, projectionBias = false;
+  bool used = false;                            // else all of it means nothing
+  int64_t channels = 0, convChannels = 0;       // that the recurrence, and the convolution before it, run over
+  int64_t heads = 1, groups = 1;                // of channels; groups of heads share what goes in and comes out
+  int64_t stateSize = 0;                        // of a channel, or of a head's channel
+  int64_t taps = 0;                             // tokens that the convolution sees
+  int64_t rank = 0;                             // of the product that gives the time step
+  int64_t keyHeads = 0, keyDim = 0;             // of a delta rule
+  double minStep = 0, maxStep = 0;              // bounds of the time step; no largest: infinite
+  double normEps = 0;                           // of the norm within
+  bool convBias = false, projectionBias = false; // Hugging Face only
 };
 
 // Routed experts, and the one that all tokens share.

@@ -40,6 +40,7 @@ Location LayerBuilder::at(llvm::StringRef name) const {
 static void attentionWeights(const Model &model, WeightList &list) {
   for (llvm::StringRef role : {"blk.q", "blk.k", "blk.v"})
     list.linear(role, model.rowsOf(role), model.attentionInput ? model.attentionInput : model.hidden);
+  list.require("blk.attn_gate", {model.heads * model.headDim, model.hidden});
   list.linear("blk.o", model.hidden, model.heads * model.headDim);
   bool wide = model.family->wideHeadNorms;
   list.require("blk.q_norm", {wide ? model.rowsOf("blk.q") : model.headDim});
@@ -73,6 +74,8 @@ static Value buildAttention(LayerBuilder &b, Value x) {
                                      Value(), Value(), "kv", llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
                                      llm::RotaryAttr(), llm::NormAttr());
+  if (b.has("blk.attn_gate"))
+    y = llm::GLUOp::create(b.builder, b.at("attn_gated"), b.linear(x, "blk.attn_gate"), y, llm::Activation::sigmoid);
   return b.linear(y, "blk.o");
 }
 

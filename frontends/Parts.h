@@ -60,7 +60,7 @@ struct Part {
 
 extern const PartState kvCache; // @kv
 
-extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, blk.k_norm where named); state @kv
+extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, k_norm, attn_gate where named); state @kv
 extern const Part gatedMlp;  // blk.gate, blk.up, blk.down
 extern const Part plainMlp;  // blk.up, blk.down
 // ExpertParts.cpp: blk.router (blk.router_correction where named), blk.gate_exps, up_exps, down_exps; for a shared expert

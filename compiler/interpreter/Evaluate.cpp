@@ -138,6 +138,7 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::AddBiasOp o) { return addBias(o, scope); })
       .Case([&](llm::MixOp o) { return mix(o, scope); })
       .Case([&](llm::ColumnsOp o) { return columns(o, scope); })
+      .Case([&](llm::ConcatOp o) { return concat(o, scope); })
       .Case([&](llm::UnitNormOp o) { return unitNorm(o, scope); })
       .Case([&](llm::ShiftOp o) { return shift(o, scope); })
       .Case([&](llm::CausalConvOp o) { return causalConv(o, scope); })

@@ -68,6 +68,7 @@ private:
   llvm::Error addBias(llm::AddBiasOp op, Scope &scope);
   llvm::Error mix(llm::MixOp op, Scope &scope);
   llvm::Error columns(llm::ColumnsOp op, Scope &scope);
+  llvm::Error concat(llm::ConcatOp op, Scope &scope);
   llvm::Error unitNorm(llm::UnitNormOp op, Scope &scope);
   llvm::Error shift(llm::ShiftOp op, Scope &scope);
   llvm::Error causalConv(llm::CausalConvOp op, Scope &scope);

@@ -68,6 +68,21 @@ llvm::Error Evaluator::columns(llm::ColumnsOp op, Scope &scope) {
   return llvm::Error::success();
 }
 
+llvm::Error Evaluator::concat(llm::ConcatOp op, Scope &scope) {
+  int64_t rows = matrix(op.getParts()[0], scope).rows, begin = 0;
+  Matrix y(rows, llvm::cast<RankedTensorType>(op.getY().getType()).getDimSize(1));
+  for (mlir::Value part : op.getParts()) {
+    const Matrix &x = matrix(part, scope);
+    if (llvm::Error error = sameRows(op, {rows, x.rows}))
+      return error;
+    for (int64_t t = 0; t < rows; ++t)
+      std::copy_n(x.row(t), x.columns, y.row(t) + begin);
+    begin += x.columns;
+  }
+  set(op.getY(), std::move(y), scope);
+  return llvm::Error::success();
+}
+
 llvm::Error Evaluator::unitNorm(llm::UnitNormOp op, Scope &scope) {
   Matrix y = matrix(op.getX(), scope);
   kernels::rmsNorm(y, std::vector<float>(op.getGroup(), 1.0f), toFloat(op.getEps()), 0.0f);

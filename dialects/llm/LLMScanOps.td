@@ -73,6 +73,17 @@ def LLM_ColumnsOp : LLM_Op<"columns", [Pure]> {
   let hasVerifier = 1;
 }
 
+def LLM_ConcatOp : LLM_Op<"concat", [Pure, InferTypeOpAdaptor, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
+  let summary = "Channels of several values, one after the other";
+  let description = [{
+    `y[t] = (parts_0[t], parts_1[t], …)`.
+    (C1) there are parts, and `y` has as many channels as all of them; at most 2^30.
+  }];
+  let arguments = (ins Variadic<LLM_Activations>:$parts);
+  let results = (outs LLM_Activations:$y);
+  let assemblyFormat = "$parts attr-dict `:` type($parts) `->` type($y)";
+}
+
 def LLM_UnitNormOp : LLM_Op<"unit_norm", [Pure, AllTypesMatch<["x", "y"]>, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Root mean square norm without gain";
   let description = [{

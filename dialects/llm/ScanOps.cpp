@@ -39,6 +39,22 @@ LogicalResult ColumnsOp::verify() {
   return success();
 }
 
+LogicalResult ConcatOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location, Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
+  constexpr int64_t maxChannels = int64_t(1) << 30;
+  int64_t sum = 0;
+  for (Value part : adaptor.getParts()) {
+    auto type = dyn_cast<RankedTensorType>(part.getType());
+    sum += type && type.getRank() == 2 && type.getShape()[1] <= maxChannels ? type.getShape()[1] : maxChannels + 1;
+    if (sum > maxChannels)
+      break;
+  }
+  if (sum < 1 || sum > maxChannels) // concat_c1
+    return emitOptionalError(location, "'llm.concat' op wants parts of 1 to ", maxChannels, " channels in all");
+  types.push_back(RankedTensorType::get({ShapedType::kDynamic, sum}, Float32Type::get(context)));
+  return success();
+}
+
 LogicalResult UnitNormOp::verify() {
   int64_t group = getGroup();
   if (group <= 0 || channels(getX()) % group) // unit_norm_c2
@@ -237,6 +253,7 @@ OpCost MulOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens
 OpCost ScaleChannelsOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 1, getWeight()); }
 OpCost AddBiasOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 1, getBias()); }
 OpCost MixOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 4, getWeight()); }
+OpCost ConcatOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 0); }
 OpCost UnitNormOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 4); }
 
 OpCost ShiftOp::getCost(int64_t tokens, int64_t) {

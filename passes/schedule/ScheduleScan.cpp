@@ -15,6 +15,7 @@ bool StepBuilder::visitScan(Operation &op) {
   };
   return TypeSwitch<Operation *, bool>(&op)
       .Case([&](ColumnsOp op) { return columns(op), true; })
+      .Case([&](ConcatOp op) { return concat(op), true; })
       .Case([&](UnitNormOp op) { return unitNorm(op), true; })
       .Case([&](AddBiasOp op) { return pointwise(op, kernel(tile::Pointwise::add)), true; })
       .Case([&](MixOp op) { return pointwise(op, kernel(tile::Pointwise::mix)), true; })
@@ -34,6 +35,17 @@ void StepBuilder::columns(ColumnsOp op) {
   view.offset += op.getBegin() * 4;
   view.owned = false;
   storage[op.getY()] = view;
+}
+
+// Each part is copied to its place.
+void StepBuilder::concat(ConcatOp op) {
+  Stored to = destination(op.getY(), stored(op.getParts()[0]).rows, "concat");
+  for (Value part : op.getParts()) {
+    Stored from = stored(part);
+    to.channels = from.channels;
+    copyRows(from, to);
+    to.offset += from.channels * 4;
+  }
 }
 
 void StepBuilder::unitNorm(UnitNormOp op) {

@@ -62,6 +62,7 @@ private:
   void pointwise(mlir::Operation *op, tile::PointwiseKernelAttr kernel);
   bool visitScan(mlir::Operation &op); // the ops of LLMScanOps.td; false: none of them
   void columns(llm::ColumnsOp op);
+  void concat(llm::ConcatOp op);
   void unitNorm(llm::UnitNormOp op);
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);

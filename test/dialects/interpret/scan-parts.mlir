@@ -4,6 +4,7 @@
 // RUN: llmc-interpret %s --function add_bias | FileCheck %s --check-prefix=BIAS
 // RUN: llmc-interpret %s --function mix | FileCheck %s --check-prefix=MIX
 // RUN: llmc-interpret %s --function columns | FileCheck %s --check-prefix=COLUMNS
+// RUN: llmc-interpret %s --function concat | FileCheck %s --check-prefix=CONCAT
 // RUN: llmc-interpret %s --function unit_norm | FileCheck %s --check-prefix=NORM
 // RUN: llmc-interpret %s --function softplus | FileCheck %s --check-prefix=SOFTPLUS
 // RUN: llmc-interpret %s --function relu2 | FileCheck %s --check-prefix=RELU2
@@ -93,4 +94,13 @@ func.func @relu2() -> tensor<?x4xf32> {
   %x = call @input() : () -> tensor<?x4xf32>
   %y = llm.activation relu2 %x : tensor<?x4xf32>
   return %y : tensor<?x4xf32>
+}
+
+// CONCAT: [-0.5, 0, -2, -0.5, 0, 1.5]
+// CONCAT-NEXT: [10, -30, 3, 10, -30, 0.25]
+func.func @concat() -> tensor<?x6xf32> {
+  %x = call @input() : () -> tensor<?x4xf32>
+  %m = llm.columns %x from 1 : tensor<?x4xf32> -> tensor<?x2xf32>
+  %y = llm.concat %m, %x : tensor<?x2xf32>, tensor<?x4xf32> -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
 }

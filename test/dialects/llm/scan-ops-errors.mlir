@@ -248,3 +248,23 @@ func.func @f(%x: tensor<?x8xf32>, %batch: !llm.batch, %layer: index, %a: tensor<
   %0 = llm.scan diagonal %x, @s[%layer], %batch decay rate %a step %x input %n output %n chunk -1 : (tensor<?x8xf32>, index, !llm.batch, tensor<8x4xf32>, tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x8xf32>
   return
 }
+
+// -----
+
+// concat_c1
+func.func @f(%x: tensor<?x8xf32>, %h: tensor<?x2xf32>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'llm.concat' op inferred type(s) 'tensor<?x10xf32>' are incompatible with return type(s) of operation 'tensor<?x9xf32>'}}
+  %0 = llm.concat %x, %h : tensor<?x8xf32>, tensor<?x2xf32> -> tensor<?x9xf32>
+  return
+}
+
+// -----
+
+// concat_c1: of nothing
+func.func @f() {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{wants parts of 1 to 1073741824 channels in all}}
+  %0 = "llm.concat"() : () -> tensor<?x9xf32>
+  return
+}

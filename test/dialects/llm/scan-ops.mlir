@@ -17,6 +17,13 @@ func.func @parts(%x: tensor<?x8xf32>, %h: tensor<?x2xf32>, %w: tensor<8xf32>, %g
   return %4 : tensor<?x8xf32>
 }
 
+// CHECK-LABEL: @concat(
+func.func @concat(%x: tensor<?x8xf32>, %h: tensor<?x2xf32>) -> tensor<?x18xf32> {
+  // CHECK: llm.concat %{{.*}}, %{{.*}}, %{{.*}} : tensor<?x8xf32>, tensor<?x2xf32>, tensor<?x8xf32> -> tensor<?x18xf32>
+  %0 = llm.concat %x, %h, %x : tensor<?x8xf32>, tensor<?x2xf32>, tensor<?x8xf32> -> tensor<?x18xf32>
+  return %0 : tensor<?x18xf32>
+}
+
 // Columns of columns are columns; all of them are the value.
 // FOLD-LABEL: @columns(
 // FOLD-NEXT: llm.columns %arg0 from 3 : tensor<?x8xf32> -> tensor<?x2xf32>
