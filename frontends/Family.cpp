@@ -3,7 +3,17 @@
 using namespace llmc::frontends;
 
 llvm::ArrayRef<const Family *> llmc::frontends::families() {
-  static const Family *const all[] = {&llama, &mistral, &qwen2, &gemma3, &qwen3, &gpt2, &mixtral, &qwen2Moe, &qwen3Moe, &olmoe};
+  static const Family *const all[] = {
+      &llama, &mistral, &qwen2,
+      &gemma3,
+      &qwen3,
+      &gpt2,
+      &mixtral, &qwen2Moe, &qwen3Moe, &olmoe,
+      &bamba,
+      &lfm2,
+      &recurrentGemma,
+      &rwkv,
+  };
   return all;
 }
 

@@ -23,6 +23,10 @@ public:
   int64_t integer(const Key &key) const;
   bool flag(llvm::StringRef key, bool fallback) const;
   std::optional<std::string> text(llvm::StringRef key) const;
+  // Reports that something is wrong in itself.
+  void invalid(const llvm::Twine &what) const { report.invalid("config.json: " + what); }
+  // Reports that something changes the graph in a way that we do not have.
+  void unsupported(const llvm::Twine &what) const { report.unsupported("config.json: " + what); }
 
 private:
   static std::string_view view(llvm::StringRef key) { return {key.data(), key.size()}; }

@@ -12,5 +12,9 @@ extern const Family gpt2;                  // GPT2.cpp
 extern const Family mixtral;               // Mixtral.cpp
 extern const Family qwen2Moe, qwen3Moe;    // QwenMoe.cpp
 extern const Family olmoe;                 // Olmoe.cpp
+extern const Family bamba;                 // Bamba.cpp
+extern const Family lfm2;                  // LFM2.cpp
+extern const Family recurrentGemma;        // RecurrentGemma.cpp
+extern const Family rwkv;                  // RWKV.cpp
 
 } // namespace llmc::frontends
