@@ -23,6 +23,8 @@ public:
   void linear(llvm::StringRef role, int64_t rows, int64_t columns) override {
     require(role, {rows, columns});
     require((role + "_bias").str(), {rows});
+    require((role + "_adapter_in").str(), {weights.adapterRank(), columns});
+    require((role + "_adapter_out").str(), {rows, weights.adapterRank()});
   }
   void norm(llvm::StringRef role, int64_t size) {
     if (role.empty())

@@ -10,9 +10,14 @@ llvm::ArrayRef<const Family *> llmc::frontends::families() {
       &gpt2,
       &mixtral, &qwen2Moe, &qwen3Moe, &olmoe,
       &bamba,
+      &graniteHybrid,
+      &jamba,
       &lfm2,
+      &nemotronH,
+      &qwen3Next,
       &recurrentGemma,
       &rwkv,
+      &zamba2,
   };
   return all;
 }

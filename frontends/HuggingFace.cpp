@@ -255,10 +255,12 @@ static bool isRotary(const Family &family, const Config &config) {
 static void readExperts(Model &model, const Config &config) {
   const Family &family = *model.family;
   const ExpertShape &shape = family.expertShape;
-  model.moe.count = config.integer(family.experts.count);
-  if (model.moe.count < family.experts.least)
-    return;
   Experts &moe = model.moe;
+  moe.count = config.integer(family.experts.count);
+  if (moe.count < family.experts.least) {
+    moe.count = 0;
+    return;
+  }
   moe.top = config.integer(shape.top);
   moe.ffn = config.integer(shape.ffn);
   int64_t copies = config.integer(shape.sharedCount);

@@ -139,8 +139,11 @@ static void markExperts(std::vector<LayerType> &types, const Model &model, const
   std::vector<int64_t> dense = readNumbers(config, rule.dense, report).value_or(std::vector<int64_t>());
   if (period < 1)
     report.invalid("config.json: '" + rule.period.name + "': want at least 1, got " + llvm::Twine(period));
+  auto hasKind = [&](llvm::StringRef type) {
+    return llvm::any_of(model.family->layers, [&](const LayerSpec &spec) { return spec.experts && spec.type == type; });
+  };
   for (auto [layer, type] : llvm::enumerate(types))
-    type.experts = static_cast<int64_t>(layer) >= first && isPeriodic(layer, period, offset) &&
+    type.experts = hasKind(type.type) && static_cast<int64_t>(layer) >= first && isPeriodic(layer, period, offset) &&
                    !llvm::is_contained(dense, static_cast<int64_t>(layer));
 }
 

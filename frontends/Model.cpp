@@ -16,6 +16,7 @@ static std::string typeSymbol(const LayerType &type) {
 
 int64_t Model::rowsOf(llvm::StringRef role) const {
   role.consume_back("_bias");
+  role.consume_back("_adapter_out");
   return llvm::StringSwitch<int64_t>(role)
       .Cases({"blk.q", "blk.attn_gate"}, heads * headDim)
       .Cases({"blk.k", "blk.v"}, kvHeads * headDim)
@@ -29,6 +30,11 @@ int64_t Model::rowsOf(llvm::StringRef role) const {
       .Case("blk.ssm_rank", ssm.rank)
       .Cases({"blk.delta_q", "blk.delta_k"}, ssm.keyHeads * ssm.keyDim)
       .Default(hidden);
+}
+
+bool Model::hasAdapter(llvm::StringRef role) const {
+  bool ofAttention = role.starts_with("blk.q_") || role.starts_with("blk.k_") || role.starts_with("blk.v_");
+  return adapterRank > 0 && (attentionAdapters || !ofAttention);
 }
 
 bool Model::hasBias(llvm::StringRef role) const {

@@ -78,6 +78,8 @@ struct Model {
   Experts moe;
   double qkvClamp = 0; // 0: none
   int64_t sharedBlocks = 1; // TensorName::shared
+  int64_t adapterRank = 0;  // of the adapters that linear parts have beside their weights; 0: none
+  bool attentionAdapters = false; // have q, k and v one, too?
   std::vector<LayerKind> kinds;
   std::vector<RopeTable> ropes;
   std::vector<int64_t> eos;
@@ -86,6 +88,7 @@ struct Model {
   // Rows of the [out, in] weight (and length of the bias) of a role that linear ops use.
   int64_t rowsOf(llvm::StringRef role) const;
   bool hasBias(llvm::StringRef role) const; // in Hugging Face
+  bool hasAdapter(llvm::StringRef role) const;
 };
 
 // Limits of what a file may say. Within them no product of two overflows.

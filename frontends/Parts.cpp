@@ -10,7 +10,13 @@ Value LayerBuilder::linear(Value x, llvm::StringRef role) {
   SmallVector<Value> biases;
   if (has(bias))
     biases.push_back(load(bias));
-  return llm::LinearOp::create(builder, at(role), x, ValueRange(weight), biases).getResult(0);
+  Value y = llm::LinearOp::create(builder, at(role), x, ValueRange(weight), biases).getResult(0);
+  std::string in = (role + "_adapter_in").str(), out = (role + "_adapter_out").str();
+  if (!has(out))
+    return y;
+  Value inner = llm::LinearOp::create(builder, at(in), x, ValueRange(load(in))).getResult(0);
+  Value delta = llm::LinearOp::create(builder, at(out), inner, ValueRange(load(out))).getResult(0);
+  return llm::AddOp::create(builder, at((role + "_adapted").str()), y, delta);
 }
 
 Value LayerBuilder::norm(Value x, llvm::StringRef role) {

@@ -15,7 +15,8 @@ public:
   virtual mlir::Value load(llvm::StringRef role) = 0;
   virtual bool has(llvm::StringRef role) const = 0;
 
-  // `x` through the weight of `role`, with its bias if the file has one.
+  // `x` through the weight of `role`, with its bias if the file has one, and its adapter (two products of low rank beside
+  // it) if the model has one.
   mlir::Value linear(mlir::Value x, llvm::StringRef role);
   mlir::Value norm(mlir::Value x, llvm::StringRef role);
   // `x` times `factor`; `x` itself where that is 1.
@@ -41,7 +42,7 @@ class WeightList {
 public:
   virtual ~WeightList() = default;
   virtual void require(llvm::StringRef role, llvm::ArrayRef<int64_t> shape) = 0;
-  // A matrix [rows, columns] and, as the configuration or the file has it, its bias.
+  // A matrix [rows, columns] and, as the configuration or the file has them, its bias and its adapter.
   virtual void linear(llvm::StringRef role, int64_t rows, int64_t columns) = 0;
 };
 

@@ -137,7 +137,7 @@ static Value buildMamba(LayerBuilder &b, Value x) {
                   .output = selected(b, inner, "blk.ssm_c"),
                   .beta = {},
                   .skip = b.load("blk.ssm_d")});
-  return b.linear(gated(b, z, y, b.model.activation, "gated"), "blk.ssm_out");
+  return b.linear(gated(b, z, y, llm::Activation::silu, "gated"), "blk.ssm_out");
 }
 
 static const PartState *const mambaStates[] = {&convTail, &diagonalState};
@@ -195,6 +195,32 @@ Value frontends::buildMamba2(LayerBuilder &b, Value x) {
 
 static const PartState *const mamba2States[] = {&convTail, &mamba2State};
 const Part frontends::mamba2 = {frontends::mamba2Weights, buildMamba2, mamba2States};
+
+//===----------------------------------------------------------------------===//
+// A transformer block that serves at several depths, before a Mamba-2 mixer (Zamba2)
+//===----------------------------------------------------------------------===//
+
+static void sharedWeights(const Model &model, WeightList &list) {
+  list.require("blk.shared_norm", {2 * model.hidden});
+  attention.weights(model, list);
+  list.require("blk.shared_ffn_norm", {model.hidden});
+  gatedMlp.weights(model, list);
+  list.require("blk.shared_out", {model.hidden, model.hidden});
+  list.require("blk.attn_norm", {model.hidden});
+  mamba2Weights(model, list);
+}
+
+// The block has no residual stream of its own.
+static Value buildShared(LayerBuilder &b, Value x) {
+  Value y = llm::ConcatOp::create(b.builder, b.at("shared_input"), ValueRange{x, b.embedding});
+  y = attention.build(b, b.norm(y, "blk.shared_norm"));
+  y = gatedMlp.build(b, b.norm(y, "blk.shared_ffn_norm"));
+  y = llm::AddOp::create(b.builder, b.at("shared_sum"), x, b.linear(y, "blk.shared_out"));
+  return buildMamba2(b, b.norm(y, "blk.attn_norm"));
+}
+
+static const PartState *const sharedStates[] = {&kvCache, &convTail, &mamba2State};
+const Part frontends::sharedBlockAndMamba2 = {sharedWeights, buildShared, sharedStates};
 
 //===----------------------------------------------------------------------===//
 // RG-LRU (Griffin): a gated recurrence of each channel, its gates block-diagonal

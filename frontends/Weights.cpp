@@ -56,6 +56,8 @@ bool Weights::exists(llvm::StringRef role) const {
   const TensorName *name = nameOf(role);
   if (!name)
     return false;
+  if (role.ends_with("_adapter_in") || role.ends_with("_adapter_out"))
+    return model.hasAdapter(role);
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
   if (!linearBias)
     return true;

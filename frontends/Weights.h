@@ -25,6 +25,7 @@ public:
 
   // After declare: the type of one layer's value; null if the role was not declared.
   mlir::RankedTensorType valueType(llvm::StringRef role) const;
+  int64_t adapterRank() const { return model.adapterRank; }
   bool allFloat32() const { return onlyFloat32; } // every matrix is f32
 
 private:

@@ -13,8 +13,13 @@ extern const Family mixtral;               // Mixtral.cpp
 extern const Family qwen2Moe, qwen3Moe;    // QwenMoe.cpp
 extern const Family olmoe;                 // Olmoe.cpp
 extern const Family bamba;                 // Bamba.cpp
+extern const Family graniteHybrid;         // GraniteHybrid.cpp
+extern const Family jamba;                 // Jamba.cpp
 extern const Family lfm2;                  // LFM2.cpp
+extern const Family nemotronH;             // NemotronH.cpp
+extern const Family qwen3Next;             // Qwen3Next.cpp
 extern const Family recurrentGemma;        // RecurrentGemma.cpp
 extern const Family rwkv;                  // RWKV.cpp
+extern const Family zamba2;                // Zamba2.cpp
 
 } // namespace llmc::frontends

@@ -5,6 +5,7 @@
 #include "frontends/RecurrentParts.h"
 #include "frontends/families/Common.h"
 
+#include <algorithm>
 #include <array>
 
 namespace llmc::frontends {
@@ -30,14 +31,17 @@ inline constexpr TensorName mamba2Tensors[] = {
 };
 
 // One table of two.
-template <size_t N, size_t M>
-constexpr std::array<TensorName, N + M> withMamba2(const TensorName (&own)[N], const TensorName (&mixer)[M]) {
-  std::array<TensorName, N + M> all{};
-  for (size_t i = 0; i < N; ++i)
-    all[i] = own[i];
-  for (size_t i = 0; i < M; ++i)
-    all[N + i] = mixer[i];
+template <class Own, size_t M> constexpr auto withMamba2(const Own &own, const TensorName (&mixer)[M]) {
+  std::array<TensorName, std::size(Own()) + M> all{};
+  std::copy(std::begin(own), std::end(own), all.begin());
+  std::copy(std::begin(mixer), std::end(mixer), all.begin() + std::size(own));
   return all;
+}
+template <size_t N, size_t M>
+constexpr auto withMamba2(const TensorName (&own)[N], const TensorName (&mixer)[M]) {
+  std::array<TensorName, N> table{};
+  std::copy(std::begin(own), std::end(own), table.begin());
+  return withMamba2(table, mixer);
 }
 
 // Of Bamba and Granite.

@@ -1,0 +1,97 @@
+// Qwen3-Next: gated delta rule in most layers, gated attention with rope over a quarter of each head in the others, experts
+// with one that all tokens share; gains hold gain - 1.
+// Sources: arXiv:2412.06464 (gated delta rule), 2505.06708 (gated attention); transformers' modeling_qwen3_next.py.
+#include "frontends/RecurrentParts.h"
+#include "frontends/families/ExpertTensors.h"
+#include "frontends/families/Families.h"
+
+using namespace llmc::frontends;
+namespace llm = llmc::llm;
+using Turns = TensorName::Turns;
+
+static constexpr llvm::StringRef types[] = {"qwen3_next"};
+static constexpr llvm::StringRef queryGate[] = {"blk.q", "blk.attn_gate"}, betaDecay[] = {"blk.delta_b", "blk.delta_a"},
+                                 qkvz[] = {"blk.delta_q", "blk.delta_k", "blk.delta_v", "blk.delta_z"};
+
+static constexpr TensorName query(llvm::StringRef role) {
+  return {role, "model.layers.{layer}.self_attn.q_proj.weight", "", false, queryGate, Turns::Heads};
+}
+static constexpr TensorName delta(llvm::StringRef role) {
+  return {role, "model.layers.{layer}.linear_attn.in_proj_qkvz.weight", "", false, qkvz, Turns::KeyHeads};
+}
+static constexpr TensorName deltaGate(llvm::StringRef role) {
+  return {role, "model.layers.{layer}.linear_attn.in_proj_ba.weight", "", false, betaDecay, Turns::KeyHeads};
+}
+
+static constexpr TensorName tensors[] = {
+    query("blk.q"),
+    query("blk.attn_gate"),
+    headNormTensors[0],
+    headNormTensors[1],
+    delta("blk.delta_q"),
+    delta("blk.delta_k"),
+    delta("blk.delta_v"),
+    delta("blk.delta_z"),
+    deltaGate("blk.delta_b"),
+    deltaGate("blk.delta_a"),
+    {"blk.conv", "model.layers.{layer}.linear_attn.conv1d.weight", ""},
+    {"blk.delta_dt_offset", "model.layers.{layer}.linear_attn.dt_bias", ""},
+    {"blk.delta_decay", "model.layers.{layer}.linear_attn.A_log", ""},
+    {"blk.delta_norm", "model.layers.{layer}.linear_attn.norm.weight", ""},
+    {"blk.delta_out", "model.layers.{layer}.linear_attn.out_proj.weight", ""},
+    expertTensors[0],
+    expertTensors[1],
+    expertTensors[2],
+    expertTensors[3],
+    expertTensors[4],
+    expertTensors[5],
+    expertTensors[6],
+    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", ""},
+    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", ""},
+    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", ""},
+    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", ""},
+};
+static constexpr Sublayer attendingExperts[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
+static constexpr Sublayer scanning[] = {{"blk.attn_norm", &deltaNet}, {"blk.ffn_norm", &gatedMlp}};
+static constexpr Sublayer scanningExperts[] = {{"blk.attn_norm", &deltaNet}, {"blk.ffn_norm", &routedMlp}};
+static constexpr LayerSpec layers[] = {
+    {"full_attention", preNormGated},
+    {"full_attention", attendingExperts, /*windowed=*/false, /*experts=*/true},
+    {"linear_attention", scanning, /*windowed=*/false, /*experts=*/false, /*rotary=*/false},
+    {"linear_attention", scanningExperts, /*windowed=*/false, /*experts=*/true, /*rotary=*/false}};
+static constexpr Refusal refusals[] = {{"attention_bias"}}; // of queries and gates in turns
+// Heads that predict later tokens.
+static constexpr llvm::StringRef ignored[] = {".rotary_emb.inv_freq"};
+
+constinit const Family llmc::frontends::qwen3Next = {
+    .name = "qwen3_next",
+    .modelTypes = types,
+    .tensors = llamaTensors,
+    .ownTensors = tensors,
+    .layers = layers,
+    .layerRule = LayerRule::Chosen,
+    .layerChoice = {.period = {"full_attention_interval", 4}},
+    .experts = {.count = {"num_experts|num_local_experts", 512},
+                .period = {"decoder_sparse_step", 1},
+                .offset = {"", -1},
+                .dense = "mlp_only_layers"},
+    .expertShape = {.top = {"num_experts_per_tok", 10},
+                    .ffn = {"moe_intermediate_size", 512},
+                    .sharedFfn = {"shared_expert_intermediate_size", 512},
+                    .normalize = llm::RouterNormalize::sum,
+                    .normalizeSwitch = "norm_topk_prob",
+                    .normalizeByDefault = true},
+    .ssm = {.used = true,
+            .heads = {"linear_num_value_heads", 32},
+            .headDim = {"linear_value_head_dim", 128},
+            .taps = {"linear_conv_kernel_dim", 4},
+            .keyHeads = {"linear_num_key_heads", 16},
+            .keyDim = {"linear_key_head_dim", 128}},
+    .normOffset = 1,
+    .partialRotary = 0.25,
+    .ffn = {"intermediate_size", 5632},
+    .context = {"max_position_embeddings", 32768},
+    .headDim = {"head_dim", 256},
+    .refusals = refusals,
+    .ignoredTensors = ignored,
+};
