@@ -94,9 +94,14 @@ public:
     return llvm::Error::success();
   }
 
-  llvm::Error vector(const WeightSlice &slice, int64_t bytes) {
+  // A vector, or columns of one length; `bytes` for all of them.
+  llvm::Error vectors(llvm::ArrayRef<WeightSlice> slices, int64_t bytes) {
     buffer.assign(bytes, 0);
-    slice.decodeRow(0, std::span<float>(reinterpret_cast<float *>(buffer.data()), slice.columns));
+    for (auto [i, slice] : llvm::enumerate(slices)) {
+      auto *to = reinterpret_cast<float *>(buffer.data() + i * (bytes / slices.size()));
+      for (int64_t row = 0; row < slice.rows; ++row)
+        slice.decodeRow(row, std::span<float>(to + row, slice.columns));
+    }
     return write(bytes);
   }
 
@@ -134,8 +139,8 @@ llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const Pa
       auto slices = weights.find(weight, index);
       if (!slices)
         return slices.takeError();
-      bool isVector = weight.getWeights().getShape().size() == 1;
-      if (llvm::Error error = isVector ? writer.vector((*slices)[0], entry->bytes) : writer.matrices(*slices, weight.formatOf(index)))
+      bool areVectors = tile::isPackedAsVectors(weight.getWeights().getShape(), weight.formatOf(index));
+      if (llvm::Error error = areVectors ? writer.vectors(*slices, entry->bytes) : writer.matrices(*slices, weight.formatOf(index)))
         return error;
     }
   return llvm::Error::success();

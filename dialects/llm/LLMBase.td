@@ -70,6 +70,19 @@ def LLM_AssetKind : LLM_I32Enum<"AssetKind", "what a file beside the model is fo
   I32EnumAttrCase<"generation_config", 3>]>;
 def LLM_AssetKindAttr : EnumAttr<LLM_Dialect, LLM_AssetKind, "asset_kind">;
 
+def LLM_RouterScores : LLM_I32Enum<"RouterScores", "what a router makes of its logits", [
+  I32EnumAttrCase<"logits", 0>, I32EnumAttrCase<"softmax", 1>, I32EnumAttrCase<"sigmoid", 2>]>;
+def LLM_RouterScoresAttr : EnumAttr<LLM_Dialect, LLM_RouterScores, "router_scores">;
+
+def LLM_GroupScore : LLM_I32Enum<"GroupScore", "by what groups of experts are chosen", [
+  I32EnumAttrCase<"max", 0>,        // the greatest score of a member
+  I32EnumAttrCase<"top2_sum", 1>]>; // the sum of the two greatest
+def LLM_GroupScoreAttr : EnumAttr<LLM_Dialect, LLM_GroupScore, "group_score">;
+
+def LLM_RouterNormalize : LLM_I32Enum<"RouterNormalize", "how the scores of the chosen become weights", [
+  I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"sum", 1>, I32EnumAttrCase<"softmax", 2>]>;
+def LLM_RouterNormalizeAttr : EnumAttr<LLM_Dialect, LLM_RouterNormalize, "router_normalize">;
+
 def LLM_IndexSource : LLM_I32Enum<"IndexSource", "what an embedding looks up", [
   I32EnumAttrCase<"tokens", 0>, I32EnumAttrCase<"positions", 1>]>;
 def LLM_IndexSourceAttr : EnumAttr<LLM_Dialect, LLM_IndexSource, "index_source">;
@@ -88,6 +101,17 @@ def LLM_NormAttr : LLM_Attr<"Norm", "norm"> {
   }];
   let parameters = (ins EnumParameter<LLM_NormKind>:$kind, "::llmc::llm::Real":$eps, DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$offset);
   let assemblyFormat = "`<` $kind `,` `eps` `=` $eps (`,` `offset` `=` $offset^)? `>`";
+  let genVerifyDecl = 1;
+}
+
+def LLM_GLULimitsAttr : LLM_Attr<"GLULimits", "glu_limits"> {
+  let summary = "A gated unit whose inputs are clamped";
+  let description = [{
+    `#llm.glu_limits<alpha = 1.702, limit = 7.0, offset = 1.0>`: with `g = min(gate, limit)` and `u = min(max(up, -limit), limit)` the unit is
+    `g * sigmoid(alpha * g) * (u + offset)`. `alpha` and `limit` are positive, `offset` is finite. Source: OpenAI's gpt-oss.
+  }];
+  let parameters = (ins "::llmc::llm::Real":$alpha, "::llmc::llm::Real":$limit, "::llmc::llm::Real":$offset);
+  let assemblyFormat = "`<` `alpha` `=` $alpha `,` `limit` `=` $limit `,` `offset` `=` $offset `>`";
   let genVerifyDecl = 1;
 }
 

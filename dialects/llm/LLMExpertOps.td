@@ -6,30 +6,6 @@ include "dialects/llm/LLMBase.td"
 include "dialects/llm/LLMInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def LLM_RouterScores : LLM_I32Enum<"RouterScores", "what a router makes of its logits", [
-  I32EnumAttrCase<"logits", 0>, I32EnumAttrCase<"softmax", 1>, I32EnumAttrCase<"sigmoid", 2>]>;
-def LLM_RouterScoresAttr : EnumAttr<LLM_Dialect, LLM_RouterScores, "router_scores">;
-
-def LLM_GroupScore : LLM_I32Enum<"GroupScore", "by what groups of experts are chosen", [
-  I32EnumAttrCase<"max", 0>,        // the greatest score of a member
-  I32EnumAttrCase<"top2_sum", 1>]>; // the sum of the two greatest
-def LLM_GroupScoreAttr : EnumAttr<LLM_Dialect, LLM_GroupScore, "group_score">;
-
-def LLM_RouterNormalize : LLM_I32Enum<"RouterNormalize", "how the scores of the chosen become weights", [
-  I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"sum", 1>, I32EnumAttrCase<"softmax", 2>]>;
-def LLM_RouterNormalizeAttr : EnumAttr<LLM_Dialect, LLM_RouterNormalize, "router_normalize">;
-
-def LLM_GLULimitsAttr : LLM_Attr<"GLULimits", "glu_limits"> {
-  let summary = "A gated unit whose inputs are clamped";
-  let description = [{
-    `#llm.glu_limits<alpha = 1.702, limit = 7.0, offset = 1.0>`: with `g = min(gate, limit)` and `u = min(max(up, -limit), limit)` the unit is
-    `g * sigmoid(alpha * g) * (u + offset)`. `alpha` and `limit` are positive, `offset` is finite. Source: OpenAI's gpt-oss.
-  }];
-  let parameters = (ins "::llmc::llm::Real":$alpha, "::llmc::llm::Real":$limit, "::llmc::llm::Real":$offset);
-  let assemblyFormat = "`<` `alpha` `=` $alpha `,` `limit` `=` $limit `,` `offset` `=` $offset `>`";
-  let genVerifyDecl = 1;
-}
-
 // tensor<?xKxi32>: for each token the numbers of K different experts.
 def LLM_ExpertIndices : Type<CPred<"::llmc::llm::isExpertIndices($_self)">, "expert numbers tensor<?xKxi32>", "::mlir::RankedTensorType">;
 

@@ -27,9 +27,13 @@ int64_t tile::stateTableIndex(ModuleOp module, llm::StateOp state) {
   return std::distance(states.begin(), llvm::find(states, state));
 }
 
+bool tile::isPackedAsVectors(ArrayRef<int64_t> shape, llm::Format format) {
+  return shape.size() == 1 || (shape.size() == 3 && shape.back() == 1 && !llm::isQuantised(format));
+}
+
 int64_t tile::packedWeightBytes(llm::WeightOp weight, int64_t index) {
   ArrayRef<int64_t> shape = weight.getWeights().getShape();
-  if (shape.size() == 1)
-    return alignTo(shape[0] * 4, kAlignment);
+  if (isPackedAsVectors(shape, weight.formatOf(index)))
+    return weight.getExperts() * alignTo(shape[shape.size() == 1 ? 0 : 1] * 4, kAlignment);
   return weight.getExperts() * packedBytes(weight.formatOf(index), shape[shape.size() - 2], shape.back());
 }

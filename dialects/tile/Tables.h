@@ -13,7 +13,9 @@ int64_t weightTableIndex(mlir::ModuleOp module, llm::WeightOp weight);
 int64_t weightTableSize(mlir::ModuleOp module);
 int64_t stateTableIndex(mlir::ModuleOp module, llm::StateOp state);
 
-// Bytes of one layer's packed weight, a multiple of 64: panels for matrices, one expert's after the other's; f32 for vectors.
+// Bytes of one layer's packed weight, a multiple of 64: panels for matrices, one expert's after the other's; f32 for vectors
+// and for the biases of experts (matrices of one column), each padded to 64 bytes: a panel of one f32 input, too.
+bool isPackedAsVectors(llvm::ArrayRef<int64_t> shape, llm::Format format);
 int64_t packedWeightBytes(llm::WeightOp weight, int64_t index);
 
 } // namespace llmc::tile

@@ -67,7 +67,7 @@ def Tile_PointwiseAttr : Tile_Attr<"PointwiseKernel", "pointwise"> {
   let summary = "Kernel: a pointwise function of one to three rows";
   let description = [{
     `@k(a, [b, [c,]] out)`: add: a + b; copy: a; scale: a * constant; softcap: constant * tanh(a / constant); activation: f(a);
-    glu: f(a) * b; mul: a * b, b having one value for each `group` channels; mix: a * c + b * (1 - c).
+    glu: f(a) * b; clamp: a within -constant and constant; mul: a * b, b having one value for each `group` channels; mix: a * c + b * (1 - c).
   }];
   let parameters = (ins EnumParameter<Tile_Pointwise>:$kind, "int64_t":$channels,
     DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$constant,
@@ -136,10 +136,45 @@ def Tile_LinearAttr : Tile_Attr<"Linear", "linear"> {
   let description = [{
     `@k(tile: i64, tokens: i64, x, scratch, weight…, format: i64 …, [bias…,] [residual,] y…)`. Tiles are `panels` panels of 16 outputs of one weight (of both
     weights with `glu`); a weight's tiles follow those of the weight before it. `format` of a weight indexes its type's formats.
-    Each weight's results go to y_i, f32 [tokens][N_i].
+    Each weight's results go to y_i, f32 [tokens][N_i]. `limits` changes the gated unit of `glu`.
   }];
   let parameters = (ins "::mlir::ArrayAttr":$weights, EnumParameter<Tile_Arithmetic>:$arithmetic, "bool":$single, "int64_t":$panels,
-    "bool":$bias, "bool":$glu, "bool":$residual, OptionalParameter<"::llmc::llm::ActivationAttr">:$activation);
+    "bool":$bias, "bool":$glu, "bool":$residual, OptionalParameter<"::llmc::llm::ActivationAttr">:$activation,
+    OptionalParameter<"::llmc::llm::GLULimitsAttr">:$limits);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+def Tile_RouteAttr : Tile_Attr<"Route", "route"> {
+  let summary = "Kernel: choose the experts of one token";
+  let description = [{ `@k(logits, [bias,] experts, weights)`: logits f32 [count]; experts i32 [top], weights f32 [top], as `llm.route`. }];
+  let parameters = (ins "int64_t":$count, "int64_t":$top, EnumParameter<LLM_RouterScores>:$scores, "int64_t":$groups, "int64_t":$top_groups,
+    EnumParameter<LLM_GroupScore>:$group_score, EnumParameter<LLM_RouterNormalize>:$normalize, "::llmc::llm::Real":$epsilon,
+    "::llmc::llm::Real":$scale, "bool":$bias);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_GroupTokensAttr : Tile_Attr<"GroupTokens", "group_tokens"> {
+  let summary = "Kernel: group the choices of tokens by expert";
+  let description = [{
+    `@k(tokens: i64, experts, starts, order, places)`, all i32. experts: [tokens][top], each less than `count`. Choices (number t * top + k)
+    are sorted by expert, those of one expert stay in order: order [tokens * top] are their numbers, places [tokens * top] where each went;
+    starts [count + 1]: expert e has the places [starts[e], starts[e + 1]).
+  }];
+  let parameters = (ins "int64_t":$count, "int64_t":$top);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_CombineAttr : Tile_Attr<"Combine", "combine"> {
+  let summary = "Kernel: the weighted sum of what the experts of one token gave";
+  let description = [{
+    `@k(results, [places,] weights, out)`: out[c] = sum_k weights[k] * results[places[k]][c], k ascending; results f32 [][channels], places
+    i32 [top], weights f32 [top]. `places`: false for places[k] = k.
+  }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$top, "bool":$places);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -23,6 +23,7 @@ int64_t PointwiseKernelAttr::getInputs() const {
   case Pointwise::copy:
   case Pointwise::scale:
   case Pointwise::softcap:
+  case Pointwise::clamp:
   case Pointwise::activation:
     return 1;
   }

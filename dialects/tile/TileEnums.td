@@ -20,6 +20,7 @@ def Tile_Dot : Tile_I32Enum<"Dot", "which instruction sums four byte products", 
 
 def Tile_Pointwise : Tile_I32Enum<"Pointwise", "row kernels without parameters", [
   I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"copy", 1>, I32EnumAttrCase<"scale", 2>, I32EnumAttrCase<"softcap", 3>,
-  I32EnumAttrCase<"activation", 4>, I32EnumAttrCase<"glu", 5>, I32EnumAttrCase<"mul", 6>, I32EnumAttrCase<"mix", 7>]>;
+  I32EnumAttrCase<"activation", 4>, I32EnumAttrCase<"glu", 5>, I32EnumAttrCase<"mul", 6>, I32EnumAttrCase<"mix", 7>,
+  I32EnumAttrCase<"clamp", 8>]>;
 
 #endif

@@ -10,15 +10,13 @@ using namespace llmc::schedule;
 // A tile should stream at least this many bytes of weights, so that claiming it costs nothing beside reading it.
 constexpr int64_t kTileBytes = 48 << 10;
 
-static ArrayRef<int64_t> shapeOf(Value weight) { return cast<RankedTensorType>(weight.getType()).getShape(); }
-
 static SmallVector<Format> formatsOf(Type type) {
   return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
       .getFormats();
 }
 
-tile::Arithmetic StepBuilder::arithmeticFor(LinearOp op) {
-  bool quantised = llvm::all_of(op.getWeights(), [](Value weight) {
+tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
+  bool quantised = llvm::all_of(weights, [](Value weight) {
     return llvm::all_of(formatsOf(weight.getType()), [](Format format) { return isQuantised(format); });
   });
   return quantised && !exact ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
@@ -32,6 +30,10 @@ Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
     norm(op.getX(), op.getNormGain(), op.getNormBias(), *op.getNorm(), normed);
     x = normed;
   }
+  return productInput(x, arithmetic);
+}
+
+Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
   if (arithmetic == tile::Arithmetic::f32)
     return dense(x, "dense");
   Stored rounded = bytesBuffer(x.channels, tile::int8RowBytes(x.channels), x.rows, "int8");
@@ -41,20 +43,21 @@ Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
   return rounded;
 }
 
-int64_t StepBuilder::panelsPerTile(LinearOp op, tile::Arithmetic) const {
+int64_t StepBuilder::panelsPerTile(TypeRange weights, int64_t copies) const {
   if (maxTokens > 1)
     return 1; // the rows of a panel are work enough
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
-  for (Value weight : op.getWeights()) {
-    for (Format format : formatsOf(weight.getType()))
-      smallest = std::min(smallest, tile::panelBytes(format, shapeOf(weight)[1]));
-    panels = std::min(panels, tile::panelCount(shapeOf(weight)[0]));
+  for (Type weight : weights) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(weight).getShape();
+    for (Format format : formatsOf(weight))
+      smallest = std::min(smallest, tile::panelBytes(format, shape[1]));
+    panels = std::min(panels, tile::panelCount(shape[0]));
   }
   int64_t enough = (kTileBytes + smallest - 1) / smallest;
-  return std::clamp<int64_t>(enough, 1, std::max<int64_t>(panels / 8, 1));
+  return std::clamp<int64_t>(enough, 1, std::clamp<int64_t>(panels * copies / 8, 1, panels));
 }
 
-static int64_t tileCount(tile::LinearAttr kernel) {
+int64_t llmc::schedule::tileCount(tile::LinearAttr kernel) {
   int64_t count = 0;
   for (Attribute weight : kernel.getWeights()) {
     int64_t panels = tile::panelCount(cast<RankedTensorType>(cast<TypeAttr>(weight).getValue()).getShape()[0]);
@@ -77,7 +80,7 @@ int64_t StepBuilder::linearScratchBytes(tile::LinearAttr kernel) const {
 }
 
 void StepBuilder::linear(LinearOp op) {
-  tile::Arithmetic arithmetic = arithmeticFor(op);
+  tile::Arithmetic arithmetic = arithmeticFor(op.getWeights());
   counts.int8Products += arithmetic == tile::Arithmetic::int8;
   Stored x = linearInput(op, arithmetic);
   SmallVector<Stored> results;
@@ -91,8 +94,8 @@ void StepBuilder::linear(LinearOp op) {
     types.push_back(TypeAttr::get(weight.getType()));
   auto activation = op.getActivation() ? ActivationAttr::get(b.getContext(), *op.getActivation()) : ActivationAttr();
   auto kernel = tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1,
-                                      panelsPerTile(op, arithmetic), !op.getBiases().empty(), op.getGlu(),
-                                      static_cast<bool>(op.getResidual()), activation);
+                                      panelsPerTile(op.getWeights().getTypes()), !op.getBiases().empty(), op.getGlu(),
+                                      static_cast<bool>(op.getResidual()), activation, GLULimitsAttr());
   Value rows = rowCount(x.rows);
   parallel(i64(tileCount(kernel)), [&](Value tile) {
     SmallVector<Value> operands{tile, rows, x.pointer, scratch(linearScratchBytes(kernel))};

@@ -78,6 +78,10 @@ LogicalResult StepBuilder::visit(Operation &op) {
       .Case([&](RopeOp op) { return rope(op), success(); })
       .Case([&](LinearOp op) { return linear(op), success(); })
       .Case([&](AttentionOp op) { return attention(op), success(); })
+      .Case([&](RouteOp op) { return route(op), success(); })
+      .Case([&](ExpertsOp op) { return experts(op), success(); })
+      .Case([&](GroupedLinearOp op) { return groupedLinear(op), success(); })
+      .Case([&](ClampOp op) { return pointwise(op, constant(tile::Pointwise::clamp, op.getLimit().convertToDouble())), success(); })
       .Case([&](RMSNormOp op) {
         auto attr = NormAttr::get(b.getContext(), NormKind::rms, op.getEps().convertToDouble(), op.getOffset().convertToDouble());
         Stored to = destination(op.getY(), stored(op.getX()).rows, "norm");

@@ -35,6 +35,9 @@ struct LoadedWeight {
 // are not 0, 1, …
 llvm::SmallVector<int64_t> layerTable(llvm::ArrayRef<int64_t> layers, llvm::ArrayRef<int64_t> entries = {});
 
+// Tiles of one run of a product over its weights.
+int64_t tileCount(tile::LinearAttr kernel);
+
 struct Counts {
   int64_t loops = 0, rowOps = 0, kernels = 0, int8Products = 0;
 };
@@ -67,12 +70,24 @@ private:
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
+  // ScheduleExperts.cpp
+  void route(llm::RouteOp op);
+  void experts(llm::ExpertsOp op);
+  void groupedLinear(llm::GroupedLinearOp op);
 
-  // Parts of linear.
-  tile::Arithmetic arithmeticFor(llm::LinearOp op);
+  // Parts of products.
+  tile::Arithmetic arithmeticFor(mlir::ValueRange weights);
   Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
-  int64_t panelsPerTile(llm::LinearOp op, tile::Arithmetic arithmetic) const;
+  // `x` as products of that arithmetic read it.
+  Stored productInput(const Stored &x, tile::Arithmetic arithmetic);
+  // How many panels of these [N, K] weights make a tile, where `copies` products run side by side.
+  int64_t panelsPerTile(mlir::TypeRange weights, int64_t copies = 1) const;
   int64_t linearScratchBytes(tile::LinearAttr kernel) const;
+  struct Choices; // which rows go through which experts
+  Choices chooseRows(llm::ExpertsOp op, const Stored &x);
+  void stackedProduct(const Choices &choices, llvm::ArrayRef<mlir::Value> weights, llvm::ArrayRef<mlir::Value> biases, mlir::Value x,
+                      int64_t xRowBytes, bool sharedRow, mlir::Value y, tile::LinearAttr kernel);
+  mlir::Value memory(int64_t bytes, llvm::StringRef name); // of the step, for no value of the graph
 
   // Storage.
   Stored buffer(int64_t channels, Rows rows, llvm::StringRef name);

@@ -24,6 +24,9 @@ void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr table);
 void emitRope(KernelBuilder &b, tile::RopeAttr rope);
 void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);
 void emitAttend(KernelBuilder &b, tile::AttendAttr attend);
+void emitRoute(KernelBuilder &b, tile::RouteAttr route);
+void emitGroupTokens(KernelBuilder &b, tile::GroupTokensAttr group);
+void emitCombine(KernelBuilder &b, tile::CombineAttr combine);
 void emitLinear(KernelBuilder &b, tile::LinearAttr linear);
 
 int64_t floatProductScratchBytes(tile::ProductAttr product);

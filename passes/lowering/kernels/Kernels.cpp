@@ -50,6 +50,9 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { 
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { return emitAttend(b, attend), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RouteAttr route) { return emitRoute(b, route), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::GroupTokensAttr group) { return emitGroupTokens(b, group), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::CombineAttr combine) { return emitCombine(b, combine), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LinearAttr linear) { return emitLinear(b, linear), success(); }
 
 // Arguments of a kernel, as its attribute's description lists them. 'p': pointer, 'i': i64.
@@ -65,6 +68,9 @@ std::string arguments(tile::PrepareAttr prepare) {
   return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
 }
 std::string arguments(tile::AttendAttr) { return "iipppp"; }
+std::string arguments(tile::RouteAttr route) { return route.getBias() ? "pppp" : "ppp"; }
+std::string arguments(tile::GroupTokensAttr) { return "ipppp"; }
+std::string arguments(tile::CombineAttr combine) { return combine.getPlaces() ? "pppp" : "ppp"; }
 std::string arguments(tile::LinearAttr linear) {
   size_t weights = linear.getWeights().size();
   return "iipp" + std::string(weights, 'p') + std::string(weights, 'i') + std::string(linear.getBias() ? weights : 0, 'p') +
@@ -95,6 +101,8 @@ ArrayRef<Kind> kinds() {
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
       kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
       kind<tile::UnitNormAttr>(inPlace),
+      kind<tile::RouteAttr>(),            kind<tile::GroupTokensAttr>(),
+      kind<tile::CombineAttr>(),
   };
   return table;
 }

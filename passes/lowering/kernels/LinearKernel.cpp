@@ -117,14 +117,27 @@ struct Linear {
     return value;
   }
 
+  // As #llm.glu_limits.
+  Value limitedUnit(Value gate, Value up) {
+    auto constant = [&](double value) { return b.constant(gate.getType(), value); };
+    double limit = kernel.getLimits().getLimit().value;
+    gate = arith::MinimumFOp::create(b, gate, constant(limit));
+    up = arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, up, constant(-limit)), constant(limit));
+    Value open = activate(b, llm::Activation::sigmoid, b.mul(gate, constant(kernel.getLimits().getAlpha().value)));
+    return b.mul(b.mul(gate, open), b.add(up, constant(kernel.getLimits().getOffset().value)));
+  }
+
   // One panel of results: `valid` of its 16 outputs exist.
   void finish(ArrayRef<Value> products, unsigned weight, Value panel, int64_t valid) {
     b.loop(b.constant(0), tokens, 1, [&](Value row) {
       Value value = biased(products[0], row, weight, panel);
-      if (kernel.getActivation())
+      if (kernel.getLimits()) {
+        value = limitedUnit(value, biased(products[1], row, 1, panel));
+      } else if (kernel.getActivation()) {
         value = activate(b, kernel.getActivation().getValue(), value);
-      if (kernel.getGlu())
-        value = b.mul(value, biased(products[1], row, 1, panel));
+        if (kernel.getGlu())
+          value = b.mul(value, biased(products[1], row, 1, panel));
+      }
       auto at = [&](Value matrix) { return b.at(b.at(matrix, row, outputs(weight) * 4), panel, kRowBytes); };
       if (residual)
         value = b.add(value, loadRow(at(residual), valid));

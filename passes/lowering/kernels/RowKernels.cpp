@@ -31,6 +31,10 @@ static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, 
   case tile::Pointwise::softcap: return b.mul(constant, hyperbolicTangent(b, div(b, x, constant)));
   case tile::Pointwise::activation: return activate(b, kernel.getActivation().getValue(), x);
   case tile::Pointwise::glu: return b.mul(activate(b, kernel.getActivation().getValue(), x), y);
+  case tile::Pointwise::clamp: { // a NaN stays one
+    Value least = b.constant(x.getType(), -kernel.getConstant().value);
+    return arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, x, least), constant);
+  }
   case tile::Pointwise::mul: return b.mul(x, y);
   case tile::Pointwise::mix: return b.add(b.mul(x, inputs[2]), b.mul(y, b.sub(b.constant(x.getType(), 1.0), inputs[2])));
   }
