@@ -11,10 +11,12 @@ namespace llmc::codegen {
 
 llvm::ArrayRef<Target> knownTargets() {
   static const Target targets[] = {
+      {"x86-64-v4-bf16", "x86-64-v4", "+avx512vnni,+avx512bf16,-prefer-256-bit",
+       "avx2 fma f16c bmi2 avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni avx512_bf16", 512, tile::Dot::vnni, true, 3},
       {"x86-64-v4", "x86-64-v4", "+avx512vnni,-prefer-256-bit",
-       "avx2 fma f16c bmi2 avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni", 512, tile::Dot::vnni, 2},
-      {"x86-64-v3", "x86-64-v3", "", "avx2 fma f16c bmi2", 256, tile::Dot::avx2, 1},
-      {"generic", "x86-64", "", "", 128, tile::Dot::portable, 0},
+       "avx2 fma f16c bmi2 avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni", 512, tile::Dot::vnni, false, 2},
+      {"x86-64-v3", "x86-64-v3", "", "avx2 fma f16c bmi2", 256, tile::Dot::avx2, false, 1},
+      {"generic", "x86-64", "", "", 128, tile::Dot::portable, false, 0},
   };
   return targets;
 }
@@ -42,7 +44,7 @@ std::string hostTargetName() { return hostTarget().name; }
 
 static llvm::Expected<Target> parseOne(llvm::StringRef name) {
   if (name.starts_with("cuda"))
-    return makeError(ErrorCode::Unsupported, "--target " + name + ": GPUs are not supported; targets are cpu, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic");
+    return makeError(ErrorCode::Unsupported, "--target " + name + ": GPUs are not supported; targets are cpu, cpu:x86-64-v4-bf16, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic");
   if (name == "cpu" || name == "cpu:host")
     return hostTarget();
   llvm::StringRef level = name;
@@ -50,7 +52,7 @@ static llvm::Expected<Target> parseOne(llvm::StringRef name) {
   for (const Target &target : knownTargets())
     if (level == target.name)
       return target;
-  return makeError(ErrorCode::InvalidInput, "--target " + name + ": unknown; targets are cpu, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic");
+  return makeError(ErrorCode::InvalidInput, "--target " + name + ": unknown; targets are cpu, cpu:x86-64-v4-bf16, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic");
 }
 
 llvm::Expected<std::vector<Target>> parseTargets(llvm::ArrayRef<std::string> names) {

@@ -17,13 +17,14 @@ struct Target {
   std::string required;  // what the CPU must have, as the loader spells it (runtime/artifact/Artifact.h)
   int64_t vectorBits;    // registers that float loops use
   tile::Dot dot;
+  bool bf16;             // dot products of pairs of bf16
   int rank;              // higher is better
 };
 
 // Every level that we have, best first.
 llvm::ArrayRef<Target> knownTargets();
 
-// "cpu": the best level that this machine has; "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:generic": that level. Several levels may be given
+// "cpu": the best level that this machine has; "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4-bf16", "cpu:generic": that level. Several levels may be given
 // in one string, separated by commas; the result is sorted best first without repeats.
 // Errors: InvalidInput on an unknown name; Unsupported for "cuda:…".
 llvm::Expected<std::vector<Target>> parseTargets(llvm::ArrayRef<std::string> names);

@@ -136,7 +136,7 @@ private:
   }
 
   tile::TargetAttr targetAttr(const codegen::Target &target) {
-    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot);
+    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16);
   }
 
   // Whether --compile-from starts after this phase.

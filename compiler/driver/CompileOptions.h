@@ -14,7 +14,7 @@ enum class Emit { Llm, Tiles, Llvm, Asm, Object, SharedLibrary };
 struct CompileOptions {
   std::string output;                   // path of the artifact or text; "-" is stdout for text
   Emit emit = Emit::SharedLibrary;
-  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:generic"
+  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4-bf16", "cpu:generic"
   bool exact = false;                   // float32 throughout
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory

@@ -63,7 +63,7 @@ llvm::orc::ThreadSafeModule compileNorm(const NormCase &norm, const codegen::Tar
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)
     llvm::report_fatal_error("the declarations do not parse");
-  (*module)->setAttr("tile.target", tile::TargetAttr::get(&context, target.name, target.vectorBits, target.dot));
+  (*module)->setAttr("tile.target", tile::TargetAttr::get(&context, target.name, target.vectorBits, target.dot, target.bf16));
   mlir::PassManager passes(&context);
   findPhase("lower")->build(passes, {.kernels = kernels});
   if (failed(passes.run(*module)))

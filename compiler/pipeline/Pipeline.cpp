@@ -1,6 +1,7 @@
 #include "compiler/pipeline/Pipeline.h"
 
 #include "compiler/halide/LinkKernels.h"
+#include "passes/fusion/Passes.h"
 #include "passes/fusion/Pipelines.h"
 #include "passes/lowering/Passes.h"
 #include "passes/schedule/Passes.h"
@@ -19,7 +20,10 @@ namespace {
 
 void simplify(OpPassManager &pm, const PipelineOptions &) { buildSimplifyPipeline(pm); }
 
-void fuse(OpPassManager &pm, const PipelineOptions &) { buildFusePipeline(pm); }
+void fuse(OpPassManager &pm, const PipelineOptions &) {
+  buildFusePipeline(pm);
+  pm.addNestedPass<func::FuncOp>(createLLMChunkScan());
+}
 
 void specialize(OpPassManager &pm, const PipelineOptions &options) {
   LLMSpecializeOptions specialize;
@@ -56,7 +60,7 @@ void lower(OpPassManager &pm, const PipelineOptions &options) {
 
 constexpr Phase kPhases[] = {
     {"simplify", "canonical forms, ties found, dead weights dropped", simplify},
-    {"fuse", "Q/K/V and gate/up into one product; norms, activations and residuals into it; rope into attention", fuse},
+    {"fuse", "Q/K/V and gate/up into one product; norms, activations and residuals into it; rope into attention; recurrences by chunks", fuse},
     {"specialize", "versions of the step for one token and for many; the mode's numerics", specialize},
     {"schedule", "parallel loops over tiles, memory planned, one parallel region per step", schedule},
     {"lower", "kernels for the target, then the LLVM dialect", lower},

@@ -20,10 +20,14 @@ class Tile_Attr<string name, string mnemonic_> : AttrDef<Tile_Dialect, name> { l
 def Tile_TargetAttr : Tile_Attr<"Target", "target"> {
   let summary = "What kernels may assume of the machine";
   let description = [{
-    Module attribute `tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>`. `vector`: bits of a register that float loops use.
+    Module attribute `tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>`. `vector`: bits of a register that float loops use;
+    `bf16`: there is an instruction for dot products of pairs of bf16.
   }];
-  let parameters = (ins StringRefParameter<>:$name, "int64_t":$vector_bits, EnumParameter<Tile_Dot>:$dot);
-  let assemblyFormat = "`<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot `>`";
+  let parameters = (ins StringRefParameter<>:$name, "int64_t":$vector_bits, EnumParameter<Tile_Dot>:$dot,
+    DefaultValuedParameter<"bool", "false">:$bf16);
+  let assemblyFormat = "`<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot (`,` `bf16` `=` $bf16^)? `>`";
+  let builders = [AttrBuilder<(ins "::llvm::StringRef":$name, "int64_t":$vector_bits, "Dot":$dot),
+    [{ return Base::get($_ctxt, name, vector_bits, dot, false); }]>];
 }
 
 def Tile_ProductAttr : Tile_Attr<"Product", "product"> {
@@ -124,6 +128,72 @@ def Tile_AttendAttr : Tile_Attr<"Attend", "attend"> {
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
     "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Recurrences. A tile is `panels` panels of 16 channels (the last of a row, or of a head, may be narrower) of all tokens. `positions`
+// and `slots` are those of the step; `first` and `second` the layer's state in slots 0 and 1, which tells where the others lie. Rows
+// of an operand are `…_bytes` apart; y is dense. Layout of states: conv_tail [taps][channels]; recurrent, where it has more than one
+// number per channel, panel after panel of [states][lanes].
+//===----------------------------------------------------------------------===//
+
+def Tile_ConvAttr : Tile_Attr<"Conv", "conv"> {
+  let summary = "Kernel: a tile of a causal convolution";
+  let description = [{
+    `@k(tile: i64, tokens: i64, positions, slots, x, weight, [bias,] first, second, y)`. weight: packed panels of [channels][taps] in
+    `format`; bias f32 [channels]. As `llm.causal_conv`.
+  }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$taps, EnumParameter<LLM_Format>:$format, "bool":$bias, "int64_t":$x_bytes,
+    "int64_t":$panels, OptionalParameter<"::llmc::llm::ActivationAttr">:$activation);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_ShiftAttr : Tile_Attr<"Shift", "shift"> {
+  let summary = "Kernel: a tile of the rows of the tokens before";
+  let description = [{ `@k(tile: i64, tokens: i64, positions, slots, x, first, second, y)`. As `llm.shift`. }];
+  let parameters = (ins "int64_t":$channels, "int64_t":$x_bytes, "int64_t":$panels);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_ScanAttr : Tile_Attr<"Scan", "scan"> {
+  let summary = "Kernel: a tile of a recurrence, token by token";
+  let description = [{
+    `@k(tile: i64, tokens: i64, positions, slots, x, a, [step,] [input,] [output,] [beta,] [skip,] first, second, y, scratch)`. An operand
+    whose `…_bytes` are 0 is not there. `heads` of `width` channels with `states` states each; kinds without heads have one. a: f32
+    [heads], [channels], or packed panels of [channels][states] in `format`. scratch: see scanScratchBytes. As `llm.scan`.
+  }];
+  let parameters = (ins EnumParameter<LLM_ScanKind>:$kind, EnumParameter<LLM_DecayForm>:$form, EnumParameter<LLM_Format>:$format,
+    "int64_t":$heads, "int64_t":$width, "int64_t":$states, "int64_t":$groups, "int64_t":$x_bytes, "int64_t":$step_bytes,
+    "int64_t":$input_bytes, "int64_t":$output_bytes, "int64_t":$beta_bytes, "bool":$skip, "int64_t":$panels,
+    OptionalParameter<"::mlir::DenseF64ArrayAttr">:$limit);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    int64_t getChannels() const { return getHeads() * getWidth(); }
+    int64_t getPanelsOfHead() const { return (getWidth() + 15) / 16; }
+  }];
+}
+
+def Tile_ChunkScoresAttr : Tile_Attr<"ChunkScores", "chunk_scores"> {
+  let summary = "Kernel: the products of outputs and inputs inside chunks";
+  let description = [{
+    `@k(tile: i64, tokens: i64, positions, slots, input, output, scores, inputs, outputs, scratch)`: what `chunk_scan` kernels of the same
+    step read, for the chunks number tile, tile + tiles, … of `chunk` tokens that long runs are cut into. scores: f32
+    [tokens][groups][chunk]; inputs: words of 4 bytes [tokens][groups][states]; outputs: words [tokens][groups][states]. `bf16`: products
+    take pairs of bf16. scratch: see chunkScratchBytes.
+  }];
+  let parameters = (ins "int64_t":$groups, "int64_t":$states, "int64_t":$chunk, "int64_t":$input_bytes, "int64_t":$output_bytes,
+    "int64_t":$tiles, "bool":$bf16);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_ChunkScanAttr : Tile_Attr<"ChunkScan", "chunk_scan"> {
+  let summary = "Kernel: a head of a recurrence, a chunk of tokens at a time";
+  let description = [{
+    Arguments of `scan`, and (…, scores, inputs, outputs) from `chunk_scores`; tile is the head, whose width is a multiple of 16. Short
+    runs go token by token. scratch: see chunkScratchBytes.
+  }];
+  let parameters = (ins "::llmc::tile::ScanAttr":$scan, "int64_t":$chunk, "bool":$bf16);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

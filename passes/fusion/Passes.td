@@ -137,4 +137,23 @@ def FuseAttention : LLM_FusionPass<"llm-fuse-attention"> {
     Statistic<"numUnlike", "unlike-operands", "attentions whose q and k are made in ways that don't fit together">];
 }
 
+def LLMChunkScan : Pass<"llm-chunk-scan", "::mlir::func::FuncOp"> {
+  let summary = "Let recurrences of many tokens go a chunk at a time, by matrix products";
+  let description = [{
+    A scan of kind `scalar` over a chunk of L tokens is a masked product inside the chunk, one product that reads the state before it and
+    one that moves the state on (arXiv:2405.21060): more multiply-adds than token by token, but in products whose operands stay in
+    registers, and none of them waits for the token before. The pass chooses L for each scan by what a token then costs; versions of few
+    tokens, and short runs of tokens, go token by token as before.
+
+    ```mlir
+    %y = llm.scan scalar %x, @ssm[%layer], %batch decay neg_exp %a step %dt input %b output %c : …            // before
+    %y = llm.scan scalar %x, @ssm[%layer], %batch decay neg_exp %a step %dt input %b output %c chunk 64 : …   // after
+    ```
+    Scans whose heads are no multiple of 16 channels stay. The last pass of the phase fuse; `--pipeline "builtin.module(llm-fuse-pipeline)"`
+    leaves it out.
+  }];
+  let options = [Option<"length", "length", "int64_t", "0", "Tokens of a chunk, a multiple of 16; 0: by cost">];
+  let statistics = [Statistic<"chunked", "chunked", "Scans that go by chunks">];
+}
+
 #endif

@@ -56,11 +56,14 @@ struct PlanMemory : llmc::impl::TilePlanMemoryBase<PlanMemory> {
   Life lifeOf(tile::BufferOp buffer) {
     Life life{buffer, INT64_MAX, 0};
     Block *home = buffer->getBlock();
-    for (Operation *user : buffer->getUsers()) {
-      Operation *top = home->findAncestorOpInBlock(*user);
+    SmallVector<Operation *> users(buffer->getUsers());
+    while (!users.empty()) {
+      Operation *user = users.pop_back_val(), *top = home->findAncestorOpInBlock(*user);
       auto [begin, end] = spans[top];
       life.begin = std::min(life.begin, begin);
       life.end = std::max(life.end, std::max(end, begin + 1));
+      if (isa<tile::RowOp>(user)) // an address in the buffer
+        llvm::append_range(users, user->getUsers());
     }
     return life;
   }

@@ -67,6 +67,14 @@ private:
   void columns(llm::ColumnsOp op);
   void concat(llm::ConcatOp op);
   void unitNorm(llm::UnitNormOp op);
+  void causalConv(llm::CausalConvOp op);
+  void shift(llm::ShiftOp op);
+  void scan(llm::ScanOp op);
+  // Loops over the tiles of a recurrence: `operands` follow (tile, tokens, positions, slots) and are followed by the state's two addresses.
+  void recurrence(llm::StatefulOpInterface op, llvm::StringRef name, mlir::Attribute kernel, int64_t tiles, mlir::ValueRange operands,
+                  const Stored &y, int64_t scratchBytes, mlir::ValueRange more = {});
+  void chunkScan(llm::ScanOp op, tile::ScanAttr kernel, mlir::ValueRange operands, const Stored &y);
+  int64_t panelsOfTile(int64_t panels) const;
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);

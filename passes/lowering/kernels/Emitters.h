@@ -27,6 +27,11 @@ void emitAttend(KernelBuilder &b, tile::AttendAttr attend);
 void emitRoute(KernelBuilder &b, tile::RouteAttr route);
 void emitGroupTokens(KernelBuilder &b, tile::GroupTokensAttr group);
 void emitCombine(KernelBuilder &b, tile::CombineAttr combine);
+void emitConv(KernelBuilder &b, tile::ConvAttr conv);
+void emitShift(KernelBuilder &b, tile::ShiftAttr shift);
+void emitScan(KernelBuilder &b, tile::ScanAttr scan);
+void emitChunkScores(KernelBuilder &b, tile::ChunkScoresAttr scores);
+void emitChunkScan(KernelBuilder &b, tile::ChunkScanAttr scan);
 void emitLinear(KernelBuilder &b, tile::LinearAttr linear);
 
 int64_t floatProductScratchBytes(tile::ProductAttr product);

@@ -53,6 +53,34 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { re
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RouteAttr route) { return emitRoute(b, route), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::GroupTokensAttr group) { return emitGroupTokens(b, group), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::CombineAttr combine) { return emitCombine(b, combine), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::ShiftAttr shift) { return emitShift(b, shift), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ConvAttr conv) {
+  if (llm::isQuantised(conv.getFormat()))
+    return function.emitOpError() << "conv: want float weights, got " << llm::stringifyFormat(conv.getFormat());
+  return emitConv(b, conv), success();
+}
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ScanAttr scan) {
+  if (llm::isQuantised(scan.getFormat()))
+    return function.emitOpError() << "scan: want float weights, got " << llm::stringifyFormat(scan.getFormat());
+  return emitScan(b, scan), success();
+}
+LogicalResult checkChunk(func::FuncOp function, int64_t chunk) {
+  if (chunk >= 16 && chunk <= 1024 && chunk % 16 == 0)
+    return success();
+  return function.emitOpError() << "chunk: want a multiple of 16 up to 1024, got " << chunk;
+}
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ChunkScoresAttr scores) {
+  if (failed(checkChunk(function, scores.getChunk())))
+    return failure();
+  return emitChunkScores(b, scores), success();
+}
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ChunkScanAttr kernel) {
+  if (failed(checkChunk(function, kernel.getChunk())))
+    return failure();
+  if (kernel.getScan().getKind() != llm::ScanKind::scalar || kernel.getScan().getWidth() % 16)
+    return function.emitOpError() << "chunk_scan: want heads of a multiple of 16 channels in a scalar scan";
+  return emitChunkScan(b, kernel), success();
+}
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LinearAttr linear) { return emitLinear(b, linear), success(); }
 
 // Arguments of a kernel, as its attribute's description lists them. 'p': pointer, 'i': i64.
@@ -71,6 +99,16 @@ std::string arguments(tile::AttendAttr) { return "iipppp"; }
 std::string arguments(tile::RouteAttr route) { return route.getBias() ? "pppp" : "ppp"; }
 std::string arguments(tile::GroupTokensAttr) { return "ipppp"; }
 std::string arguments(tile::CombineAttr combine) { return combine.getPlaces() ? "pppp" : "ppp"; }
+std::string arguments(tile::ConvAttr conv) { return conv.getBias() ? "iipppppppp" : "iippppppp"; }
+std::string arguments(tile::ShiftAttr) { return "iipppppp"; }
+std::string arguments(tile::ScanAttr scan) {
+  size_t present = scan.getSkip();
+  for (int64_t bytes : {scan.getStepBytes(), scan.getInputBytes(), scan.getOutputBytes(), scan.getBetaBytes()})
+    present += bytes != 0;
+  return "iipppp" + std::string(present, 'p') + "pppp";
+}
+std::string arguments(tile::ChunkScoresAttr) { return "iipppppppp"; }
+std::string arguments(tile::ChunkScanAttr kernel) { return arguments(kernel.getScan()) + "ppp"; }
 std::string arguments(tile::LinearAttr linear) {
   size_t weights = linear.getWeights().size();
   return "iipp" + std::string(weights, 'p') + std::string(weights, 'i') + std::string(linear.getBias() ? weights : 0, 'p') +
@@ -100,9 +138,11 @@ ArrayRef<Kind> kinds() {
       kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
       kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
-      kind<tile::UnitNormAttr>(inPlace),
       kind<tile::RouteAttr>(),            kind<tile::GroupTokensAttr>(),
       kind<tile::CombineAttr>(),
+      kind<tile::UnitNormAttr>(inPlace),  kind<tile::ConvAttr>(inPlace), // `first` and `second` reach the same state
+      kind<tile::ShiftAttr>(inPlace),     kind<tile::ScanAttr>(inPlace),
+      kind<tile::ChunkScoresAttr>(inPlace), kind<tile::ChunkScanAttr>(inPlace),
   };
   return table;
 }

@@ -29,4 +29,9 @@ mlir::LogicalResult emitKernel(mlir::func::FuncOp declaration, tile::TargetAttr 
 // Bytes that `scratch` of a product needs, one piece per worker; 0 if it may be null. The same for every target.
 int64_t productScratchBytes(tile::ProductAttr product);
 
+// Bytes that `scratch` of a scan needs for up to `maxTokens` tokens.
+int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens);
+int64_t chunkScratchBytes(tile::ChunkScoresAttr scores);
+int64_t chunkScratchBytes(tile::ChunkScanAttr scan, int64_t maxTokens);
+
 } // namespace llmc::kernels

@@ -47,6 +47,21 @@ Value exponential(KernelBuilder &b, Value x) {
   return math::ExpOp::create(b, maximum(b, x, b.constant(x.getType(), -87.0)));
 }
 
+// 2^(n + f), n the nearest integer: a polynomial of f, and n added to its exponent. 1.5 * 2^23 leaves n in the low bits of the sum.
+// Coefficients: SLEEF's exp2f (arXiv:2001.09258).
+Value powerOfTwo(KernelBuilder &b, Value x) {
+  Type type = x.getType();
+  auto constant = [&](double value) { return b.constant(type, value); };
+  Type word = isa<VectorType>(type) ? Type(b.words(cast<VectorType>(type).getNumElements())) : b.getI32Type();
+  x = maximum(b, x, constant(-125.0));
+  Value shifted = b.add(x, constant(12582912.0));
+  Value f = b.sub(x, b.sub(shifted, constant(12582912.0)));
+  Value p = constant(0.1535920892e-3);
+  for (double coefficient : {0.1339262701e-2, 0.9618384764e-2, 0.5550347269e-1, 0.2402264476, 0.6931471825, 1.0})
+    p = b.fma(p, f, constant(coefficient));
+  return b.bitcast(b.add(b.bitcast(p, word), b.shiftLeft(b.bitcast(shifted, word), 23)), type);
+}
+
 Value hyperbolicTangent(KernelBuilder &b, Value x) { return math::TanhOp::create(b, x); }
 
 // 1 / (1 + exp(-x)); the exponent is kept where it cannot overflow, and the result is 0 beyond.

@@ -17,6 +17,7 @@ Value floatAt(KernelBuilder &b, Value pointer, Value index); // address of float
 Value div(KernelBuilder &b, Value a, Value c);
 Value maximum(KernelBuilder &b, Value a, Value c); // of floats
 Value exponential(KernelBuilder &b, Value x);      // of x <= 88; below -87 as -87
+Value powerOfTwo(KernelBuilder &b, Value x);       // 2^x of x <= 127, within 2 ulp; below -125 as -125
 Value hyperbolicTangent(KernelBuilder &b, Value x);
 Value softplus(KernelBuilder &b, Value x); // log(1 + exp(x))
 Value splat(KernelBuilder &b, Value scalar, Type type);

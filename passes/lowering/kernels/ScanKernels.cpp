@@ -1,0 +1,294 @@
+// Recurrences token by token: a panel of 16 channels goes through all tokens of a run with its states in registers, some states at a
+// time; what they give is summed up in y.
+//
+// x, y: (tokens, heads, width); state: (heads, panels, states, lanes)
+#include "passes/lowering/kernels/Scan.h"
+
+#include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/Kernels.h"
+#include "passes/lowering/kernels/RowMath.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <numbers>
+
+using namespace mlir;
+
+namespace llmc::kernels {
+
+// States in registers at once: beside them a decay for each (diagonal), or one for all.
+constexpr int64_t kDiagonalBlock = 8, kScalarBlock = 16;
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+Scan::Scan(KernelBuilder &b, tile::ScanAttr kernel) : b(b), kernel(kernel) {
+  unsigned next = 4;
+  auto take = [&](bool present) { return present ? b.argument(next++) : Value(); };
+  x = take(true), a = take(true);
+  step = take(kernel.getStepBytes()), input = take(kernel.getInputBytes()), output = take(kernel.getOutputBytes());
+  beta = take(kernel.getBetaBytes()), skip = take(kernel.getSkip());
+  Value first = take(true), second = take(true);
+  tokens = {b.argument(1), b.argument(2), b.argument(3), first, second};
+  y = take(true), scratch = take(true);
+}
+
+Value Scan::loadX(const Panel &panel, Value t) const {
+  return b.load(panel.lanes, b.at(floatAt(b, x, panel.channel), t, kernel.getXBytes()), 4);
+}
+
+Value Scan::clamp(Value step) const {
+  if (!kernel.getLimit())
+    return step;
+  Value low = b.constant(step.getType(), kernel.getLimit()[0]), high = b.constant(step.getType(), kernel.getLimit()[1]);
+  return arith::MinNumFOp::create(b, maximum(b, step, low), high);
+}
+
+Value Scan::loadStep(const Panel &panel, Value t) const {
+  return clamp(b.load(panel.lanes, b.at(floatAt(b, step, panel.channel), t, kernel.getStepBytes()), 4));
+}
+
+Value Scan::loadStepOfHead(const Panel &panel, Value t) const {
+  return clamp(b.load(b.getF32Type(), b.at(floatAt(b, step, panel.head), t, kernel.getStepBytes()), 4));
+}
+
+Value Scan::group(const Panel &panel) const {
+  if (kernel.getGroups() == 1)
+    return b.constant(0);
+  return arith::DivUIOp::create(b, panel.head, b.constant(kernel.getHeads() / kernel.getGroups()));
+}
+
+Value Scan::inputOf(const Panel &panel, Value t) const {
+  return b.at(b.at(input, group(panel), kernel.getStates() * 4), t, kernel.getInputBytes());
+}
+Value Scan::outputOf(const Panel &panel, Value t) const {
+  return b.at(b.at(output, group(panel), kernel.getStates() * 4), t, kernel.getOutputBytes());
+}
+Value Scan::yOf(const Panel &panel, Value t) const { return b.at(floatAt(b, y, panel.channel), t, kernel.getChannels() * 4); }
+
+Value Scan::rate(Value stored, double factor) const {
+  Type type = stored.getType();
+  switch (kernel.getForm()) {
+  case llm::DecayForm::rate:
+    return b.mul(stored, b.constant(type, factor));
+  case llm::DecayForm::neg_exp:
+    return b.mul(exponential(b, stored), b.constant(type, -factor));
+  case llm::DecayForm::softplus8:
+    return b.mul(softplus(b, stored), b.constant(type, -8 * factor));
+  }
+  llvm_unreachable("every form is listed");
+}
+
+void Scan::beginSums(const Panel &panel, const Run &run) const {
+  bool ofHead = kernel.getKind() == llm::ScanKind::scalar;
+  Value factor;
+  if (skip)
+    factor = ofHead ? b.broadcast(b.load(b.getF32Type(), floatAt(b, skip, panel.head), 4), panel.lanes)
+                    : b.load(panel.lanes, floatAt(b, skip, panel.channel), 4);
+  b.loop(run.start, run.end, 1, [&](Value t) {
+    b.store(factor ? b.mul(loadX(panel, t), factor) : b.constant(panel.lanes, 0.0), yOf(panel, t), 4);
+  });
+}
+
+Value Scan::stateAt(const Run &run, const Panel &panel, Value n) const {
+  // Panels before this one have 16 lanes each; heads have `width` in all.
+  Value before = b.mul(panel.channel, b.constant(kernel.getStates()));
+  return b.at(floatAt(b, run.state, before), n, panel.lanes.getNumElements() * 4);
+}
+
+//===----------------------------------------------------------------------===//
+// Diagonal and scalar: many states a channel
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+// Calls `body(first, count)` for blocks of at most `size` of `all` states; `first` is i64.
+void forBlocks(KernelBuilder &b, int64_t all, int64_t size, llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = all / size * size;
+  if (whole)
+    b.loop(b.constant(0), b.constant(whole), size, [&](Value first) { body(first, size); });
+  if (whole < all)
+    body(b.constant(whole), all - whole);
+}
+
+// What one token does to the block's states: decay of each, and what x adds, to be multiplied by its input.
+struct Change {
+  llvm::function_ref<Value(int64_t)> decay;
+  Value taken;
+};
+
+// Takes a block of states through the tokens of a run. `change` is asked once per token.
+void passTokens(const Scan &scan, const Run &run, const Panel &panel, Value first, int64_t count,
+                llvm::function_ref<void(Value t, llvm::function_ref<void(Change)>)> change) {
+  KernelBuilder &b = scan.b;
+  auto at = [&](int64_t i) { return scan.stateAt(run, panel, b.add(first, b.constant(i))); };
+  auto loaded = [&] {
+    Values states;
+    for (int64_t i = 0; i < count; ++i)
+      states.push_back(b.load(panel.lanes, at(i), 4));
+    return states;
+  };
+  Values states = choose(b, run.fresh, [&] { return Values(size_t(count), b.constant(panel.lanes, 0.0)); }, loaded);
+  states = b.loop(run.start, run.end, 1, states, [&](Value t, ValueRange before) {
+    Values after;
+    Value inputs = floatAt(b, scan.inputOf(panel, t), first), outputs = floatAt(b, scan.outputOf(panel, t), first);
+    Value sum = b.load(panel.lanes, scan.yOf(panel, t), 4);
+    change(t, [&](Change how) {
+      for (int64_t i = 0; i < count; ++i) {
+        Value in = b.loadBroadcast(panel.lanes, b.getF32Type(), b.at(inputs, i * 4));
+        Value out = b.loadBroadcast(panel.lanes, b.getF32Type(), b.at(outputs, i * 4));
+        after.push_back(b.fma(how.taken, in, b.mul(how.decay(i), before[size_t(i)])));
+        sum = b.fma(after.back(), out, sum);
+      }
+    });
+    b.store(sum, scan.yOf(panel, t), 4);
+    return after;
+  });
+  for (int64_t i = 0; i < count; ++i)
+    b.store(states[size_t(i)], at(i), 4);
+}
+
+// Scratch: the panel's rates in units of log2(e), [states][16].
+void emitDiagonal(const Scan &scan) {
+  KernelBuilder &b = scan.b;
+  tile::ScanAttr kernel = scan.kernel;
+  int64_t states = kernel.getStates();
+  forPanels(b, b.argument(0), kernel.getPanels(), 1, kernel.getWidth(), [&](const Panel &panel) {
+    Value packed = panelAddress(b, kernel.getFormat(), scan.a, arith::DivUIOp::create(b, panel.channel, b.constant(kLanes)), states);
+    b.loop(b.constant(0), b.constant(states), 1, [&](Value n) {
+      Value rate = scan.rate(panelColumn(b, kernel.getFormat(), packed, n, panel.lanes), std::numbers::log2e);
+      b.store(rate, b.at(scan.scratch, n, kLanes * 4), 4);
+    });
+    scan.tokens.forRuns(b, [&](const Run &run) {
+      scan.beginSums(panel, run);
+      forBlocks(b, states, kDiagonalBlock, [&](Value first, int64_t count) {
+        Value rates = b.at(scan.scratch, first, kLanes * 4);
+        passTokens(scan, run, panel, first, count, [&](Value t, llvm::function_ref<void(Change)> apply) {
+          Value step = scan.loadStep(panel, t);
+          auto decay = [&](int64_t i) { return powerOfTwo(b, b.mul(step, b.load(panel.lanes, b.at(rates, i * kLanes * 4), 4))); };
+          apply({decay, b.mul(step, scan.loadX(panel, t))});
+        });
+      });
+    });
+  });
+}
+
+void emitScalar(const Scan &scan) {
+  forPanels(scan.b, scan.b.argument(0), scan.kernel.getPanels(), scan.kernel.getHeads(), scan.kernel.getWidth(), [&](const Panel &panel) {
+    scan.tokens.forRuns(scan.b, [&](const Run &run) { emitScalarRun(scan, panel, run); });
+  });
+}
+
+} // namespace
+
+// Scratch: step and decay of the head at each token, [tokens][2].
+void emitScalarRun(const Scan &scan, const Panel &panel, const Run &run) {
+  KernelBuilder &b = scan.b;
+  Type f32 = b.getF32Type();
+  VectorType lanes = b.floats(kLanes); // for vectors there are polynomials; one lane counts
+  Value rate = scan.rate(b.loadBroadcast(lanes, f32, floatAt(b, scan.a, panel.head)), std::numbers::log2e);
+  b.loop(run.start, run.end, 1, [&](Value t) {
+    Value step = scan.loadStepOfHead(panel, t), to = b.at(scan.scratch, t, 8);
+    b.store(step, to, 4);
+    Value decay = powerOfTwo(b, b.mul(b.broadcast(step, lanes), rate));
+    b.store(vector::ExtractOp::create(b, decay, ArrayRef<int64_t>{0}), b.at(to, 4), 4);
+  });
+  scan.beginSums(panel, run);
+  forBlocks(b, scan.kernel.getStates(), kScalarBlock, [&](Value first, int64_t count) {
+    passTokens(scan, run, panel, first, count, [&](Value t, llvm::function_ref<void(Change)> apply) {
+      Value at = b.at(scan.scratch, t, 8);
+      Value step = b.loadBroadcast(panel.lanes, f32, at), decay = b.loadBroadcast(panel.lanes, f32, b.at(at, 4));
+      apply({[&](int64_t) { return decay; }, b.mul(step, scan.loadX(panel, t))});
+    });
+  });
+}
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Gated and wkv: one or three numbers a channel
+//===----------------------------------------------------------------------===//
+
+void emitGated(const Scan &scan) {
+  KernelBuilder &b = scan.b;
+  forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, scan.kernel.getWidth(), [&](const Panel &panel) {
+    Value rate = scan.rate(b.load(panel.lanes, floatAt(b, scan.a, panel.channel), 4), 1.0);
+    Value one = b.constant(panel.lanes, 1.0);
+    scan.tokens.forRuns(b, [&](const Run &run) {
+      Value at = floatAt(b, run.state, panel.channel);
+      Values state = choose(b, run.fresh, [&] { return Values{b.constant(panel.lanes, 0.0)}; },
+                            [&] { return Values{b.load(panel.lanes, at, 4)}; });
+      state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
+        Value decay = exponential(b, b.mul(scan.loadStep(panel, t), rate));
+        Value share = math::SqrtOp::create(b, b.sub(one, b.mul(decay, decay)));
+        Value isFirst = arith::AndIOp::create(b, run.fresh, b.compare(arith::CmpIPredicate::eq, t, run.start));
+        share = b.select(isFirst, one, share);
+        Value after = b.fma(decay, before[0], b.mul(share, scan.loadX(panel, t)));
+        b.store(after, scan.yOf(panel, t), 4);
+        return Values{after};
+      });
+      b.store(state[0], at, 4);
+    });
+  });
+}
+
+// state: (3, channels): sum of weighted values, sum of weights, the exponent that both are relative to.
+void emitWkv(const Scan &scan) {
+  KernelBuilder &b = scan.b;
+  int64_t channels = scan.kernel.getChannels();
+  forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, channels, [&](const Panel &panel) {
+    Value rate = scan.rate(b.load(panel.lanes, floatAt(b, scan.a, panel.channel), 4), 1.0);
+    Value bonus = b.load(panel.lanes, floatAt(b, scan.skip, panel.channel), 4);
+    Value keys = floatAt(b, scan.input, panel.channel);
+    scan.tokens.forRuns(b, [&](const Run &run) {
+      auto at = [&](int64_t part) { return b.at(floatAt(b, run.state, panel.channel), part * channels * 4); };
+      auto none = [&] {
+        Value zero = b.constant(panel.lanes, 0.0);
+        return Values{zero, zero, b.constant(panel.lanes, -1e38)};
+      };
+      auto loaded = [&] { return Values{b.load(panel.lanes, at(0), 4), b.load(panel.lanes, at(1), 4), b.load(panel.lanes, at(2), 4)}; };
+      Values state = choose(b, run.fresh, none, loaded);
+      state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
+        Value key = b.load(panel.lanes, b.at(keys, t, scan.kernel.getInputBytes()), 4), value = scan.loadX(panel, t);
+        // (sum, weights) faded from exponent `old`, and the value with weight exp(`now`), both relative to the larger exponent.
+        auto mixed = [&](Value old, Value now) {
+          Value best = maximum(b, old, now), past = exponential(b, b.sub(old, best)), weight = exponential(b, b.sub(now, best));
+          return Values{b.fma(past, before[0], b.mul(weight, value)), b.fma(past, before[1], weight), best};
+        };
+        Values seen = mixed(before[2], b.add(key, bonus));
+        b.store(div(b, seen[0], seen[1]), scan.yOf(panel, t), 4);
+        return mixed(b.add(before[2], rate), key);
+      });
+      for (int64_t part = 0; part < 3; ++part)
+        b.store(state[size_t(part)], at(part), 4);
+    });
+  });
+}
+
+} // namespace
+
+void emitScan(KernelBuilder &b, tile::ScanAttr kernel) {
+  Scan scan(b, kernel);
+  switch (kernel.getKind()) {
+  case llm::ScanKind::diagonal:
+    return emitDiagonal(scan);
+  case llm::ScanKind::scalar:
+    return emitScalar(scan);
+  case llm::ScanKind::delta:
+    return emitDelta(scan);
+  case llm::ScanKind::gated:
+    return emitGated(scan);
+  case llm::ScanKind::wkv:
+    return emitWkv(scan);
+  }
+}
+
+int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens) {
+  if (scan.getKind() == llm::ScanKind::diagonal)
+    return scan.getStates() * kLanes * 4;
+  return scan.getKind() == llm::ScanKind::scalar ? maxTokens * 8 : 0;
+}
+
+} // namespace llmc::kernels
