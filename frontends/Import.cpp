@@ -72,11 +72,33 @@ static llvm::Expected<Module> finished(Module module, const std::string &source)
 // Hugging Face directories
 //===----------------------------------------------------------------------===//
 
+// Older files hold Infinity and NaN as Python prints them; newer ones write {"__float__": "Infinity"}, and so do we.
+static std::string withoutBareFloats(llvm::StringRef text) {
+  std::string result;
+  for (bool inString = false; !text.empty();) {
+    llvm::StringRef name = inString                         ? ""
+                           : text.starts_with("Infinity")   ? "Infinity"
+                           : text.starts_with("-Infinity")  ? "-Infinity"
+                           : text.starts_with("NaN")        ? "NaN"
+                                                            : "";
+    if (!name.empty()) {
+      result += "{\"__float__\":\"" + name.str() + "\"}";
+      text = text.drop_front(name.size());
+      continue;
+    }
+    size_t taken = inString && text.front() == '\\' ? std::min<size_t>(2, text.size()) : 1;
+    inString ^= text.front() == '"';
+    result += text.take_front(taken);
+    text = text.drop_front(taken);
+  }
+  return result;
+}
+
 static llvm::Expected<Json> readJson(const std::string &path) {
   auto text = readTextFile(path, maxConfigBytes);
   if (!text)
     return toError(text.error());
-  auto json = parseJson(*text, path);
+  auto json = parseJson(withoutBareFloats(*text), path);
   if (!json)
     return toError(json.error());
   return std::move(*json);

@@ -177,6 +177,67 @@ TEST(Import, ModulesComeBackAsTheyAre) {
 }
 
 //===----------------------------------------------------------------------===//
+// Layers of several kinds
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+// Bamba: Mamba-2 with 2 heads of 8 channels, one group, 4 states: 16 + 2 * 4 channels are convolved.
+std::vector<TinyTensor> bambaTensors(int64_t layers, const std::vector<int64_t> &attending) {
+  std::vector<TinyTensor> all{{"model.embed_tokens.weight", {vocab, hidden}},
+                              {"model.final_layernorm.weight", {hidden}},
+                              {"lm_head.weight", {vocab, hidden}}};
+  for (int64_t i = 0; i < layers; ++i) {
+    std::string layer = "model.layers." + std::to_string(i) + ".";
+    for (const char *norm : {"input_layernorm.weight", "pre_ff_layernorm.weight"})
+      all.push_back({layer + norm, {hidden}});
+    all.push_back({layer + "feed_forward.gate_proj.weight", {ffn, hidden}});
+    all.push_back({layer + "feed_forward.up_proj.weight", {ffn, hidden}});
+    all.push_back({layer + "feed_forward.down_proj.weight", {hidden, ffn}});
+    if (std::find(attending.begin(), attending.end(), i) != attending.end()) {
+      all.push_back({layer + "self_attn.q_proj.weight", {heads * headDim, hidden}});
+      all.push_back({layer + "self_attn.k_proj.weight", {kvHeads * headDim, hidden}});
+      all.push_back({layer + "self_attn.v_proj.weight", {kvHeads * headDim, hidden}});
+      all.push_back({layer + "self_attn.o_proj.weight", {hidden, heads * headDim}});
+      continue;
+    }
+    all.push_back({layer + "mamba.in_proj.weight", {16 + 24 + 2, hidden}});
+    all.push_back({layer + "mamba.conv1d.weight", {24, 1, 4}});
+    all.push_back({layer + "mamba.conv1d.bias", {24}});
+    for (const char *name : {"dt_bias", "A_log", "D"})
+      all.push_back({layer + "mamba." + name, {2}});
+    all.push_back({layer + "mamba.norm.weight", {16}});
+    all.push_back({layer + "mamba.out_proj.weight", {hidden, 16}});
+  }
+  return all;
+}
+
+const std::string bambaKeys = "\"mamba_n_heads\":2,\"mamba_d_state\":4,\"mamba_expand\":2,\"mamba_d_head\":\"auto\"";
+
+} // namespace
+
+TEST(Import, KindsByNumbersOfLayers) {
+  Imported result = importTiny(config("bamba", 4, bambaKeys + ",\"attn_layer_indices\":[2]"), bambaTensors(4, {2}));
+  ASSERT_EQ(result.error, "");
+  EXPECT_TRUE(contains(result.text, "kinds [@linear, @full] order [0, 0, 1, 0]"));
+  EXPECT_TRUE(contains(result.text, "llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, f32> layers [2]"));
+  EXPECT_TRUE(contains(result.text, "!llm.conv_tail<layers = 3, channels = 24, taps = 3> layers [0, 1, 3]"));
+  EXPECT_TRUE(contains(result.text, "!llm.recurrent<3x2x8x4> layers [0, 1, 3]"));
+  EXPECT_TRUE(contains(result.text, "rows [16, 40] layers [0, 1, 3]")) << result.text; // what is convolved, of in_proj
+  EXPECT_TRUE(contains(result.text, "<half, dim = 2>"));                               // half of each head turns
+}
+
+TEST(Import, BoundsOfTheTimeStep) {
+  for (const char *limit : {"[0.0,Infinity]", "[0.0,{\"__float__\":\"Infinity\"}]", "null"})
+    EXPECT_FALSE(contains(importTiny(config("bamba", 1, bambaKeys + ",\"time_step_limit\":" + limit), bambaTensors(1, {})).text,
+                          "step_limit"));
+  Imported bounded = importTiny(config("bamba", 1, bambaKeys + ",\"time_step_limit\":[0.5,2]"), bambaTensors(1, {}));
+  EXPECT_TRUE(contains(bounded.text, "step_limit = array<f64: 5.000000e-01, 2.000000e+00>")) << bounded.error;
+  for (const char *limit : {"[0.5]", "[1,0.5]", "[-1,2]", "\"x\""})
+    EXPECT_EQ(importTiny(config("bamba", 1, bambaKeys + ",\"time_step_limit\":" + limit), bambaTensors(1, {})).exitCode, 1) << limit;
+}
+
+//===----------------------------------------------------------------------===//
 // Refusals
 //===----------------------------------------------------------------------===//
 
@@ -241,6 +302,20 @@ TEST(ImportErrors, NumbersOutOfRange) {
         "\"rope_scaling\":{\"type\":\"yarn\",\"original_max_position_embeddings\":0}",
         "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":2,\"low_freq_factor\":4,\"high_freq_factor\":1}"})
     EXPECT_EQ(importTiny(config("llama", 1, more), llamaTensors(1)).exitCode, 1) << more;
+}
+
+TEST(ImportErrors, NumbersOfRecurrencesOutOfRange) {
+  for (const char *key : {"mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_expand", "mamba_d_conv"})
+    for (const char *value : {"0", "-1", "9223372036854775807", "-9223372036854775808", "1e300", "\"8\"", "[8]", "2.5", "3"}) {
+      std::string json = config("bamba", 1, bambaKeys + ",\"mamba_n_groups\":1,\"mamba_d_conv\":4");
+      size_t at = json.find(std::string("\"") + key + "\":") + std::string(key).size() + 3;
+      json.replace(at, json.find_first_of(",}", at) - at, value);
+      EXPECT_EQ(importTiny(json, bambaTensors(1, {})).exitCode, 1) << json;
+    }
+  for (const char *more : {"\"attn_layer_indices\":3", "\"attn_layer_indices\":[\"a\"]", "\"mamba_conv_bias\":2"})
+    EXPECT_EQ(importTiny(config("bamba", 1, bambaKeys + "," + more), bambaTensors(1, {})).exitCode, 1) << more;
+  for (std::string more : {"\"layer_types\":[\"linear_attention\"]", "\"layer_types\":[\"warp\",\"linear_attention\"]"})
+    EXPECT_NE(importTiny(config("bamba", 2, bambaKeys + "," + more), bambaTensors(2, {})).exitCode, 0) << more;
 }
 
 TEST(ImportErrors, FilesThatAreNotThere) {

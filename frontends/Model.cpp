@@ -62,14 +62,16 @@ static void checkRecurrence(const Model &model, Report &report) {
                      ", got " + llvm::Twine(value));
   };
   constexpr int64_t maxTaps = 1024, maxState = 65536;
+  const RecurrenceKeys &keys = model.family->ssm;
+  auto least = [](const Key &key, int64_t ifRead) { return key.name.empty() ? 0 : ifRead; };
   inRange("channels", ssm.channels, 1, maxSize);
   inRange("heads", ssm.heads, 1, maxHeads);
   inRange("groups", ssm.groups, 1, maxHeads);
-  inRange("state size", ssm.stateSize, 0, maxState);
-  inRange("convolution taps", ssm.taps, 0, maxTaps);
-  inRange("time step rank", ssm.rank, 0, maxSize);
-  inRange("key heads", ssm.keyHeads, 0, maxHeads);
-  inRange("key size", ssm.keyDim, 0, maxState);
+  inRange("state size", ssm.stateSize, least(keys.stateSize, 1), maxState);
+  inRange("convolution taps", ssm.taps, least(keys.taps, 2), maxTaps);
+  inRange("time step rank", ssm.rank, least(keys.rank, 1), maxSize);
+  inRange("key heads", ssm.keyHeads, least(keys.keyHeads, 1), maxHeads);
+  inRange("key size", ssm.keyDim, least(keys.keyDim, 1), maxState);
   if (!report.ok())
     return;
   inRange("channels of the convolution", ssm.convChannels, 1, maxSize);

@@ -52,6 +52,8 @@ static void complete(Model &model, const Config &config) {
   const llmc::Json *rank = config.member("mamba_dt_rank");
   bool automatic = !rank || llmc::jsonString(*rank) == "auto";
   model.ssm.rank = automatic ? model.hidden / 16 + (model.hidden % 16 != 0) : config.integer({"mamba_dt_rank"});
+  if (model.ssm.rank < 1)
+    config.invalid("'mamba_dt_rank': want a positive number, or \"auto\"");
 }
 
 constinit const Family llmc::frontends::jamba = {
