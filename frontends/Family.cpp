@@ -1,9 +1,13 @@
+#include "frontends/Report.h"
 #include "frontends/families/Families.h"
+
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/DynamicLibrary.h"
 
 using namespace llmc::frontends;
 
-llvm::ArrayRef<const Family *> llmc::frontends::families() {
-  static const Family *const all[] = {
+static std::vector<const Family *> &registry() {
+  static std::vector<const Family *> all = {
       &llama, &mistral, &qwen2,
       &gemma3,
       &qwen3,
@@ -20,6 +24,25 @@ llvm::ArrayRef<const Family *> llmc::frontends::families() {
       &zamba2,
   };
   return all;
+}
+
+llvm::ArrayRef<const Family *> llmc::frontends::families() { return registry(); }
+
+RegisterFamily::RegisterFamily(const Family &family) { registry().insert(registry().begin(), &family); }
+
+llvm::Error llmc::frontends::loadFamilies(llvm::ArrayRef<std::string> libraries) {
+  for (const std::string &library : libraries) {
+    size_t before = registry().size();
+    std::string problem;
+    static llvm::StringSet<> loaded;
+    if (!loaded.insert(library).second)
+      continue;
+    if (llvm::sys::DynamicLibrary::LoadLibraryPermanently(library.c_str(), &problem))
+      return llvm::make_error<ImportError>(1, library + ": " + problem);
+    if (registry().size() == before)
+      return llvm::make_error<ImportError>(1, library + ": registers no model family");
+  }
+  return llvm::Error::success();
 }
 
 const TensorName *llmc::frontends::findTensor(const Family &family, llvm::StringRef role, bool gguf,

@@ -1,6 +1,6 @@
 // A model family is one row of data: what its layers are made of, what its configuration keys are called, and what its
 // tensors are called. One generic builder (Builder.cpp) reads it; no code is written per family.
-// How to add one: docs/howto/AddAFamily.md.
+// How to add one: docs/howto/AddAModel.md.
 #pragma once
 
 #include "dialects/llm/LLM.h"
@@ -191,8 +191,15 @@ struct Family {
   double (*ggufScaleBase)(const Model &) = nullptr;
 };
 
-// All families, in no order.
+// All families: those of plug-ins, then ours, in no order.
 llvm::ArrayRef<const Family *> families();
+// Adds a family of a plug-in: a static object of it in the plug-in's library does so when that is loaded. The row must
+// outlive the process's imports.
+struct RegisterFamily {
+  explicit RegisterFamily(const Family &family);
+};
+// Loads shared libraries that register families. Errors: InvalidInput. Not while another thread imports.
+llvm::Error loadFamilies(llvm::ArrayRef<std::string> libraries);
 // The row of a role; null if the family has no such tensor in that container. Of several, the first that `isThere`
 // accepts, or else the first.
 const TensorName *findTensor(const Family &family, llvm::StringRef role, bool gguf,

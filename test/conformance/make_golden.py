@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes the small committed cases of test/e2e/golden/: one of hf_cases.py's a family, shrunk.
 
-    make_golden.py --out ../e2e/golden [--seed 1]
+    make_golden.py --out ../e2e/golden [--seed 1] [--only a,b]
+    make_golden.py --out ../../docs/howto/models --only granite
 
 The same directories as hf_cases.py writes, so hf_check.py checks them; only narrower (hidden size 32), with a small
 vocabulary, and without the 80-token prompt. Run by hand when a family is added; needs hf_cases.py's environment.
@@ -17,14 +18,20 @@ import hf_cases
 
 # case -> what differs: pieces asked for, vocabulary of the model, stored type
 GOLDEN = {"llama_gqa_llama3rope": (300, 320, "bfloat16"), "gemma3_text": (480, 512, "bfloat16"),
-          "qwen3": (300, 320, None), "gpt2": (300, 320, "float16")}
-NARROW = {"hidden_size": 32, "n_embd": 32, "intermediate_size": 64, "head_dim": 16, "num_hidden_layers": 2, "n_layer": 2}
+          "qwen3": (300, 320, None), "gpt2": (300, 320, "float16"), "jamba": (480, 512, None), "zamba2": (480, 512, None),
+          "qwen3_next": (300, 320, None), "lfm2": (300, 320, "bfloat16"), "rwkv": (300, 320, None),
+          "recurrent_gemma": (480, 512, None), "granite": (300, 320, "bfloat16")}
+NARROW = {"hidden_size": 32, "n_embd": 32, "intermediate_size": 64, "head_dim": 16, "num_hidden_layers": 2, "n_layer": 2,
+          "attention_hidden_size": 32, "lru_width": 32, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+          "moe_intermediate_size": 24, "shared_expert_intermediate_size": 24}
+# Models whose layers are of several kinds, by number or by a list, need all of them.
+KINDS = ("jamba", "zamba2", "qwen3_next", "lfm2", "recurrent_gemma")
 
 
 def shrink(name):
     case = hf_cases.CASES[name]
     hf_cases.V, hf_cases.VM, dtype = GOLDEN[name]
-    keep = ("num_hidden_layers",) if "local_global" in case else ()  # a local/global pattern needs its six layers
+    keep = ("num_hidden_layers",) if "local_global" in case or name in KINDS else ()  # a local/global pattern has six layers
     case["cfg"].update({k: v for k, v in NARROW.items() if k in case["cfg"] and k not in keep})
     if dtype:
         case["dtype"] = dtype
@@ -45,8 +52,9 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--out", required=True)
     ap.add_argument("--seed", default="1")
+    ap.add_argument("--only", default=",".join(name for name in GOLDEN if name != "granite"))
     a = ap.parse_args()
-    for name in GOLDEN:
+    for name in a.only.split(","):
         shrink(name)
         sys.argv = ["hf_cases.py", "--out", a.out, "--seed", a.seed, "--only", name]
         if hf_cases.main():

@@ -31,17 +31,14 @@ TARGETS = {"cpu": (), "cpu:generic": (), "cpu:x86-64-v3": ("avx2", "fma", "f16c"
 
 def golden_models():
     """[(name, path of the model, ids, logits, tolerance)]"""
-    for name in json.load(open(f"{HERE}/golden/index.json"))["cases"]:
-        folder = f"{HERE}/golden/{name}"
-        ids = json.load(open(f"{folder}/reference.json"))["prompts"]["p33"]
-        yield name, folder, ids, np.load(f"{folder}/reference.npz")["logits_p33"], 3e-4
+    yield from case_models(f"{HERE}/golden", json.load(open(f"{HERE}/golden/index.json"))["cases"])
     folder = f"{HERE}/golden_gguf"
     reference = json.load(open(f"{folder}/reference.json"))
     yield "gguf", f"{folder}/llama.gguf", reference["ids"], np.load(f"{folder}/logits.npy"), reference["tolerance"]
 
 
 def case_models(folder, only):
-    """The same of generated cases. The tolerance is hf_check.py's: what transformers itself moves on a sensitive model counts."""
+    """The same of the cases in a folder. The tolerance is hf_check.py's: what transformers itself moves on a sensitive model counts."""
     for name in sorted(os.listdir(folder)):
         case = f"{folder}/{name}"
         if (only and name not in only) or not os.path.exists(f"{case}/reference.npz"):

@@ -57,6 +57,7 @@ absl::Status compile(Options &options) {
   request.kernels = options.model.kernels;
   request.pipeline = options.model.pipeline;
   request.passPlugins = options.model.passPlugins;
+  request.familyPlugins = options.model.familyPlugins;
   request.optimize = options.compile.optimize;
   return compileSource(options.model.model, request);
 }

@@ -1,4 +1,5 @@
 // llmc import: a checkpoint becomes a model.mlir.
+#include "compiler/tools/llmc/Options.h"
 #include "compiler/tools/llmc/Service.h"
 #include "compiler/tools/llmc/Verbs.h"
 
@@ -16,6 +17,7 @@ void tools::addImport(CLI::App &program, Action &chosen) {
   verb->add_option("-o,--output", options->request.output, "The .mlir to write ('-': standard output); its files go into a directory beside it")
       ->required();
   verb->add_flag("--no-copy", options->noCopy, "Name the files where they lie; compiling then needs --allow-outside");
+  addFamilyPlugins(*verb, options->request.familyPlugins);
   verb->footer("Example:\n  llmc import Llama-3.2-1B -o model.mlir   # writes model.mlir and model.files/");
   verb->callback([=, &chosen] {
     chosen = [=]() -> absl::Status {

@@ -41,6 +41,7 @@ static CompileOptions compileOptions(const ModelOptions &options, const std::str
   result.kernels = options.kernels;
   result.pipeline = options.pipeline;
   result.passPlugins = options.passPlugins;
+  result.familyPlugins = options.familyPlugins;
   return result;
 }
 
@@ -52,6 +53,8 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
   for (const std::string &target : options.targets)
     key += "target " + target + "\n";
+  for (const std::string &plugin : options.familyPlugins)
+    key += "family " + fileKey(plugin);
   for (const std::string &plugin : options.passPlugins)
     key += "plug-in " + fileKey(plugin);
   return key;
@@ -88,6 +91,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &opt
 static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &options) {
   const char *given = !options.targets.empty()       ? "--target"
                       : !options.passPlugins.empty() ? "--pass-plugin"
+                      : !options.familyPlugins.empty() ? "--family-plugin"
                       : !options.pipeline.empty()    ? "--pipeline"
                       : options.kernels != "auto"    ? "--kernels"
                                                      : nullptr;

@@ -10,6 +10,13 @@
 using namespace llmc;
 using namespace llmc::tools;
 
+void tools::addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins) {
+  verb.add_option("--family-plugin", plugins, "A shared library that knows further model families")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group("Compiling");
+}
+
 void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   const char *group = "Compiling";
   verb.add_flag("--exact", options.exact, "float32 throughout, the same for every step size")->group(group);
@@ -25,6 +32,7 @@ void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(group);
+  addFamilyPlugins(verb, options.familyPlugins);
   verb.add_option("--pipeline", options.pipeline, "Passes to run before the schedule phase, instead of the default")->group(group);
   verb.add_flag("--allow-outside", options.allowOutside, "A .mlir may name files outside of its directory")->group(group);
 }

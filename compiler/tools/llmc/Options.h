@@ -16,10 +16,11 @@ struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
   std::string kernels = "auto";
-  std::vector<std::string> targets, passPlugins;
+  std::vector<std::string> targets, passPlugins, familyPlugins;
   std::string pipeline;
 };
 void addModelOptions(CLI::App &verb, ModelOptions &options);
+void addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins);
 // Those of them that are about compiling.
 void addCompilerOptions(CLI::App &verb, ModelOptions &options);
 // Errors: exit 1 on a target that is none, 3 on one that is not supported.

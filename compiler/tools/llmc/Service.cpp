@@ -10,6 +10,7 @@
 #include "compiler/tools/llmc/ServiceDescribe.h"
 #include "compiler/tools/llmc/ServiceImport.h"
 #include "dialects/llm/LLM.h"
+#include "frontends/Family.h"
 #include "frontends/Import.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -64,6 +65,8 @@ public:
     mlir::MLIRContext context(registry);
     if (!isTrusted(request.source))
       return invalidInput(request.source + ": is imported already");
+    if (llvm::Error error = frontends::loadFamilies(request.familyPlugins))
+      return std::unexpected(importFailure(std::move(error)));
     std::string directory = request.output == "-" ? "." : frontends::moduleDirectory(request.output);
     LLMC_TRY(module, importSource(context, request.source, directory));
     if (llvm::Error error = writeModule(*module, request))
@@ -73,6 +76,8 @@ public:
 
   Expected<void> compile(const std::string &source, const CompileOptions &options) override {
     mlir::MLIRContext context(registry);
+    if (llvm::Error error = frontends::loadFamilies(options.familyPlugins))
+      return std::unexpected(importFailure(std::move(error)));
     LLMC_TRY(module, importSource(context, source, ""));
     CompileOptions own = options;
     own.allowOutside |= isTrusted(source);

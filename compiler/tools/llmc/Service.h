@@ -15,6 +15,7 @@ struct ImportRequest {
   std::string source;
   std::string output;        // path of the .mlir; "-": stdout
   bool copyFiles = true;     // put the files that the module names beside it, so that it stands alone
+  std::vector<std::string> familyPlugins; // as CompileOptions has them
 };
 
 struct Interpretation {
