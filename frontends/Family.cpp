@@ -17,6 +17,7 @@ static std::vector<const Family *> &registry() {
       &graniteHybrid,
       &jamba,
       &lfm2,
+      &mamba1, &falconMamba, &mamba2Alone,
       &nemotronH,
       &qwen3Next,
       &recurrentGemma,

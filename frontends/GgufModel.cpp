@@ -140,9 +140,7 @@ static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const 
 // The model
 //===----------------------------------------------------------------------===//
 
-static void readSizes(Model &model, const Metadata &data, const Checkpoint &checkpoint, Report &report) {
-  model.hidden = data.integer("embedding_length");
-  model.layers = data.integer("block_count");
+static void readBlockSizes(Model &model, const Metadata &data, Report &report) {
   model.heads = data.integer("attention.head_count");
   model.kvHeads = data.integer("attention.head_count_kv", model.heads);
   int64_t derived = model.heads > 0 ? model.hidden / model.heads : 0;
@@ -152,6 +150,15 @@ static void readSizes(Model &model, const Metadata &data, const Checkpoint &chec
   model.ffn = data.integer("feed_forward_length", data.has("expert_feed_forward_length")
                                                       ? std::optional(data.integer("expert_feed_forward_length"))
                                                       : std::nullopt);
+}
+
+static void readSizes(Model &model, const Metadata &data, const Checkpoint &checkpoint, Report &report) {
+  model.hidden = data.integer("embedding_length");
+  model.layers = data.integer("block_count");
+  if (model.family->heads.name.empty()) // neither attention nor a feed-forward part; files say 0
+    model.heads = model.kvHeads = model.headDim = model.ffn = 1;
+  else
+    readBlockSizes(model, data, report);
   model.context = data.integer("context_length");
   model.eps = data.number(model.family->norm == llm::NormKind::rms ? "attention.layer_norm_rms_epsilon"
                                                                    : "attention.layer_norm_epsilon");
@@ -233,12 +240,33 @@ static void readTokens(Model &model, const Gguf &gguf) {
     model.bos = *id;
 }
 
+// Sizes of convolutions and scans; what such models have beside attention and feed-forward parts, or instead of them.
+static void readRecurrence(Model &model, const Metadata &data) {
+  Recurrence &ssm = model.ssm;
+  ssm.used = true;
+  ssm.channels = data.integer("ssm.inner_size");
+  ssm.taps = data.integer("ssm.conv_kernel");
+  ssm.stateSize = data.integer("ssm.state_size");
+  ssm.rank = data.integer("ssm.time_step_rank"); // Mamba-2: one step for each head
+  bool ofHeads = model.family->ssm.mixesInputs;
+  ssm.heads = ofHeads ? ssm.rank : 1;
+  ssm.groups = ofHeads ? data.integer("ssm.group_count") : 1;
+  bool small = ssm.channels <= maxSize && ssm.groups <= maxHeads && ssm.stateSize <= maxSize;
+  ssm.convChannels = !small ? 0 : ofHeads ? ssm.channels + 2 * ssm.groups * ssm.stateSize : ssm.channels;
+  ssm.maxStep = std::numeric_limits<double>::infinity();
+  ssm.normEps = model.eps;
+  if (data.flag("ssm.dt_b_c_rms").value_or(false))
+    ssm.selectedEps = model.eps;
+}
+
 static void checkRefusals(const Family &family, const Metadata &data, Report &report) {
   if (int64_t count = data.integer("expert_count", 0); count && !hasExperts(family))
     report.unsupported("metadata '" + data.key("expert_count") + "' " + llvm::Twine(count));
+  if (int64_t size = data.integer("ssm.state_size", 0); size && !family.ssm.used)
+    report.unsupported("metadata '" + data.key("ssm.state_size") + "' " + llvm::Twine(size));
   for (const char *key :
        {"attn_logit_softcapping", "logit_scale", "attention.max_alibi_bias",
-        "embedding_scale", "residual_scale", "ssm.state_size", "rope.scaling.yarn_ext_factor"})
+        "embedding_scale", "residual_scale", "rope.scaling.yarn_ext_factor"})
     if (double value = data.number(key, 0); value != 0)
       report.unsupported("metadata '" + data.key(key) + "' " + std::to_string(value));
 }
@@ -265,6 +293,8 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
   model.qkvClamp = data.number("attention.clamp_kqv", 0);
   if (hasExperts(family))
     readExperts(model, data, report);
+  if (family.ssm.used)
+    readRecurrence(model, data);
   checkRefusals(family, data, report);
   checkModel(model, report);
   int64_t pattern = data.integer("attention.sliding_window_pattern", family.windowPattern);

@@ -49,6 +49,7 @@ struct Recurrence {
   int64_t keyHeads = 0, keyDim = 0;             // of a delta rule
   double minStep = 0, maxStep = 0;              // bounds of the time step; no largest: infinite
   double normEps = 0;                           // of the norm within
+  double selectedEps = 0;                       // of norms without gain of what a Mamba mixer selects; 0: none
   bool convBias = false, projectionBias = false; // Hugging Face only
 };
 

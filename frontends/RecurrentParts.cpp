@@ -94,6 +94,11 @@ const Part frontends::shortConvolution = {shortWeights, buildShort, shortStates}
 // Mamba: one state for each channel
 //===----------------------------------------------------------------------===//
 
+// GGUF stores the rates themselves.
+static llm::DecayForm decayForm(LayerBuilder &b) {
+  return b.model.container == Container::Gguf ? llm::DecayForm::rate : llm::DecayForm::neg_exp;
+}
+
 static Type diagonalType(const Model &model, int64_t layers, bool, MLIRContext *context) {
   return llm::RecurrentType::get(context, layers, {model.ssm.channels, model.ssm.stateSize});
 }
@@ -116,10 +121,14 @@ static void mambaWeights(const Model &model, WeightList &list) {
   list.linear("blk.ssm_out", model.hidden, ssm.channels);
 }
 
-// The products that follow the convolution, normalised where the family has it (Jamba).
+// The products that follow the convolution, normalised where the family has it (Jamba, Falcon Mamba).
 static Value selected(LayerBuilder &b, Value x, llvm::StringRef role) {
   Value y = b.linear(x, role);
   std::string norm = (role + "_norm").str();
+  if (b.model.ssm.selectedEps > 0) {
+    auto all = static_cast<uint64_t>(llvm::cast<RankedTensorType>(y.getType()).getDimSize(1));
+    return llm::UnitNormOp::create(b.builder, b.at(norm), y, all, llvm::APFloat(b.model.ssm.selectedEps));
+  }
   return b.has(norm) ? b.norm(y, norm) : y;
 }
 
@@ -130,7 +139,7 @@ static Value buildMamba(LayerBuilder &b, Value x) {
   step = activated(b, step, llm::Activation::softplus, "step");
   Value y = scan(b, inner,
                  {.kind = llm::ScanKind::diagonal,
-                  .form = llm::DecayForm::neg_exp,
+                  .form = decayForm(b),
                   .a = b.load("blk.ssm_a"),
                   .step = step,
                   .input = selected(b, inner, "blk.ssm_b"),
@@ -179,7 +188,7 @@ Value frontends::buildMamba2(LayerBuilder &b, Value x) {
   mixed = convolution(b, mixed, llm::Activation::silu);
   Value y = scan(b, columns(b, mixed, 0, ssm.channels, "ssm_inner"),
                  {.kind = llm::ScanKind::scalar,
-                  .form = llm::DecayForm::neg_exp,
+                  .form = decayForm(b),
                   .a = b.load("blk.ssm_a"),
                   .step = step,
                   .input = columns(b, mixed, ssm.channels, states, "ssm_b"),

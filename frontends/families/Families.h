@@ -16,6 +16,7 @@ extern const Family bamba;                 // Bamba.cpp
 extern const Family graniteHybrid;         // GraniteHybrid.cpp
 extern const Family jamba;                 // Jamba.cpp
 extern const Family lfm2;                  // LFM2.cpp
+extern const Family mamba1, falconMamba, mamba2Alone; // Mamba.cpp
 extern const Family nemotronH;             // NemotronH.cpp
 extern const Family qwen3Next;             // Qwen3Next.cpp
 extern const Family recurrentGemma;        // RecurrentGemma.cpp
