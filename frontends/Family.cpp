@@ -12,7 +12,7 @@ static std::vector<const Family *> &registry() {
       &gemma3,
       &qwen3,
       &gpt2,
-      &mixtral, &qwen2Moe, &qwen3Moe, &olmoe,
+      &mixtral, &qwen2Moe, &qwen3Moe, &olmoe, &gptOss, &deepseekV2, &deepseekV3,
       &bamba,
       &graniteHybrid,
       &jamba,

@@ -104,6 +104,7 @@ struct TensorName {
   Turns turns = Turns::None;
   bool shared = false; // the layers that use it take turns in using the tensors of the first Model::sharedBlocks of them;
                        // {layer} is that layer, {use} counts the uses
+  bool across = false; // the weight is the transpose of the part that its role has in the tensor (Hugging Face only)
 };
 
 // Whether linear layers have biases: in Hugging Face by this rule, in GGUF by the presence of the tensor.

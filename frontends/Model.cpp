@@ -23,6 +23,8 @@ int64_t Model::rowsOf(llvm::StringRef role) const {
       .Cases({"blk.gate", "blk.up"}, ffn)
       .Cases({"blk.ssm_z", "blk.delta_v", "blk.delta_z", "blk.conv_v"}, ssm.channels)
       .Cases({"blk.gate_exps", "blk.up_exps"}, moe.ffn)
+      .Case("blk.k_b", mla.still)
+      .Case("blk.v_b", mla.value)
       .Cases({"blk.gate_shexp", "blk.up_shexp"}, moe.sharedFfn)
       .Case("blk.ssm_x", ssm.convChannels)
       .Cases({"blk.ssm_dt", "blk.delta_a", "blk.delta_b"}, ssm.heads)
@@ -40,6 +42,8 @@ bool Model::hasAdapter(llvm::StringRef role) const {
 bool Model::hasBias(llvm::StringRef role) const {
   role.consume_back("_bias");
   if (role == "blk.q" || role == "blk.k" || role == "blk.v")
+    return qkvBias;
+  if (role == "blk.q_a" || role == "blk.kv_a")
     return qkvBias;
   if (role == "blk.router")
     return family->expertShape.routerBias;
@@ -106,6 +110,19 @@ static void checkExperts(const Experts &moe, Report &report) {
     report.invalid("factors of experts: out of range");
 }
 
+static void checkLatent(const Model &model, Report &report) {
+  const Latent &mla = model.mla;
+  int64_t sizes[] = {mla.rank, mla.still, mla.value, mla.queryRank + 1, model.headDim}, total = 0;
+  for (int64_t size : sizes) {
+    bool fits = size >= 1 && size <= maxSize;
+    if (!fits)
+      report.invalid("sizes of latent attention: want 1 to " + llvm::Twine(maxSize) + ", got " + llvm::Twine(size));
+    total += fits ? size : 0;
+  }
+  if (model.heads >= 1 && model.heads <= maxHeads && model.heads * total > maxSize)
+    report.invalid("sizes of latent attention: too large for " + llvm::Twine(model.heads) + " heads");
+}
+
 void llmc::frontends::checkModel(const Model &model, Report &report) {
   auto inRange = [&](const char *what, int64_t value, int64_t max) {
     if (value < 1 || value > max)
@@ -120,6 +137,8 @@ void llmc::frontends::checkModel(const Model &model, Report &report) {
   inRange("vocabulary", model.vocab, maxSize);
   inRange("context length", model.context, maxContext);
   inRange("feed-forward size", model.ffn, maxSize);
+  if (model.mla.rank)
+    checkLatent(model, report);
   if (model.moe.count)
     checkExperts(model.moe, report);
   if (!(model.qkvClamp >= 0 && model.qkvClamp <= 1e12))

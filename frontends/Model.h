@@ -65,6 +65,14 @@ struct Experts {
   double limit = 0, alpha = 1, offset = 0; // of clamped gated units; limit 0: not clamped
 };
 
+// Latent attention: keys and values as products of a latent, and part of each key that turns and is shared by all heads.
+struct Latent {
+  int64_t queryRank = 0, rank = 0; // of the products that make queries (0: one product) and the latent (0: no such attention)
+  int64_t still = 0, value = 0;    // channels of a head's key that do not turn, and of its value
+  double normEps = 1e-6;           // of the latents' norms, whatever the others have
+  bool interleaved = true;         // which channels turn together
+};
+
 struct Model {
   const Family *family = nullptr;
   Container container = Container::HuggingFace;
@@ -77,6 +85,7 @@ struct Model {
   bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
   Recurrence ssm;
   Experts moe;
+  Latent mla; // the part that turns is headDim
   double qkvClamp = 0; // 0: none
   int64_t sharedBlocks = 1; // TensorName::shared
   int64_t adapterRank = 0;  // of the adapters that linear parts have beside their weights; 0: none

@@ -51,6 +51,7 @@ static void attentionWeights(const Model &model, WeightList &list) {
   bool wide = model.family->wideHeadNorms;
   list.require("blk.q_norm", {wide ? model.rowsOf("blk.q") : model.headDim});
   list.require("blk.k_norm", {wide ? model.rowsOf("blk.k") : model.headDim});
+  list.require("blk.sinks", {model.heads});
 }
 
 static Value clamped(LayerBuilder &b, Value x, llvm::StringRef name) {
@@ -77,7 +78,7 @@ static Value buildAttention(LayerBuilder &b, Value x) {
   Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
   Value v = clamped(b, b.linear(x, "blk.v"), "v_clamp");
   Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
-                                     Value(), Value(), "kv", llvm::APFloat(b.model.attentionScale),
+                                     Value(), Value(), b.has("blk.sinks") ? b.load("blk.sinks") : Value(), "kv", llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
                                      llm::RotaryAttr(), llm::NormAttr());
   if (b.has("blk.attn_gate"))

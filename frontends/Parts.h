@@ -64,6 +64,8 @@ extern const PartState kvCache; // @kv
 extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, k_norm, attn_gate where named); state @kv
 extern const Part gatedMlp;  // blk.gate, blk.up, blk.down
 extern const Part plainMlp;  // blk.up, blk.down
+// LatentParts.cpp: blk.q_a, q_a_norm, q_b (blk.q where queries have no rank), kv_a, kv_a_norm, k_b, v_b, o; state @kv
+extern const Part latentAttention;
 // ExpertParts.cpp: blk.router (blk.router_correction where named), blk.gate_exps, up_exps, down_exps; for a shared expert
 // blk.gate_shexp, up_shexp, down_shexp (gated by blk.shexp_gate where named).
 extern const Part routedMlp;

@@ -150,7 +150,7 @@ std::optional<llm::Format> Weights::format(const Places &places, size_t entry, i
     return std::nullopt;
   }
   llm::Format format = *llm::symbolizeFormat(formatInfo(tensor->format).name);
-  if (holdsShape(*tensor, fileShape) && !(places.row->transposed && llm::isQuantised(format)))
+  if (holdsShape(*tensor, fileShape) && !((places.row->transposed || places.row->across) && llm::isQuantised(format)))
     return format;
   report.invalid("tensor '" + name + "': want " +
                  shapeText(places.row->transposed ? llm::Format::f32 : format, fileShape) + ", got " +
@@ -192,11 +192,12 @@ static Type elementType(MLIRContext *context, ArrayRef<llm::Format> distinct) {
 }
 
 // The shape of the tensor in the file, given that of the weight.
-static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert, int64_t stacked, bool transposed) {
+static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert, int64_t stacked, bool transposed,
+                                        bool takesColumns) {
   SmallVector<int64_t> result(shape);
   bool isStack = shape.size() == 3;
   if (stacked)
-    result[isStack ? 1 : 0] = stacked;
+    (takesColumns ? result.back() : result[isStack ? 1 : 0]) = stacked;
   if (isStack && shape.back() == 1) // a bias of experts
     result.pop_back();
   else if (transposed)
@@ -213,9 +214,10 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
     return;
   const TensorName &name = *places.row;
   StackedRows stacked = stackedRows(model, name, role);
-  bool transposed = name.transposed && model.container == Container::HuggingFace && use.shape.size() >= 2;
+  bool transposed = (name.transposed || name.across) && model.container == Container::HuggingFace && use.shape.size() >= 2;
+  bool takesColumns = name.across && stacked.all;
   std::vector<llm::Format> all =
-      formats(places, use, shapeInFile(use.shape, perExpert(places.names[0]), stacked.all, transposed));
+      formats(places, use, shapeInFile(use.shape, perExpert(places.names[0]), stacked.all, transposed, takesColumns));
   if (all.empty())
     return;
 
@@ -242,8 +244,9 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
   llm::WeightOp::create(builder, loc, builder.getStringAttr(role), TypeAttr::get(type),
                         builder.getStringAttr(byPattern ? source(name) : ""), orNone(!leading || reused, layers),
                         distinct.size() > 1 ? builder.getDenseI32ArrayAttr(indices) : DenseI32ArrayAttr(),
-                        orNone(stacked.all, stacked.rows), transposed ? builder.getUnitAttr() : UnitAttr(),
-                        orNone(reused, places.entries), byPattern ? ArrayAttr() : builder.getStrArrayAttr(names));
+                        orNone(stacked.all && !takesColumns, stacked.rows), transposed ? builder.getUnitAttr() : UnitAttr(),
+                        orNone(reused, places.entries), byPattern ? ArrayAttr() : builder.getStrArrayAttr(names),
+                        orNone(takesColumns, stacked.rows));
 }
 
 void Weights::declare(OpBuilder &builder, Location loc) {

@@ -150,6 +150,7 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::ExpertsOp o) { return experts(o, scope); })
       .Case([&](llm::GroupedLinearOp o) { return groupedLinear(o, scope); })
       .Case([&](llm::ClampOp o) { return clamp(o, scope); })
+      .Case([&](llm::LatentAttentionOp o) { return latentAttention(o, scope); })
       .Default([](Operation *o) {
         return fail(o, ErrorCode::Unsupported,
                     "the interpreter runs the llm dialect, func.call, arith.constant and tensor.cast");
@@ -417,12 +418,13 @@ llvm::Error Evaluator::rope(llm::RopeOp op, Scope &scope) {
 // Attention
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<std::map<int32_t, SlotCache> *> Evaluator::cacheOf(llm::AttentionOp op, int64_t layer) {
-  auto state = module.lookupSymbol<llm::StateOp>(op.getStateAttr().getAttr());
+llvm::Expected<std::map<int32_t, SlotCache> *> Evaluator::cacheOf(llm::StatefulOpInterface op, int64_t layer) {
+  StringRef name = op.getStateSymbol().getValue();
+  auto state = module.lookupSymbol<llm::StateOp>(name);
   int64_t entry = layer < 0 ? -1 : state.indexOfLayer(layer);
   if (entry < 0)
-    return fail(op, ErrorCode::InvalidInput, "@" + op.getState() + " has no layer " + Twine(layer));
-  auto &layers = caches[op.getState()];
+    return fail(op, ErrorCode::InvalidInput, "@" + name + " has no layer " + Twine(layer));
+  auto &layers = caches[name];
   layers.resize(llvm::cast<llm::KVCacheType>(state.getType()).getLayers());
   return &layers[entry];
 }
@@ -464,12 +466,14 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   append(k, v, **slots);
   Matrix y(q.rows, q.columns);
   int64_t heads = q.columns / headDim, kvHeads = k.columns / headDim, window = op.getWindow();
+  std::vector<float> sinks = vector(op.getSinks(), scope);
   for (int64_t t = 0; t < q.rows; ++t) {
     const SlotCache &cache = (*slots)->at(batch->slots[t]);
     int64_t last = batch->positions[t], first = window > 0 ? std::max<int64_t>(0, last - window + 1) : 0;
     kernels::HeadScores how{toFloat(op.getScale()), toFloat(op.getSoftcap()), first, last, headDim, k.columns};
     for (int64_t head = 0; head < heads; ++head) {
       int64_t kv = head * kvHeads / heads * headDim;
+      how.sink = sinks.empty() ? nullptr : &sinks[head];
       kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how,
                       y.row(t) + head * headDim);
     }

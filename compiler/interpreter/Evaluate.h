@@ -81,10 +81,11 @@ private:
   llvm::Error experts(llm::ExpertsOp op, Scope &scope);
   llvm::Error groupedLinear(llm::GroupedLinearOp op, Scope &scope);
   llvm::Error clamp(llm::ClampOp op, Scope &scope);
+  llvm::Error latentAttention(llm::LatentAttentionOp op, Scope &scope);
 
   // The memory by slot of the layer that `op` names in its state, which does not grow with the sequence.
   llvm::Expected<std::map<int32_t, std::vector<float>> *> fixedOf(llm::StatefulOpInterface op, Scope &scope);
-  llvm::Expected<std::map<int32_t, SlotCache> *> cacheOf(llm::AttentionOp op, int64_t layer);
+  llvm::Expected<std::map<int32_t, SlotCache> *> cacheOf(llm::StatefulOpInterface op, int64_t layer);
   void append(const Matrix &k, const Matrix &v, std::map<int32_t, SlotCache> &slots) const;
 
   mlir::ModuleOp module;

@@ -1,4 +1,4 @@
-// Mixtures of experts, and products by groups of channels, in the reference interpreter.
+// Mixtures of experts, products by groups of channels, and latent attention in the reference interpreter.
 #include "compiler/interpreter/Evaluate.h"
 #include "compiler/interpreter/Kernels.h"
 #include "compiler/support/StatusBridge.h"
@@ -217,6 +217,62 @@ llvm::Error Evaluator::clamp(llm::ClampOp op, Scope &scope) {
   float limit = toFloat(op.getLimit());
   for (float &value : y.data)
     value = std::min(std::max(value, -limit), limit);
+  set(op.getY(), std::move(y), scope);
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Latent attention
+//===----------------------------------------------------------------------===//
+
+// The last `count` channels of each of `heads` heads of `x`, side by side; and back.
+static Matrix lastChannels(const Matrix &x, int64_t heads, int64_t count) {
+  Matrix part(x.rows, heads * count);
+  int64_t size = x.columns / heads;
+  for (int64_t t = 0; t < x.rows; ++t)
+    for (int64_t head = 0; head < heads; ++head)
+      llvm::copy(ArrayRef(x.row(t) + (head + 1) * size - count, count), part.row(t) + head * count);
+  return part;
+}
+
+// [T, heads * (a + b)]: of each head the channels of `first`, then those of `second`.
+static Matrix joinedHeads(const Matrix &first, const Matrix &second, int64_t heads) {
+  int64_t a = first.columns / heads, b = second.columns / heads;
+  Matrix joined(first.rows, first.columns + second.columns);
+  for (int64_t t = 0; t < joined.rows; ++t)
+    for (int64_t head = 0; head < heads; ++head) {
+      llvm::copy(ArrayRef(first.row(t) + head * a, a), joined.row(t) + head * (a + b));
+      llvm::copy(ArrayRef(second.row(t) + head * b, b), joined.row(t) + head * (a + b) + a);
+    }
+  return joined;
+}
+
+llvm::Error Evaluator::latentAttention(llm::LatentAttentionOp op, Scope &scope) {
+  auto slots = cacheOf(llvm::cast<llm::StatefulOpInterface>(op.getOperation()), index(op.getLayer(), scope));
+  if (!slots)
+    return slots.takeError();
+  const Matrix &q = matrix(op.getQ(), scope), &qLatent = matrix(op.getQLatent(), scope), &kv = matrix(op.getKv(), scope);
+  const Matrix &table = matrix(op.getTable(), scope);
+  int64_t tokens = batch->tokens.size(), turned = table.columns, latentSize = kv.columns - turned;
+  if (q.rows != tokens || qLatent.rows != tokens || kv.rows != tokens || table.rows != tokens)
+    return makeError(ErrorCode::InvalidInput, "llm.latent_attention: want one row per token");
+  int64_t heads = qLatent.columns / latentSize;
+  Matrix queries = lastChannels(q, heads, turned), key = lastChannels(kv, 1, turned), latent(tokens, latentSize);
+  for (int64_t t = 0; t < tokens; ++t)
+    llvm::copy(ArrayRef(kv.row(t), latentSize), latent.row(t));
+  kernels::rmsNorm(latent, vector(op.getGain(), scope), static_cast<float>(op.getNorm().getEps()), static_cast<float>(op.getNorm().getOffset()));
+  kernels::rotate(queries, table, turned, op.getRotary());
+  kernels::rotate(key, table, turned, op.getRotary());
+  Matrix keys = joinedHeads(latent, key, 1);
+  queries = joinedHeads(qLatent, queries, heads);
+  append(keys, latent, **slots);
+  Matrix y(tokens, qLatent.columns);
+  for (int64_t t = 0; t < tokens; ++t) {
+    const SlotCache &cache = (*slots)->at(batch->slots[t]);
+    kernels::HeadScores how{toFloat(op.getScale()), 0, 0, batch->positions[t], keys.columns, keys.columns, latentSize};
+    for (int64_t head = 0; head < heads; ++head)
+      kernels::attend(queries.row(t) + head * keys.columns, cache.keys.data(), cache.keys.data(), how, y.row(t) + head * latentSize);
+  }
   set(op.getY(), std::move(y), scope);
   return llvm::Error::success();
 }

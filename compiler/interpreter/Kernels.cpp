@@ -135,12 +135,17 @@ void kernels::attend(const float *query, const float *keys, const float *values,
     weights[p - how.first] = score;
     greatest = std::max(greatest, score);
   }
+  if (how.sink)
+    greatest = std::max(greatest, *how.sink);
   for (float &weight : weights)
     total += weight = std::exp(weight - greatest);
-  std::fill(out, out + how.headDim, 0.0f);
+  if (how.sink)
+    total += std::exp(*how.sink - greatest);
+  int64_t valueDim = how.valueDim ? how.valueDim : how.headDim;
+  std::fill(out, out + valueDim, 0.0f);
   for (int64_t p = how.first; p <= how.last; ++p) {
     float weight = weights[p - how.first] / total;
-    for (int64_t d = 0; d < how.headDim; ++d)
+    for (int64_t d = 0; d < valueDim; ++d)
       out[d] += weight * values[p * how.stride + d];
   }
 }

@@ -24,6 +24,8 @@ void rotate(Matrix &x, const Matrix &table, int64_t headDim, llm::RotaryAttr rot
 struct HeadScores {
   float scale, softcap;
   int64_t first, last, headDim, stride;
+  int64_t valueDim = 0;        // channels of a value, if not headDim
+  const float *sink = nullptr; // one more score, without a value
 };
 void attend(const float *query, const float *keys, const float *values, const HeadScores &how, float *out);
 

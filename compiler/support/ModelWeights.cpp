@@ -77,6 +77,8 @@ static SmallVector<int64_t> fileShape(llm::WeightOp weight) {
   size_t rows = shape.size() < 2 ? 0 : shape.size() - 2;
   if (weight.getRows())
     shape[rows] = -1;
+  if (weight.getColumns())
+    shape[rows + 1] = -1;
   if (weight.getTranspose())
     std::swap(shape[rows], shape[rows + 1]);
   return shape;
@@ -101,6 +103,12 @@ static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile 
                      .columns = shape.back(), .transpose = weight.getTranspose(), .width = elements / shape.back()};
   if (isStack && !weight.hasExpertTensors())
     result.data += expert * (elements / info.blockElements) * info.blockBytes;
+  if (std::optional<ArrayRef<int64_t>> columns = weight.getColumns()) {
+    result.width = result.rows;
+    if ((*columns)[1] > elements / result.width)
+      return wrong("at least " + std::to_string((*columns)[1]) + " rows", got);
+    result.data += (*columns)[0] * result.width * info.blockBytes;
+  }
   if (std::optional<ArrayRef<int64_t>> rows = weight.getRows()) {
     int64_t inFile = isVector ? elements : result.width;
     if ((*rows)[1] > inFile)

@@ -93,3 +93,44 @@ LogicalResult GroupedLinearOp::verify() {
     return emitOpError("result must have ") << weight[0] * weight[1] << " channels";
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Latent attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult LatentAttentionOp::verify() {
+  if (getRotary().getDim() != channels(getTable())) // latent_attention_c4
+    return emitOpError("rotary dim must equal the table's columns");
+  if (getNorm().getKind() != NormKind::rms) // latent_attention_c5
+    return emitOpError("'norm' must be an rms norm");
+  double scale = getScale().convertToDouble();
+  if (!std::isfinite(scale) || !(scale > 0)) // latent_attention_c6
+    return emitOpError("'scale' must be positive");
+  return success();
+}
+
+LogicalResult LatentAttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto state = symbols.lookupNearestSymbolFrom<StateOp>(*this, getStateAttr()); // latent_attention_c1
+  auto cache = state ? dyn_cast<KVCacheType>(state.getType()) : KVCacheType();
+  if (!cache || cache.getKvHeads() != 1 || cache.getValueDim() < 1)
+    return emitOpError("names no kv_cache state of one KV head with value_dim: ") << getStateAttr();
+  if (channels(getKv()) != cache.getHeadDim())
+    return emitOpError("kv has ") << channels(getKv()) << " channels, the cache " << cache.getHeadDim();
+  int64_t latent = cache.getValueDim(), turned = cache.getHeadDim() - latent;
+  int64_t heads = channels(getQLatent()) / latent;
+  if (channels(getQLatent()) % latent || channels(getQ()) % heads || channels(getQ()) / heads < turned) // latent_attention_c2
+    return emitOpError("q_latent must be [T, H * ") << latent << "] and q [T, H * S] with S at least " << turned;
+  if (getRotary().getDim() != turned) // latent_attention_c4
+    return emitOpError("rotary dim must be the ") << turned << " channels beyond the values";
+  if (shapeOf(getGain()) != ArrayRef<int64_t>{latent}) // latent_attention_c5
+    return emitOpError("gain must be [") << latent << "]";
+  return success();
+}
+
+void LatentAttentionOp::getEffects(SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), getStateAttr(), StateResource::get());
+  effects.emplace_back(MemoryEffects::Write::get(), getStateAttr(), StateResource::get());
+}
+
+FlatSymbolRefAttr LatentAttentionOp::getStateSymbol() { return getStateAttr(); }
+Value LatentAttentionOp::getStateLayer() { return getLayer(); }

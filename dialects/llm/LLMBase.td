@@ -185,10 +185,16 @@ def LLM_KVCacheType : LLM_StateType<"KVCache", "kv_cache"> {
   let summary = "Keys and values of attention layers, per sequence slot";
   let description = [{
     `!llm.kv_cache<layers = 18, kv_heads = 1, head_dim = 256, f16>`. `layers` counts the layers that use it. A slot can be
-    rolled back to a position, copied and cleared.
+    rolled back to a position, copied and cleared. `!llm.kv_cache<layers = 60, kv_heads = 1, head_dim = 576, value_dim = 512, f16>`: values
+    are the first 512 channels of the keys, and nothing but the keys is kept (latent attention).
   }];
-  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element);
-  let assemblyFormat = "`<` `layers` `=` $layers `,` `kv_heads` `=` $kv_heads `,` `head_dim` `=` $head_dim `,` $element `>`";
+  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, DefaultValuedParameter<"int64_t", "0">:$value_dim,
+    "::mlir::Type":$element);
+  let assemblyFormat = [{
+    `<` `layers` `=` $layers `,` `kv_heads` `=` $kv_heads `,` `head_dim` `=` $head_dim `,` (`value_dim` `=` $value_dim^ `,`)? $element `>`
+  }];
+  let builders = [TypeBuilder<(ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element),
+    [{ return Base::get($_ctxt, layers, kv_heads, head_dim, int64_t(0), element); }]>];
   let genVerifyDecl = 1;
 }
 

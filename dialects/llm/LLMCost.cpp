@@ -118,6 +118,18 @@ OpCost GroupedLinearOp::getCost(int64_t tokens, int64_t) {
   return {.weightBytes = weightBytes(getWeight()) + weightBytes(getBias()), .flops = 2 * elements(getWeight()) * tokens};
 }
 
+OpCost LatentAttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
+  auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, getStateAttr());
+  double elementBytes = state ? bytesPerElement(cast<KVCacheType>(state.getType()).getElement()) : 4;
+  double heads = rowElements(getQLatent()) / (rowElements(getKv()) - rowElements(getTable()));
+  OpCost cost;
+  cost.stateBytes = rowElements(getKv()) * elementBytes * tokens * (static_cast<double>(contextTokens) + 1);
+  cost.flops = 2 * (heads * rowElements(getKv()) + rowElements(getQLatent())) * tokens * static_cast<double>(contextTokens);
+  cost.flops += (normFlops * rowElements(getKv()) + rotationFlops * heads * rowElements(getTable())) * tokens;
+  cost.weightBytes = weightBytes(getGain());
+  return cost;
+}
+
 OpCost ClampOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 2); }
 OpCost ActivationOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops); }
 OpCost GLUOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops + 1); }

@@ -77,6 +77,33 @@ def LLM_GroupedLinearOp : LLM_Op<"grouped_linear", [Pure, DeclareOpInterfaceMeth
   let hasVerifier = 1;
 }
 
+def LLM_LatentAttentionOp : LLM_Op<"latent_attention", [AllTypesMatch<["q_latent", "y"]>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<LLM_CostOpInterface>, DeclareOpInterfaceMethods<LLM_StatefulOpInterface>]> {
+  let summary = "Append latents to a cache, then attend to them";
+  let description = [{
+    ```mlir
+    %a = llm.latent_attention %q, %ql, %kv, @kv[%layer], %batch scale 0.1 norm <rms, eps = 1.0e-6> %gain rotary <interleaved, dim = 64> %table : …
+    ```
+    The cache has one KV head of head_dim = R + P channels whose first R = value_dim are the values, too. `kv`: [T, R + P]; its first R
+    channels go through `norm` with `gain` [R], the last P through `rotary` by `table`, and both are written to the token's slot and
+    position. `q_latent`: [T, H * R], queries that have absorbed the projection to keys; `q`: [T, H * S], S >= P, of whose H heads the last
+    P channels each go through `rotary`. Head h of token t scores position p <= pos(t) of its slot by
+    `scale * (q_latent_h . latent_p + rotated q_h . rotated key_p)`; after a softmax it gets the weighted sum of latents, R channels of `y`.
+    (C1) `state` names an `llm.kv_cache` with one KV head and value_dim; `kv` has its head_dim. (C2) R divides the channels of `q_latent`; H
+    divides those of `q`, with P or more for each head. (C3) `y` is of the type of `q_latent`. (C4) the rotary's dim is P, the table's columns.
+    (C5) `norm` is an rms norm and `gain` is [R]. (C6) scale > 0. Source: arXiv:2405.04434, section 2.1 (absorbed form).
+  }];
+  let arguments = (ins LLM_Activations:$q, LLM_Activations:$q_latent, LLM_Activations:$kv, LLM_WeightTensor:$gain, LLM_Activations:$table,
+    Index:$layer, LLM_BatchType:$batch, FlatSymbolRefAttr:$state, F64Attr:$scale, LLM_NormAttr:$norm, LLM_RotaryAttr:$rotary);
+  let results = (outs LLM_Activations:$y);
+  let assemblyFormat = [{
+    $q `,` $q_latent `,` $kv `,` $state `[` $layer `]` `,` $batch `scale` $scale `norm` $norm $gain `rotary` $rotary $table
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def LLM_ClampOp : LLM_Op<"clamp", [Pure, SameOperandsAndResultType, DeclareOpInterfaceMethods<LLM_CostOpInterface>]> {
   let summary = "Keep values within -limit and limit";
   let description = [{ `y = min(max(x, -limit), limit)`, the limit rounded to f32. (C1) `limit` > 0. }];

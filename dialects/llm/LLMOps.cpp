@@ -99,6 +99,11 @@ LogicalResult WeightOp::verify() {
     return failure();
   if (getTranspose() && type.getShape().size() < 2)
     return emitOpError("only a matrix can be transposed");
+  if (std::optional<ArrayRef<int64_t>> columns = getColumns()) { // weight_c6
+    bool fits = columns->size() == 2 && (*columns)[0] >= 0 && (*columns)[1] - (*columns)[0] == type.getShape().back();
+    if (!fits || !getTranspose() || getRows())
+      return emitOpError("'columns' must be [begin, end) with ") << type.getShape().back() << " columns of a transpose, and no 'rows'";
+  }
   if (getTranspose() && isa<QuantType>(type.getElement()))
     return emitOpError("quantised weights can't be transposed");
   return success();
@@ -348,8 +353,10 @@ LogicalResult AttentionOp::verify() {
 LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto state = symbols.lookupNearestSymbolFrom<StateOp>(*this, getStateAttr()); // attention_c1
   auto cache = state ? dyn_cast<KVCacheType>(state.getType()) : KVCacheType();
-  if (!cache)
-    return emitOpError("names no kv_cache state: ") << getStateAttr();
+  if (!cache || cache.getValueDim())
+    return emitOpError("names no kv_cache state with values of its own: ") << getStateAttr();
+  if (getSinks() && !isVector(getSinks(), channels(getQ()) / cache.getHeadDim())) // attention_c7
+    return emitOpError("'sinks' must be [") << channels(getQ()) / cache.getHeadDim() << "]";
   if (channels(getK()) != cache.getKvHeads() * cache.getHeadDim())
     return emitOpError("k and v have ") << channels(getK()) << " channels, the cache "
                                         << cache.getKvHeads() * cache.getHeadDim();

@@ -47,8 +47,9 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     llm.weight @blk.gate_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"
     llm.weight @blk.up_exps : !llm.weights<16x64x1024x2048xbf16> from "model.layers.{layer}.mlp.experts.gate_up_proj" transpose rows [1, 2048, 2]
     ```
-    A weight of experts is one tensor each, where `{expert}` is replaced by the expert's number, or one tensor of rank three; `transpose`
-    and `rows` are about each expert's matrix. Where a matrix has one column, a float tensor may lack that dimension. A float
+    `columns`: the half-open range of columns of a transpose, the file's rows (the keys' part of a projection to keys and values, as
+    what absorbs it into the queries). A weight of experts is one tensor each, where `{expert}` is replaced by the expert's number, or one tensor of rank three; `transpose`
+    and `rows` are about each expert's matrix. The matrices of a stack may also lie one below the other in a tensor of rank two. Where a matrix has one column, a float tensor may lack that dimension. A float
     tensor may also have dimensions of 1 that the weight lacks (a depthwise convolution's [C, 1, taps]), and a vector may be
     the elements of a tensor of any shape.
 
@@ -62,14 +63,15 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     layer (or, with `entries`, which has one for each of them and names every entry, any number), ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
     (C4) `rows` is [begin, end), [begin, end, step] or [begin, end, step, run], the step for matrices only, the run, at most
     the step, for those that are not transposed, and gives as many rows as a matrix has, or elements as the vector has; only
-    float matrices are transposed. (C5) `names`, if given, are one for each entry, and `source` is empty.
+    float matrices are transposed. (C6) `columns`, if given, is [begin, end) with as many columns as a matrix has, of one that is
+    transposed, without `rows`. (C5) `names`, if given, are one for each entry, and `source` is empty.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightsType>:$type, StrAttr:$source,
     OptionalAttr<DenseI64ArrayAttr>:$layers, OptionalAttr<DenseI32ArrayAttr>:$formats,
     OptionalAttr<DenseI64ArrayAttr>:$rows, UnitAttr:$transpose, OptionalAttr<DenseI64ArrayAttr>:$entries,
-    OptionalAttr<StrArrayAttr>:$names);
+    OptionalAttr<StrArrayAttr>:$names, OptionalAttr<DenseI64ArrayAttr>:$columns);
   let assemblyFormat = [{
-    $sym_name `:` $type `from` $source (`transpose` $transpose^)? (`rows` $rows^)? (`layers` $layers^)? (`entries` $entries^)?
+    $sym_name `:` $type `from` $source (`transpose` $transpose^)? (`rows` $rows^)? (`columns` $columns^)? (`layers` $layers^)? (`entries` $entries^)?
     (`names` $names^)? (`formats` $formats^)? attr-dict
   }];
   let hasVerifier = 1;
@@ -318,19 +320,20 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMat
     `q`: [T, heads * head_dim]; `k`, `v`: [T, kv_heads * head_dim]; head h reads KV head h * kv_heads / heads. First all k and v of the step
     are written to their tokens' slots and positions; then token t attends to the positions p <= pos(t) of its slot, and p > pos(t) - window if
     window > 0. Scores are `scale * q.k`, with `softcap` > 0 `softcap * tanh(score / softcap)`; softmax and sums in f32.
+    `sinks` ([heads], any float format): head h has one more score, sinks[h], whose value is zero (gpt-oss).
     Passes fold into it: `norm` with `q_gain`, `k_gain` ([head_dim], over each head of q and k), then `rotary` by `table`.
-    (C1) `state` names an `llm.kv_cache` whose kv_heads and head_dim fit `k` and `v`. (C2) heads is a multiple of kv_heads.
+    (C1) `state` names an `llm.kv_cache` without value_dim whose kv_heads and head_dim fit `k` and `v`. (C2) heads is a multiple of kv_heads.
     (C3) scale > 0, window >= 0, softcap >= 0. (C4) `table` is there exactly with `rotary`, whose dim <= head_dim equals its columns.
-    (C5) `q_gain` and `k_gain`, [head_dim], are there exactly with `norm`, an rms norm. (C6) result type = type of `q`.
+    (C5) `q_gain` and `k_gain`, [head_dim], are there exactly with `norm`, an rms norm. (C6) result type = type of `q`. (C7) `sinks` is [heads].
   }];
   let arguments = (ins LLM_Activations:$q, LLM_Activations:$k, LLM_Activations:$v, Index:$layer, LLM_BatchType:$batch,
-    Optional<LLM_Activations>:$table, Optional<LLM_WeightTensor>:$q_gain, Optional<LLM_WeightTensor>:$k_gain,
+    Optional<LLM_Activations>:$table, Optional<LLM_WeightTensor>:$q_gain, Optional<LLM_WeightTensor>:$k_gain, Optional<LLM_WeightTensor>:$sinks,
     FlatSymbolRefAttr:$state, F64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$window,
     DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<LLM_RotaryAttr>:$rotary, OptionalAttr<LLM_NormAttr>:$norm);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = [{
     $q `,` $k `,` $v `,` $state `[` $layer `]` `,` $batch `scale` $scale
-    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? attr-dict `:` functional-type(operands, results)
+    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? (`sinks` $sinks^)? attr-dict `:` functional-type(operands, results)
   }];
   let builders = [
     // Nothing folded in: no norm, no rotation. `window` 0 and `softcap` 0: none.

@@ -151,10 +151,12 @@ constexpr int64_t maxStateNumber = 1 << 16, maxStateElements = int64_t(1) << 32;
 static int64_t fixedFloats(int64_t elements) { return (elements * 4 + 63) / 64 * 64; }
 
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t kvHeads,
-                                  int64_t headDim, Type element) {
+                                  int64_t headDim, int64_t valueDim, Type element) {
   constexpr int64_t cap = maxStateNumber;
   if (layers < 1 || kvHeads < 1 || headDim < 1 || layers > cap || kvHeads > cap || headDim > cap)
     return emitError() << "kv_cache needs positive layers, kv_heads and head_dim, each at most " << cap;
+  if (valueDim < 0 || valueDim > headDim)
+    return emitError() << "kv_cache value_dim must be at most head_dim";
   if (!element.isF32() && !element.isF16())
     return emitError() << "kv_cache element must be f32 or f16, got " << element;
   return success();
@@ -162,7 +164,7 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
 
 int64_t KVCacheType::getStateLayers() const { return getLayers(); }
 int64_t KVCacheType::getPositionBytes() const {
-  return 2 * getKvHeads() * getHeadDim() * (getElement().getIntOrFloatBitWidth() / 8);
+  return (getValueDim() ? 1 : 2) * getKvHeads() * getHeadDim() * (getElement().getIntOrFloatBitWidth() / 8);
 }
 int64_t KVCacheType::getFixedBytes() const { return 0; }
 

@@ -123,11 +123,34 @@ def Tile_PrepareAttr : Tile_Attr<"Prepare", "prepare"> {
 def Tile_AttendAttr : Tile_Attr<"Attend", "attend"> {
   let summary = "Kernel: one head of one token attends to its cache";
   let description = [{
-    `@k(head: i64, position: i64, q, cache, out, scratch)`: softmax over the positions in blocks of 64, in ascending order.
-    scratch: 64 + head_dim floats.
+    `@k(head: i64, position: i64, q, cache, out, scratch[, sinks])`: softmax over the positions in blocks of 64, in ascending order.
+    scratch: 64 + head_dim floats; sinks: f32 [heads].
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
-    "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap);
+    "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap, DefaultValuedParameter<"bool", "false">:$sinks);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+// A layer's latent cache is [positions][latent + turned].
+def Tile_LatentPrepareAttr : Tile_Attr<"LatentPrepare", "latent_prepare"> {
+  let summary = "Kernel: make one query of latent attention; norm, rotate and append a token's latent";
+  let description = [{
+    `@k(head: i64, position: i64, q, q_latent, kv, gain, table, cache, queries)`: head < heads writes its query to
+    queries [heads][latent + turned], its rotated part being the last of the `query` channels that each head of q has; head = heads
+    normalises and rotates kv in place and appends it. As `llm.latent_attention`.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$latent, "int64_t":$query, "::mlir::Type":$element, "::llmc::llm::RotaryAttr":$rotary,
+    "::llmc::llm::NormAttr":$norm);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_LatentAttendAttr : Tile_Attr<"LatentAttend", "latent_attend"> {
+  let summary = "Kernel: one head of one token attends to its latent cache";
+  let description = [{
+    `@k(head: i64, position: i64, queries, cache, out, scratch)`: as `#tile.attend`; queries [heads][latent + turned], out [heads][latent];
+    scratch: 64 + latent floats.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$latent, "int64_t":$turned, "::mlir::Type":$element, "::llmc::llm::Real":$scale);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

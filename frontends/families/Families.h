@@ -12,6 +12,8 @@ extern const Family gpt2;                  // GPT2.cpp
 extern const Family mixtral;               // Mixtral.cpp
 extern const Family qwen2Moe, qwen3Moe;    // QwenMoe.cpp
 extern const Family olmoe;                 // Olmoe.cpp
+extern const Family gptOss;                // GptOss.cpp
+extern const Family deepseekV2, deepseekV3; // DeepSeek.cpp
 extern const Family bamba;                 // Bamba.cpp
 extern const Family graniteHybrid;         // GraniteHybrid.cpp
 extern const Family jamba;                 // Jamba.cpp

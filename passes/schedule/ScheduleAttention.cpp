@@ -40,10 +40,45 @@ void StepBuilder::attention(AttentionOp op) {
   });
 
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
-                                      op.getWindow(), op.getSoftcap().convertToDouble());
+                                      op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()));
   parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads)), [&](Value tile) {
     auto [token, head] = tileOf(tile, heads);
-    call("attend", attend, {head, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token),
-                            scratch((64 + headDim) * 4)});
+    SmallVector<Value> operands{head, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token), scratch((64 + headDim) * 4)};
+    if (op.getSinks())
+      operands.push_back(vectorWeight(op.getSinks()));
+    call("attend", attend, operands);
+  });
+}
+
+// As attention; the queries of a token, and its latent as the last of its heads, are made in one loop.
+void StepBuilder::latentAttention(LatentAttentionOp op) {
+  auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
+  auto cache = cast<KVCacheType>(state.getType());
+  int64_t latent = cache.getValueDim(), rowSize = cache.getHeadDim();
+  Stored q = stored(op.getQ()), qLatent = stored(op.getQLatent()), table = stored(op.getTable()), kv = ownCopy(op.getKv(), "kv");
+  int64_t heads = qLatent.channels / latent;
+  Stored queries = buffer(heads * rowSize, Rows::Tokens, "queries"), out = destination(op.getY(), Rows::Tokens, "latent_attention");
+  closeRows();
+  Value index = state.getLayers() ? lookup(layerTable(*state.getLayers()), layerIndex) : layerIndex;
+  auto entry = [&](StringRef name, Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field(name), token); };
+  auto slotCache = [&](Value token) -> Value {
+    return tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, entry("slots", token));
+  };
+  // `body(token, head)` for each of `perToken` heads.
+  auto eachHead = [&](int64_t perToken, auto body) {
+    Value count = i64(perToken);
+    parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), count), [&](Value tile) {
+      body(arith::DivUIOp::create(b, loc, tile, count).getResult(), arith::RemUIOp::create(b, loc, tile, count).getResult());
+    });
+  };
+  auto prepare = tile::LatentPrepareAttr::get(b.getContext(), heads, latent, q.channels / heads, cache.getElement(), op.getRotary(), op.getNorm());
+  eachHead(heads + 1, [&](Value token, Value head) {
+    call("latent_prepare", prepare, {head, entry("positions", token), rowPointer(q, token), rowPointer(qLatent, token), rowPointer(kv, token),
+                                     vectorWeight(op.getGain()), rowPointer(table, token), slotCache(token), rowPointer(queries, token)});
+  });
+  auto attend = tile::LatentAttendAttr::get(b.getContext(), heads, latent, rowSize - latent, cache.getElement(), op.getScale().convertToDouble());
+  eachHead(heads, [&](Value token, Value head) {
+    call("latent_attend", attend, {head, entry("positions", token), rowPointer(queries, token), slotCache(token), rowPointer(out, token),
+                                   scratch((64 + latent) * 4)});
   });
 }

@@ -78,6 +78,7 @@ LogicalResult StepBuilder::visit(Operation &op) {
       .Case([&](RopeOp op) { return rope(op), success(); })
       .Case([&](LinearOp op) { return linear(op), success(); })
       .Case([&](AttentionOp op) { return attention(op), success(); })
+      .Case([&](LatentAttentionOp op) { return latentAttention(op), success(); })
       .Case([&](RouteOp op) { return route(op), success(); })
       .Case([&](ExpertsOp op) { return experts(op), success(); })
       .Case([&](GroupedLinearOp op) { return groupedLinear(op), success(); })

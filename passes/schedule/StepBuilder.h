@@ -78,6 +78,7 @@ private:
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
+  void latentAttention(llm::LatentAttentionOp op);
   // ScheduleExperts.cpp
   void route(llm::RouteOp op);
   void experts(llm::ExpertsOp op);

@@ -20,7 +20,7 @@ Attribute identityOf(WeightOp weight) {
     layers = llvm::to_vector(llvm::seq<int64_t>(0, weight.getWeights().getLayers()));
   auto orUnit = [&](Attribute attribute) { return attribute ? attribute : builder.getUnitAttr(); };
   return builder.getArrayAttr({weight.getTypeAttr(), weight.getSourceAttr(), builder.getDenseI64ArrayAttr(layers),
-                               orUnit(weight.getFormatsAttr()), orUnit(weight.getRowsAttr()),
+                               orUnit(weight.getFormatsAttr()), orUnit(weight.getRowsAttr()), orUnit(weight.getColumnsAttr()),
                                builder.getBoolAttr(weight.getTranspose()), orUnit(weight.getEntriesAttr()),
                                orUnit(weight.getNamesAttr())});
 }

@@ -42,7 +42,7 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
       auto cache = dyn_cast<KVCacheType>(state.getType());
       if (!cache || cache.getElement().isF32())
         continue;
-      state.setType(KVCacheType::get(&getContext(), cache.getLayers(), cache.getKvHeads(), cache.getHeadDim(),
+      state.setType(KVCacheType::get(&getContext(), cache.getLayers(), cache.getKvHeads(), cache.getHeadDim(), cache.getValueDim(),
                                      Float32Type::get(&getContext())));
       ++widened;
     }

@@ -72,7 +72,16 @@ int64_t TensorView::elements() const {
   return count;
 }
 
+// Matrices of a stack that lie one below the other: [count * rows, columns] for [count, rows, columns].
+static bool holdsStack(const TensorView &tensor, std::span<const int64_t> shape) {
+  if (shape.size() != 3 || tensor.shape.size() != 2 || shape[0] < 1 || tensor.shape[0] % shape[0] != 0)
+    return false;
+  return (shape[1] == -1 || shape[1] == tensor.shape[0] / shape[0]) && (shape[2] == -1 || shape[2] == tensor.shape[1]);
+}
+
 bool holdsShape(const TensorView &tensor, std::span<const int64_t> shape) {
+  if (holdsStack(tensor, shape))
+    return true;
   if (formatInfo(tensor.format).blockElements != 1)
     return tensor.shape.size() == shape.size() &&
            std::equal(shape.begin(), shape.end(), tensor.shape.begin(), [](int64_t want, int64_t got) { return want == -1 || want == got; });

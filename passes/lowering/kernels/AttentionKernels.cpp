@@ -219,7 +219,10 @@ void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
 
   forChannels(b, headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
   Value start = b.multipleBelow(first, kSpan);
-  Values last = b.loop(start, end, kSpan, ValueRange{b.constant(f32, kMasked), b.constant(f32, 0.0)}, [&](Value span, ValueRange carried) {
+  Value best = b.constant(f32, kMasked), total = b.constant(f32, 0.0);
+  if (kernel.getSinks()) // a score that is there from the start, of a value of zeros
+    best = b.load(f32, floatAt(b, b.argument(6), head), 4), total = b.constant(f32, 1.0);
+  Values last = b.loop(start, end, kSpan, ValueRange{best, total}, [&](Value span, ValueRange carried) {
     Value spanBest = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, attend.spanScores(span));
     Value best = maximum(b, carried[0], spanBest);
     Value fade = exponential(b, b.sub(carried[0], best));

@@ -50,6 +50,8 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { 
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { return emitAttend(b, attend), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LatentPrepareAttr prepare) { return emitLatentPrepare(b, prepare), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LatentAttendAttr attend) { return emitLatentAttend(b, attend), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RouteAttr route) { return emitRoute(b, route), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::GroupTokensAttr group) { return emitGroupTokens(b, group), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::CombineAttr combine) { return emitCombine(b, combine), success(); }
@@ -95,7 +97,9 @@ std::string arguments(tile::RopeAttr) { return "ppp"; }
 std::string arguments(tile::PrepareAttr prepare) {
   return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
 }
-std::string arguments(tile::AttendAttr) { return "iipppp"; }
+std::string arguments(tile::AttendAttr attend) { return attend.getSinks() ? "iippppp" : "iipppp"; }
+std::string arguments(tile::LatentPrepareAttr) { return "iippppppp"; }
+std::string arguments(tile::LatentAttendAttr) { return "iipppp"; }
 std::string arguments(tile::RouteAttr route) { return route.getBias() ? "pppp" : "ppp"; }
 std::string arguments(tile::GroupTokensAttr) { return "ipppp"; }
 std::string arguments(tile::CombineAttr combine) { return combine.getPlaces() ? "pppp" : "ppp"; }
@@ -143,6 +147,7 @@ ArrayRef<Kind> kinds() {
       kind<tile::UnitNormAttr>(inPlace),  kind<tile::ConvAttr>(inPlace), // `first` and `second` reach the same state
       kind<tile::ShiftAttr>(inPlace),     kind<tile::ScanAttr>(inPlace),
       kind<tile::ChunkScoresAttr>(inPlace), kind<tile::ChunkScanAttr>(inPlace),
+      kind<tile::LatentPrepareAttr>(inPlace), kind<tile::LatentAttendAttr>(),
   };
   return table;
 }
