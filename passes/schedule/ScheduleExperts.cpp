@@ -37,6 +37,9 @@ static ArrayAttr typesOf(Builder &b, ArrayRef<Value> stacks) {
 }
 
 Value StepBuilder::memory(int64_t bytes, StringRef name) {
+  OpBuilder::InsertionGuard guard(b);
+  if (openRows) // it may be used within
+    b.setInsertionPoint(openRows);
   return tile::BufferOp::create(b, loc, pointerType(), step, tile::alignTo(bytes, tile::kAlignment), name, IntegerAttr());
 }
 
@@ -210,8 +213,8 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
   Stored x = stored(op.getX()), y = destination(op.getY(), x.rows, "grouped");
   int64_t stride = x.channels / groups * 4, rowBytes = isInt8 ? tile::int8RowBytes(inputs) : inputs * 4;
   Value cut = memory(maxTokens * groups * rowBytes, "groups");
-  Value rows = rowCount(x.rows);
-  // For each group of a row: where its channels are, in a row of the graph and among the group's rows.
+  // For each group of a row: where its channels are, in a row of the graph and among the group's rows. The loop over rows may
+  // have begun before this op.
   auto eachGroup = [&](const Stored &whole, int64_t groupBytes, Value rowsOfGroups, int64_t bytes, auto body) {
     rowOp(x.rows, [&](Value row) {
       Value base = rowPointer(whole, row);
@@ -219,7 +222,7 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       Value group = loop.getInductionVar();
-      Value place = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, group, rows), row);
+      Value place = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, group, rowCount(x.rows)), row);
       body(tile::RowOp::create(b, loc, pointerType(), base, group, groupBytes, 0).getResult(),
            tile::RowOp::create(b, loc, pointerType(), rowsOfGroups, place, bytes, 0).getResult());
     });
@@ -232,7 +235,7 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
   });
   closeRows();
   Value results = memory(maxTokens * groups * outputs * 4, "group_results");
-  stackedProduct({.count = groups, .matrices = groups, .rows = rows}, weights, biases, cut, rowBytes, /*sharedRow=*/false, results, kernel);
+  stackedProduct({.count = groups, .matrices = groups, .rows = rowCount(x.rows)}, weights, biases, cut, rowBytes, /*sharedRow=*/false, results, kernel);
   eachGroup(y, outputs * 4, results, outputs * 4,
             [&](Value to, Value from) { call("copy", copyOf(b.getContext(), outputs * 4), {from, to}); });
 }
