@@ -15,7 +15,7 @@ struct AttentionCase {
   int64_t window = 0; // 0: none
   double softcap = 0;
   int64_t rotary = 0; // dim; 0: none
-  bool interleaved = false, norm = false;
+  bool interleaved = false, norm = false, sinks = false;
 };
 constexpr AttentionCase cases[] = {
     {2, 2, 8, false},
@@ -27,6 +27,7 @@ constexpr AttentionCase cases[] = {
     {2, 1, 256, true, 100, 0, 256, false, true},
     {1, 1, 5, false, 1},
     {2, 2, 40, false, 0, 0, 40, true, true},
+    {4, 2, 16, true, 33, 0, 16, false, false, true},
 };
 constexpr int64_t kPositions = 201, kBlock = 16;
 constexpr int64_t lastPositions[] = {0, 1, 14, 15, 16, 17, 62, 63, 64, 65, 127, 128, 129, 200};
@@ -43,7 +44,8 @@ std::string prepareAttribute(const AttentionCase &c) {
   return text + (c.norm ? ", norm = <rms, eps = 1.0e-6>>" : ">");
 }
 std::string attendAttribute(const AttentionCase &c) {
-  return "#tile.attend<" + shape(c) + ", scale = 0.25, window = " + std::to_string(c.window) + ", softcap = " + std::to_string(c.softcap) + ">";
+  return "#tile.attend<" + shape(c) + ", scale = 0.25, window = " + std::to_string(c.window) + ", softcap = " + std::to_string(c.softcap) +
+         (c.sinks ? ", sinks = true>" : ">");
 }
 
 // Pointers and i64 arguments are passed alike.
@@ -79,6 +81,8 @@ public:
     std::memset(cache.data(), garbage, cache.bytes);
     for (int64_t i = 0; i < c.headDim; ++i)
       qGain.push_back(normal(random)), kGain.push_back(normal(random));
+    for (int64_t head = 0; head < c.heads; ++head)
+      sinks.push_back(3 * normal(random));
   }
 
   // Appends the token of `position`, head by head, and checks what became of it.
@@ -109,7 +113,8 @@ public:
     Buffer scratch(size_t((64 + c.headDim) * 4));
     std::memset(scratch.data(), 0xff, scratch.bytes);
     for (int64_t head = 0; head < c.heads; ++head) {
-      attend(uint64_t(head), uint64_t(position), word(lastQuery.data()), word(cache.data()), word(out.data()), word(scratch.data()), 0, 0, 0);
+      attend(uint64_t(head), uint64_t(position), word(lastQuery.data()), word(cache.data()), word(out.data()), word(scratch.data()),
+             word(sinks.data()), 0, 0);
       std::vector<double> wanted = byDefinition(head, position);
       for (int64_t i = 0; i < c.headDim; ++i)
         ASSERT_NEAR(out[size_t(head * c.headDim + i)], wanted[size_t(i)], 1e-5) << "head " << head << " position " << position << " channel " << i;
@@ -168,6 +173,8 @@ private:
       scores.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot / c.softcap) : dot);
     }
     double best = *std::max_element(scores.begin(), scores.end()), total = 0;
+    if (c.sinks)
+      best = std::max(best, double(sinks[size_t(head)])), total = std::exp(sinks[size_t(head)] - best);
     for (double &score : scores)
       total += score = std::exp(score - best);
     for (int64_t p = first; p <= position; ++p)
@@ -182,7 +189,7 @@ private:
   AnyFunction *prepare, *attend;
   std::mt19937 random{4};
   std::normal_distribution<float> normal;
-  Row qGain, kGain, lastQuery;
+  Row qGain, kGain, lastQuery, sinks;
 };
 
 class AttentionKernelsTest : public ::testing::TestWithParam<JitTarget> {};
@@ -194,7 +201,7 @@ TEST_P(AttentionKernelsTest, appendsAndAttends) {
   for (size_t i = 0; i < std::size(cases); ++i) {
     jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i]),
                 std::string("iipppp") + (cases[i].rotary ? "p" : "") + (cases[i].norm ? "pp" : ""));
-    jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]), "iipppp");
+    jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]), cases[i].sinks ? "iippppp" : "iipppp");
   }
   jit.compile();
   for (size_t i = 0; i < std::size(cases); ++i)

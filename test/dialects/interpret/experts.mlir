@@ -8,6 +8,9 @@
 // RUN: llmc-interpret %s --function grouped | FileCheck %s --check-prefix=GROUPED
 // RUN: llmc-interpret %s --function grouped_bias | FileCheck %s --check-prefix=GROUPED-BIAS
 // RUN: llmc-interpret %s --function clamp | FileCheck %s --check-prefix=CLAMP
+// RUN: llmc-interpret %s --function latent --tokens 1,3,0,2 | FileCheck %s --check-prefix=LATENT
+// RUN: llmc-interpret %s --function latent --tokens 1,3,0,2 --chunks 1,2,1 | FileCheck %s --check-prefix=LATENT-STEPS
+// RUN: llmc-interpret %s --function sinks --tokens 1,3,0,2 | FileCheck %s --check-prefix=SINKS
 // Expected values: Inputs/reference_experts.py, in float64.
 
 // ROUTE-SOFTMAX: step 0 result 0: 2 x 3
@@ -148,5 +151,51 @@ func.func @clamp() -> tensor<?x4xf32> {
   %xc = arith.constant dense<[[-2.0, -0.5, 0.0, 1.5], [3.0, 1.0, -3.0, 0.25]]> : tensor<2x4xf32>
   %x = tensor.cast %xc : tensor<2x4xf32> to tensor<?x4xf32>
   %y = llm.clamp %x to 1.5 : tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+llm.state @latents : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, value_dim = 2, f32>
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 2, f32>
+
+// LATENT: step 0 result 0: 4 x 4
+// LATENT-NEXT: [-0.9487, -0.6325, -0.9487, -0.6325]
+// LATENT-NEXT: [0.1334, -0.6475, -0.3852, -0.6403]
+// LATENT-NEXT: [0.673, 0.08187, -0.2574, -0.4121]
+// LATENT-NEXT: [0.4767, -0.1786, -0.2996, -0.004885]
+// LATENT-STEPS: step 0 result 0: 1 x 4
+// LATENT-STEPS-NEXT: [-0.9487, -0.6325, -0.9487, -0.6325]
+// LATENT-STEPS-NEXT: step 1 result 0: 2 x 4
+// LATENT-STEPS-NEXT: [0.1334, -0.6475, -0.3852, -0.6403]
+// LATENT-STEPS-NEXT: [0.673, 0.08187, -0.2574, -0.4121]
+// LATENT-STEPS-NEXT: step 2 result 0: 1 x 4
+// LATENT-STEPS-NEXT: [0.4767, -0.1786, -0.2996, -0.004885]
+func.func @latent(%batch: !llm.batch) -> tensor<?x4xf32> {
+  %t = arith.constant dense<[[-1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25], [0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75], [-0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0], [1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0]]> : tensor<4x14xf32>
+  %x = llm.embedding %batch, %t tokens : tensor<4x14xf32> -> tensor<?x14xf32>
+  %layer = arith.constant 0 : index
+  %q = llm.columns %x from 0 : tensor<?x14xf32> -> tensor<?x6xf32>
+  %ql = llm.columns %x from 6 : tensor<?x14xf32> -> tensor<?x4xf32>
+  %kv = llm.columns %x from 10 : tensor<?x14xf32> -> tensor<?x4xf32>
+  %g = arith.constant dense<[1.5, -0.5]> : tensor<2xf32>
+  %cs = llm.rope_table %batch theta 100.0 -> tensor<?x2xf32>
+  %y = llm.latent_attention %q, %ql, %kv, @latents[%layer], %batch scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <interleaved, dim = 2> %cs
+    : (tensor<?x6xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<2xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// SINKS: step 0 result 0: 4 x 4
+// SINKS-NEXT: [-0.1255, 0.06273, -0.3362, 0.1681]
+// SINKS-NEXT: [-0.2395, 0.2504, -0.05796, 0.5407]
+// SINKS-NEXT: [0.1701, 0.7427, 0.1091, 0.7442]
+// SINKS-NEXT: [0.3331, 0.36, 0.002999, 0.3323]
+func.func @sinks(%batch: !llm.batch) -> tensor<?x4xf32> {
+  %t = arith.constant dense<[[-1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25], [0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75], [-0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0], [1.25, -0.75, 0.0, 0.75, -1.25, -0.5, 0.25, 1.0, -1.0, -0.25, 0.5, 1.25, -0.75, 0.0]]> : tensor<4x14xf32>
+  %x = llm.embedding %batch, %t tokens : tensor<4x14xf32> -> tensor<?x14xf32>
+  %layer = arith.constant 0 : index
+  %q = llm.columns %x from 0 : tensor<?x14xf32> -> tensor<?x4xf32>
+  %k = llm.columns %x from 4 : tensor<?x14xf32> -> tensor<?x2xf32>
+  %v = llm.columns %x from 6 : tensor<?x14xf32> -> tensor<?x2xf32>
+  %s = arith.constant dense<[0.5, -1.0]> : tensor<2xbf16>
+  %y = llm.attention %q, %k, %v, @kv[%layer], %batch scale 0.5 sinks %s : (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xf32>, index, !llm.batch, tensor<2xbf16>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }

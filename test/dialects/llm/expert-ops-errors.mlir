@@ -231,3 +231,111 @@ func.func @f(%x: tensor<?x8xf32>) {
   %y = llm.clamp %x to 0.0 : tensor<?x8xf32>
   return
 }
+
+// -----
+
+// latent_attention_c1: a cache with values of its own
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{names no kv_cache state of one KV head with value_dim: @kv}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c1: channels
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 7, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{kv has 6 channels, the cache 7}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c2: a query's heads have room for what turns
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x2xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{q_latent must be [T, H * 4] and q [T, H * S] with S at least 2}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x2xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c4
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{rotary dim must equal the table's columns}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 4> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c5: kind of norm
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{'norm' must be an rms norm}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <layer, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c5: gain
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<6xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{gain must be [4]}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.5 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<6xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention_c6
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 6, value_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %ql: tensor<?x8xf32>, %kv: tensor<?x6xf32>, %g: tensor<4xf32>, %t: tensor<?x2xf32>) {
+  // expected-error @+1 {{'scale' must be positive}}
+  %y = llm.latent_attention %q, %ql, %kv, @kv[%l], %b scale 0.0 norm <rms, eps = 1.0e-6> %g rotary <half, dim = 2> %t : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x6xf32>, tensor<4xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// attention_c1: a latent cache has no values of its own
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, value_dim = 2, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>) {
+  // expected-error @+1 {{names no kv_cache state with values of its own: @kv}}
+  %y = llm.attention %q, %k, %k, @kv[%l], %b scale 0.5 : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// attention_c7
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>, %s: tensor<1xf32>) {
+  // expected-error @+1 {{'sinks' must be [2]}}
+  %y = llm.attention %q, %k, %k, @kv[%l], %b scale 0.5 sinks %s : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<1xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// weight_c6: of a transpose
+// expected-error @+1 {{'columns' must be [begin, end) with 8 columns of a transpose, and no 'rows'}}
+llm.weight @w : !llm.weights<1x4x8xf32> from "w" columns [0, 8]
+
+// -----
+
+// weight_c6: count
+// expected-error @+1 {{'columns' must be [begin, end) with 8 columns of a transpose, and no 'rows'}}
+llm.weight @w : !llm.weights<1x2x4x8xf32> from "w" transpose columns [4, 8]
+
+// -----
+
+// kv_cache: values are among the keys
+// expected-error @+1 {{kv_cache value_dim must be at most head_dim}}
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, value_dim = 5, f32>

@@ -102,3 +102,51 @@ show("biased", experts(clamped, biases=True))
 show("plain", experts(lambda u: max(u, 0.0), gated=False))
 show("grouped", grouped(False))
 show("grouped bias", grouped(True))
+
+# Latent attention: 2 heads, latents of 2 channels, 2 that turn; row r of the table is token r's (q, q_latent, kv).
+TABLE = [[((7 * r + 3 * c) % 11 - 5) / 4 for c in range(14)] for r in range(4)]
+LATENT_GAIN = [1.5, -0.5]
+TOKENS = [1, 3, 0, 2]
+
+
+def turned(pair, position):
+    a, b = pair
+    c, s = math.cos(position), math.sin(position)  # the first frequency is 1
+    return [a * c - b * s, b * c + a * s]
+
+
+def latent():
+    keys, rows = [], []
+    for position, token in enumerate(TOKENS):
+        q, ql, kv = TABLE[token][:6], TABLE[token][6:10], TABLE[token][10:]
+        size = math.sqrt(sum(v * v for v in kv[:2]) / 2 + 1e-6)
+        keys.append([v / size * g for v, g in zip(kv[:2], LATENT_GAIN)] + turned(kv[2:], position))
+        row = []
+        for head in range(2):
+            query = ql[2 * head:2 * head + 2] + turned(q[3 * head + 1:3 * head + 3], position)
+            p = softmax([0.5 * sum(a * b for a, b in zip(query, key)) for key in keys])
+            row += [sum(w * key[i] for w, key in zip(p, keys)) for i in range(2)]
+        rows.append(row)
+    return rows
+
+
+# One KV head of 2 channels, two query heads, each with a sink.
+SINKS = [0.5, -1.0]
+
+
+def sinks():
+    keys, values, rows = [], [], []
+    for token in TOKENS:
+        x = TABLE[token]
+        keys.append(x[4:6]), values.append(x[6:8])
+        row = []
+        for head in range(2):
+            scores = [0.5 * sum(a * b for a, b in zip(x[2 * head:2 * head + 2], key)) for key in keys]
+            p = softmax(scores + [SINKS[head]])[:-1]
+            row += [sum(w * value[i] for w, value in zip(p, values)) for i in range(2)]
+        rows.append(row)
+    return rows
+
+
+show("latent", latent())
+show("sinks", sinks())
