@@ -211,6 +211,16 @@ namespace {
 // Gated and wkv: one or three numbers a channel
 //===----------------------------------------------------------------------===//
 
+// 1 - exp(x) for x <= 0: near 0, where the difference would cancel, by its Taylor series (to 2^-24 of it for x > -0.5).
+Value oneMinusExponential(KernelBuilder &b, Value x) {
+  auto constant = [&](double value) { return b.constant(x.getType(), value); };
+  Value series = constant(1.0);
+  for (double n = 9; n > 1; --n)
+    series = b.fma(b.mul(x, constant(1 / n)), series, constant(1.0));
+  Value isNear = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, constant(-0.5));
+  return b.select(isNear, b.mul(b.sub(constant(0.0), x), series), b.sub(constant(1.0), exponential(b, x)));
+}
+
 void emitGated(const Scan &scan) {
   KernelBuilder &b = scan.b;
   forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, scan.kernel.getWidth(), [&](const Panel &panel) {
@@ -221,8 +231,8 @@ void emitGated(const Scan &scan) {
       Values state = choose(b, run.fresh, [&] { return Values{b.constant(panel.lanes, 0.0)}; },
                             [&] { return Values{b.load(panel.lanes, at, 4)}; });
       state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
-        Value decay = exponential(b, b.mul(scan.loadStep(panel, t), rate));
-        Value share = math::SqrtOp::create(b, b.sub(one, b.mul(decay, decay)));
+        Value exponent = b.mul(scan.loadStep(panel, t), rate), decay = exponential(b, exponent);
+        Value share = math::SqrtOp::create(b, oneMinusExponential(b, b.add(exponent, exponent)));
         Value isFirst = arith::AndIOp::create(b, run.fresh, b.compare(arith::CmpIPredicate::eq, t, run.start));
         share = b.select(isFirst, one, share);
         Value after = b.fma(decay, before[0], b.mul(share, scan.loadX(panel, t)));
