@@ -46,6 +46,31 @@ def write_llama(folder, layers, hidden, vocab=1024):
                  "self_attn.v_proj": (hidden // 2, hidden), "self_attn.o_proj": (hidden, hidden),
                  "mlp.gate_proj": (inner, hidden), "mlp.up_proj": (inner, hidden), "mlp.down_proj": (hidden, inner)}
         shapes.update({f"model.layers.{i}.{name}.weight": shape for name, shape in block.items()})
+    return write_zeros(folder, shapes)
+
+
+def write_mixtral(folder, layers, hidden, experts, vocab=1024):
+    """The same with experts in every layer, one tensor for each, and config.json's names of Mixtral."""
+    write_llama(folder, layers, hidden, vocab)
+    config = json.load(open(os.path.join(folder, "config.json")))
+    inner = 2 * hidden
+    config.update(model_type="mixtral", architectures=["MixtralForCausalLM"], intermediate_size=inner, num_local_experts=experts,
+                  num_experts_per_tok=2, tie_word_embeddings=False)
+    json.dump(config, open(os.path.join(folder, "config.json"), "w"))
+    shapes = {"model.embed_tokens.weight": (vocab, hidden), "model.norm.weight": (hidden,), "lm_head.weight": (vocab, hidden)}
+    for i in range(layers):
+        block = {"input_layernorm": (hidden,), "post_attention_layernorm": (hidden,),
+                 "self_attn.q_proj": (hidden, hidden), "self_attn.k_proj": (hidden // 2, hidden),
+                 "self_attn.v_proj": (hidden // 2, hidden), "self_attn.o_proj": (hidden, hidden), "block_sparse_moe.gate": (experts, hidden)}
+        for e in range(experts):
+            block.update({f"block_sparse_moe.experts.{e}.{name}": shape
+                          for name, shape in (("w1", (inner, hidden)), ("w2", (hidden, inner)), ("w3", (inner, hidden)))})
+        shapes.update({f"model.layers.{i}.{name}.weight": shape for name, shape in block.items()})
+    return write_zeros(folder, shapes)
+
+
+def write_zeros(folder, shapes):
+    """model.safetensors with these tensors in bfloat16, all 0; its bytes of weights."""
     header, end = {}, 0
     for name, shape in shapes.items():
         start, end = end, end + 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
@@ -156,6 +181,18 @@ def check_memory(tools):
     return f"{peaks[0] / MB:.0f} MB, {peaks[1] / MB:.0f} MB with {size / MB:.0f} MB of weights"
 
 
+def check_experts(tools):
+    """40 layers of experts: under 30 s for each billion of weights, and 400 MB."""
+    folder = os.path.join(tools.work, "experts")
+    size = write_mixtral(folder, 40, 256, 8)
+    seconds, peak = compile_size(tools, folder)
+    shutil.rmtree(folder)
+    billions = size / 2e9
+    want(seconds < 30 * max(billions, 1), f"took {seconds:.1f} s for {billions:.2f} billion weights")
+    want(MB < peak < 400 * MB, f"{peak / MB:.0f} MB of anonymous memory, want under 400")
+    return f"{seconds:.1f} s, {peak / MB:.0f} MB of anonymous memory for {billions:.2f} billion weights in 40 layers"
+
+
 def synthetic(tools, name, *options):
     path = os.path.join(tools.work, name)
     script = os.path.join(ROOT, "test", "conformance", "make_synthetic_gguf.py")
@@ -199,6 +236,13 @@ def main():
             checks.run(f"after {phase}: 4 layers = 40", check_depth, tools, few, many, needed, "compile", "--compile-to", phase)
         checks.run("LLVM module: 4 layers = 40", check_code, tools, few, many)
         checks.run("memory of the compiler", check_memory, tools)
+        write_mixtral(os.path.join(work, "few-experts"), 4, 64, 4)
+        write_mixtral(os.path.join(work, "many-experts"), 40, 64, 4)
+        for phase, needed in (("import", "llm.experts"), ("specialize", "llm.experts"), ("lower", "llvm.call")):
+            options = ("import",) if phase == "import" else ("compile", "--compile-to", phase)
+            checks.run(f"experts after {phase}: 4 layers = 40", check_depth, tools, os.path.join(work, "few-experts"),
+                       os.path.join(work, "many-experts"), needed, *options)
+        checks.run("experts: memory of the compiler", check_experts, tools)
         if a.full:
             checks.run("1B in 30 s and 400 MB", check_1b, tools)
             checks.run("mixed formats: 4 layers = 40", check_mixed_depth, tools)
