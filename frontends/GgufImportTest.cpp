@@ -52,7 +52,9 @@ private:
 
 constexpr int64_t hidden = 32, heads = 2, headDim = 16, ffn = 64, vocab = 10;
 
-GgufWriter tinyModel(const std::string &architecture, int64_t layers, bool headNorms = false, bool postNorms = false) {
+enum class Layout { Dense, Stacked, OneByOne }; // of the feed-forward part: three experts, the last two
+GgufWriter tinyModel(const std::string &architecture, int64_t layers, bool headNorms = false, bool postNorms = false,
+                     Layout layout = Layout::Dense) {
   GgufWriter gguf(architecture);
   gguf.number("embedding_length", hidden), gguf.number("block_count", layers), gguf.number("context_length", 128);
   gguf.number("attention.head_count", heads), gguf.number("attention.head_count_kv", 1);
@@ -73,9 +75,20 @@ GgufWriter tinyModel(const std::string &architecture, int64_t layers, bool headN
     gguf.tensor({block + "attn_k.weight", {headDim, hidden}}, Q5_0);
     gguf.tensor({block + "attn_v.weight", {headDim, hidden}}, i % 2 ? Q8_0 : Q5_0);
     gguf.tensor({block + "attn_output.weight", {hidden, heads * headDim}}, Q5_0);
-    gguf.tensor({block + "ffn_gate.weight", {ffn, hidden}}, Q5_0);
-    gguf.tensor({block + "ffn_up.weight", {ffn, hidden}}, Q5_0);
-    gguf.tensor({block + "ffn_down.weight", {hidden, ffn}}, Q5_0);
+    struct Part {
+      std::string name;
+      int64_t rows, columns;
+    };
+    for (const Part &part : {Part{"ffn_gate", ffn, hidden}, Part{"ffn_up", ffn, hidden}, Part{"ffn_down", hidden, ffn}})
+      if (layout == Layout::Dense)
+        gguf.tensor({block + part.name + ".weight", {part.rows, part.columns}}, Q5_0);
+      else if (layout == Layout::Stacked)
+        gguf.tensor({block + part.name + "_exps.weight", {3, part.rows, part.columns}}, Q5_0);
+      else
+        for (std::string expert : {"0", "1", "2"})
+          gguf.tensor({block + part.name + "." + expert + ".weight", {part.rows, part.columns}}, Q5_0);
+    if (layout != Layout::Dense)
+      gguf.tensor({block + "ffn_gate_inp.weight", {3, hidden}});
   }
   return gguf;
 }
@@ -164,6 +177,32 @@ TEST(GgufImport, Gpt2SplitsItsStackedProjection) {
   EXPECT_TRUE(
       contains(result.text, "@blk.v_bias : !llm.weights<1x32xf32> from \"blk.{layer}.attn_qkv.bias\" rows [64, 96]"));
   EXPECT_FALSE(contains(result.text, "transpose"));
+}
+
+// A llama with experts is a Mixtral; old files have a tensor for each expert.
+TEST(GgufImport, ExpertsOfALlama) {
+  for (Layout layout : {Layout::Stacked, Layout::OneByOne}) {
+    GgufWriter gguf = tinyModel("llama", 2, false, false, layout);
+    gguf.number("expert_count", 3), gguf.number("expert_used_count", 2);
+    Imported result = importBytes(gguf.bytes());
+    ASSERT_EQ(result.error, "");
+    std::string from = layout == Layout::Stacked ? "blk.{layer}.ffn_down_exps.weight" : "blk.{layer}.ffn_down.{expert}.weight";
+    EXPECT_TRUE(contains(result.text, "@blk.down_exps : !llm.weights<2x3x32x64x!llm.quant<q5_0>> from \"" + from + "\"")) << result.text;
+    EXPECT_TRUE(contains(result.text, "softmax %17 top 2 {normalize = #llm<router_normalize sum>}")) << result.text;
+    EXPECT_TRUE(contains(result.text, "<interleaved, dim = 16>"));
+  }
+}
+
+TEST(GgufImport, RefusesImpossibleExperts) {
+  for (auto [count, used] : {std::pair{4097u, 1u}, {3u, 4u}, {3u, 0u}, {4000000000u, 4000000000u}}) {
+    GgufWriter gguf = tinyModel("llama", 1, false, false, Layout::Stacked);
+    gguf.number("expert_count", count), gguf.number("expert_used_count", used);
+    EXPECT_EQ(importBytes(gguf.bytes()).exitCode, 1) << count << " " << used;
+  }
+  GgufWriter fewer = tinyModel("llama", 1, false, false, Layout::OneByOne);
+  fewer.number("expert_count", 4), fewer.number("expert_used_count", 2);
+  Imported result = importBytes(fewer.bytes());
+  EXPECT_NE(result.exitCode, 0);
 }
 
 TEST(GgufImport, Refusals) {
