@@ -10,7 +10,7 @@ if(LLMC_MOLD)
 endif()
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -fvisibility-inlines-hidden)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  # Precompiled headers and ccache agree only when the compiler ignores file times.
+  # Precompiled headers and ccache agree only when the compiler ignores file times, and ccache has CCACHE_SLOPPINESS (examples/common.sh).
   add_compile_options(-Xclang -fno-pch-timestamp)
 endif()
 if(LLMC_SANITIZE)

@@ -8,6 +8,10 @@ venvDir=$cacheDir/venv
 halideVersion=21.0.0
 halideRoot=$cacheDir/halide-$halideVersion/halide
 
+# Files that use the precompiled header are cached only if ccache may take the header's definitions on trust; clones at other paths
+# share what does not use it.
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros} CCACHE_BASEDIR=${CCACHE_BASEDIR:-$repoDir}
+
 say() { printf '== %s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
 die() {

@@ -67,6 +67,13 @@ public:
     return writeArtifact();
   }
 
+  llvm::Error runOne(StringRef phase) {
+    registerEverything();
+    if (llvm::Error error = loadPlugins())
+      return error;
+    return runPhases(module, phase, phase, nullptr);
+  }
+
 private:
   //===--- passes ---===//
 
@@ -517,5 +524,7 @@ private:
 llvm::Error compile(ModuleOp module, const std::string &directory, const CompileOptions &options) {
   return Compilation(module, directory, options).run();
 }
+
+llvm::Error runPhase(ModuleOp module, StringRef phase, const CompileOptions &options) { return Compilation(module, "", options).runOne(phase); }
 
 } // namespace llmc

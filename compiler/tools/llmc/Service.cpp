@@ -2,8 +2,8 @@
 #include "compiler/tools/llmc/Service.h"
 
 #include "compiler/Registration.h"
+#include "compiler/driver/ComparePhases.h"
 #include "compiler/driver/Compile.h"
-#include "compiler/interpreter/Interpreter.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/support/ModelFiles.h"
 #include "compiler/support/StatusBridge.h"
@@ -16,8 +16,6 @@
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
-
-#include <numeric>
 
 using namespace llmc;
 using namespace llmc::tools;
@@ -35,24 +33,20 @@ static llvm::Error writeModule(mlir::ModuleOp module, const ImportRequest &reque
   });
 }
 
-static Expected<Interpretation> interpretModule(mlir::ModuleOp module, const std::string &directory,
-                                                const std::vector<int32_t> &tokens, bool allowOutside) {
-  auto weights = FileWeightSource::open(module, directory, allowOutside);
+static Expected<Verification> verifyModule(mlir::ModuleOp module, const std::string &directory, const std::vector<int32_t> &tokens,
+                                           double tolerance, const CompileOptions &options) {
+  auto weights = FileWeightSource::open(module, directory, options.allowOutside);
   if (!weights)
     return std::unexpected(importFailure(weights.takeError()));
-  auto interpreter = Interpreter::create(module, **weights);
-  if (!interpreter)
-    return std::unexpected(importFailure(interpreter.takeError()));
-  Batch batch;
-  batch.tokens = tokens;
-  batch.slots.assign(tokens.size(), 0);
-  batch.positions.resize(tokens.size());
-  std::iota(batch.positions.begin(), batch.positions.end(), 0);
-  batch.rows = batch.positions;
-  auto result = (*interpreter)->step(batch);
-  if (!result)
-    return std::unexpected(importFailure(result.takeError()));
-  return Interpretation{std::move(result->logits.data), result->logits.columns};
+  auto comparison = comparePhases(module, **weights, tokens, tolerance, options);
+  if (!comparison)
+    return std::unexpected(importFailure(comparison.takeError()));
+  Verification result;
+  for (PhaseComparison &phase : comparison->phases)
+    result.phases.push_back({phase.phase, phase.compared, phase.worst, phase.worstAt, phase.firstWrong});
+  result.vocab = comparison->logits.columns;
+  result.logits = std::move(comparison->logits.data);
+  return result;
 }
 
 namespace {
@@ -122,11 +116,14 @@ public:
     return invalidInput(source + ": names no tokenizer (llm.asset @… tokenizer \"…\")");
   }
 
-  Expected<Interpretation> interpret(const std::string &source, const std::vector<int32_t> &tokens,
-                                     bool allowOutside) override {
+  Expected<Verification> verify(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
+                                const CompileOptions &options) override {
     mlir::MLIRContext context(registry);
     LLMC_TRY(module, importSource(context, source, ""));
-    return interpretModule(*module, frontends::moduleDirectory(source), tokens, allowOutside || isTrusted(source));
+    CompileOptions own = options;
+    own.allowOutside |= isTrusted(source);
+    own.sourceIsModule = !isTrusted(source);
+    return verifyModule(*module, frontends::moduleDirectory(source), tokens, tolerance, own);
   }
 
 private:

@@ -18,8 +18,17 @@ struct ImportRequest {
   std::vector<std::string> familyPlugins; // as CompileOptions has them
 };
 
-struct Interpretation {
-  std::vector<float> logits; // [tokens, vocab]
+// One phase of the compiler against the imported module, both by the reference interpreter (compiler/driver/ComparePhases.h).
+struct PhaseCheck {
+  std::string phase;
+  int64_t values = 0;
+  double worst = 0;
+  std::string worstAt, firstWrong;
+};
+
+struct Verification {
+  std::vector<PhaseCheck> phases;
+  std::vector<float> logits; // of the imported module, [tokens, vocab]
   int64_t vocab = 0;
 };
 
@@ -37,9 +46,9 @@ public:
   virtual Expected<std::string> describe(const std::string &source) = 0;
   // Real path of the tokenizer that a .mlir names; InvalidInput if it names none.
   virtual Expected<std::string> tokenizerOf(const std::string &module, bool allowOutside) = 0;
-  // Runs the reference interpreter over the tokens of one sequence.
-  virtual Expected<Interpretation> interpret(const std::string &source, const std::vector<int32_t> &tokens,
-                                             bool allowOutside) = 0;
+  // Runs the reference interpreter over the tokens of one sequence: as imported, and after each phase that it can run.
+  virtual Expected<Verification> verify(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
+                                        const CompileOptions &options) = 0;
 };
 
 // The directory of our libraries, from where this program lies. Empty if unknown.
