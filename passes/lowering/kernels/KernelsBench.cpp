@@ -4,6 +4,9 @@
 //   T=512: billions of multiply-adds per second
 //   packing: GB/s of packed weights
 //
+// and of the recurrence of one Mamba-2 layer of 370M parameters over 512 tokens, by the name scan: token by token, and by chunks of f32
+// and of pairs of bf16.
+//
 //   KernelsBench [NAME [TARGET]]            NAME: part of a name such as q4_0_int8; TARGET: such as avx2
 //   KernelsBench --assembly NAME CPU        the code of products, for LLVM's CPU
 #include "passes/lowering/kernels/testing/KernelCases.h"
@@ -97,6 +100,60 @@ void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memo
   std::fflush(stdout);
 }
 
+// Milliseconds of all heads of a layer: 32 heads of 64 channels and 128 states in one group.
+void benchmarkScan(const JitTarget &target) {
+  constexpr int64_t tokens = 512, heads = 32, width = 64, states = 128, channels = heads * width;
+  const std::string scan = "<kind = scalar, form = neg_exp, format = f32, heads = 32, width = 64, states = 128, groups = 1, x_bytes = 8192, "
+                           "step_bytes = 128, input_bytes = 512, output_bytes = 512, beta_bytes = 0, skip = true, panels = 1>";
+  using Pointer = const void *;
+  using Scan = void(int64_t, int64_t, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer);
+  using Scores = void(int64_t, int64_t, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 1);
+  auto drawn = [&](int64_t count) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float &value : values)
+      value = 0.1f * normal(random);
+    return values;
+  };
+  std::vector<float> x = drawn(tokens * channels), a = drawn(heads), input = drawn(tokens * states), output = drawn(tokens * states), skip = drawn(heads);
+  std::vector<float> step(size_t(tokens * heads), 0.05f), y(x.size());
+  std::vector<int32_t> positions, slots(size_t(tokens), 0);
+  for (int32_t t = 0; t < tokens; ++t)
+    positions.push_back(t);
+  Buffer state(channels * states * 4), scratch(1 << 20), scores(tokens * 256 * 4), inputs(tokens * states * 4), outputs(tokens * states * 4);
+  double sequential = 0;
+  auto report = [&](const std::string &name, double seconds) {
+    sequential = sequential > 0 ? sequential : seconds;
+    std::printf("%-24s %7.3f ms   %.2f times token by token\n", name.c_str(), seconds * 1e3, sequential / seconds);
+    std::fflush(stdout);
+  };
+  auto allHeads = [&](Scan *run, int64_t tiles) {
+    for (int64_t tile = 0; tile < tiles; ++tile)
+      run(tile, tokens, positions.data(), slots.data(), x.data(), a.data(), step.data(), input.data(), output.data(), skip.data(), state.data(),
+          state.data(), y.data(), scratch.data(), scores.data(), inputs.data(), outputs.data());
+  };
+  KernelJit plain(target);
+  plain.declare("scan", "#tile.scan" + scan, "iipppppppppppp");
+  plain.compile();
+  auto *run = plain.function<Scan>("scan");
+  report("scan token by token", bestSeconds(20, [&] { allHeads(run, channels / 16); }));
+  for (const char *bf16 : {"false", "true"})
+    for (int64_t chunk : {16, 32, 64, 128}) {
+      KernelJit jit(target);
+      std::string rest = ", chunk = " + std::to_string(chunk) + ", bf16 = " + bf16 + ">";
+      jit.declare("scan", "#tile.chunk_scan<scan = " + scan + rest, "iippppppppppppppp");
+      jit.declare("scores", "#tile.chunk_scores<groups = 1, states = 128, input_bytes = 512, output_bytes = 512, tiles = 1" + rest, "iipppppppp");
+      jit.compile();
+      auto *byChunks = jit.function<Scan>("scan");
+      auto *scoring = jit.function<Scores>("scores");
+      report(std::string("scan chunk ") + std::to_string(chunk) + (bf16[0] == 't' ? " bf16" : " f32"), bestSeconds(20, [&] {
+               scoring(0, tokens, positions.data(), slots.data(), input.data(), output.data(), scores.data(), inputs.data(), outputs.data(), scratch.data());
+               allHeads(byChunks, heads);
+             }));
+    }
+}
+
 void printAssembly(const JitTarget &target, const ProductCase &product, const std::string &cpu) {
   KernelJit jit(target);
   jit.declare("single", productAttribute(product, inputs, true), "ppipp");
@@ -106,6 +163,8 @@ void printAssembly(const JitTarget &target, const ProductCase &product, const st
 
 JitTarget targetNamed(const std::string &name) {
   std::vector<JitTarget> targets = jitTargets();
+  for (const JitTarget &target : bf16Targets())
+    targets.push_back(target);
   for (const JitTarget &target : targets)
     if (target.name == name)
       return target;
@@ -126,6 +185,8 @@ int main(int argc, char **argv) {
     return 0;
   }
   JitTarget target = targetNamed(arguments.size() > 1 ? arguments[1] : "avx2");
+  if (!arguments.empty() && arguments[0] == "scan")
+    return benchmarkScan(target), 0;
   Buffer memory(coldBytes);
   std::memset(memory.data(), 1, memory.bytes);
   std::printf("target %s, memory reads at %.1f GB/s\n", target.name.c_str(), readBandwidth(memory));

@@ -17,6 +17,8 @@ using llm::ScanKind;
 constexpr int32_t kSlots = 3;
 
 class RecurrenceKernelsTest : public ::testing::TestWithParam<JitTarget> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RecurrenceKernelsTest); // for machines without bf16
+INSTANTIATE_TEST_SUITE_P(Bf16, RecurrenceKernelsTest, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
 INSTANTIATE_TEST_SUITE_P(Targets, RecurrenceKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
 
 // Kernels take pointers and i64 alike; more arguments than a kernel has do no harm.

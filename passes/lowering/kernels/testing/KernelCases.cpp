@@ -26,6 +26,12 @@ std::vector<JitTarget> jitTargets() {
   return targets;
 }
 
+std::vector<JitTarget> bf16Targets() {
+  if (!llvm::sys::getHostCPUFeatures().lookup("avx512bf16"))
+    return {};
+  return {{"bf16", "#tile.target<\"x86-64-v4-bf16\", vector = 512, dot = vnni, bf16 = true>", "", true, false}};
+}
+
 std::string productName(const ProductCase &product) {
   return std::string(formatInfo(product.format).name) + (product.int8 ? "_int8" : "_f32");
 }
