@@ -24,7 +24,7 @@ struct Scan {
 
   // What the decay's form makes of the stored values, times `factor`.
   Value rate(Value stored, double factor) const;
-  // y[t] = skip * x[t], or zeros: what blocks of states then add to.
+  // y[t] = skip * x[t] of each channel, or zeros: what blocks of states then add to.
   void beginSums(const Panel &panel, const Run &run) const;
   // The panel's numbers of state `n` in the state of `run`.
   Value stateAt(const Run &run, const Panel &panel, Value n) const;

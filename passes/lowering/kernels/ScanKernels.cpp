@@ -82,11 +82,7 @@ Value Scan::rate(Value stored, double factor) const {
 }
 
 void Scan::beginSums(const Panel &panel, const Run &run) const {
-  bool ofHead = kernel.getKind() == llm::ScanKind::scalar;
-  Value factor;
-  if (skip)
-    factor = ofHead ? b.broadcast(b.load(b.getF32Type(), floatAt(b, skip, panel.head), 4), panel.lanes)
-                    : b.load(panel.lanes, floatAt(b, skip, panel.channel), 4);
+  Value factor = skip ? b.load(panel.lanes, floatAt(b, skip, panel.channel), 4) : Value();
   b.loop(run.start, run.end, 1, [&](Value t) {
     b.store(factor ? b.mul(loadX(panel, t), factor) : b.constant(panel.lanes, 0.0), yOf(panel, t), 4);
   });
@@ -117,6 +113,7 @@ void forBlocks(KernelBuilder &b, int64_t all, int64_t size, llvm::function_ref<v
 struct Change {
   llvm::function_ref<Value(int64_t)> decay;
   Value taken;
+  Value sum; // address of what the states before this block gave
 };
 
 // Takes a block of states through the tokens of a run. `change` is asked once per token.
@@ -134,16 +131,16 @@ void passTokens(const Scan &scan, const Run &run, const Panel &panel, Value firs
   states = b.loop(run.start, run.end, 1, states, [&](Value t, ValueRange before) {
     Values after;
     Value inputs = floatAt(b, scan.inputOf(panel, t), first), outputs = floatAt(b, scan.outputOf(panel, t), first);
-    Value sum = b.load(panel.lanes, scan.yOf(panel, t), 4);
     change(t, [&](Change how) {
+      Value sum = b.load(panel.lanes, how.sum, 4);
       for (int64_t i = 0; i < count; ++i) {
         Value in = b.loadBroadcast(panel.lanes, b.getF32Type(), b.at(inputs, i * 4));
         Value out = b.loadBroadcast(panel.lanes, b.getF32Type(), b.at(outputs, i * 4));
         after.push_back(b.fma(how.taken, in, b.mul(how.decay(i), before[size_t(i)])));
         sum = b.fma(after.back(), out, sum);
       }
+      b.store(sum, how.sum, 4);
     });
-    b.store(sum, scan.yOf(panel, t), 4);
     return after;
   });
   for (int64_t i = 0; i < count; ++i)
@@ -168,7 +165,7 @@ void emitDiagonal(const Scan &scan) {
         passTokens(scan, run, panel, first, count, [&](Value t, llvm::function_ref<void(Change)> apply) {
           Value step = scan.loadStep(panel, t);
           auto decay = [&](int64_t i) { return powerOfTwo(b, b.mul(step, b.load(panel.lanes, b.at(rates, i * kLanes * 4), 4))); };
-          apply({decay, b.mul(step, scan.loadX(panel, t))});
+          apply({decay, b.mul(step, scan.loadX(panel, t)), scan.yOf(panel, t)});
         });
       });
     });
@@ -183,26 +180,33 @@ void emitScalar(const Scan &scan) {
 
 } // namespace
 
-// Scratch: step and decay of the head at each token, [tokens][2].
+// Scratch, side by side for each token: step x, the sum, and the decay. Rows of x and y are far apart, often by a power of two, where
+// few of them fit the cache at once; blocks of states come back to them again and again.
+constexpr int64_t kScalarToken = 3 * kLanes * 4;
+
 void emitScalarRun(const Scan &scan, const Panel &panel, const Run &run) {
   KernelBuilder &b = scan.b;
   Type f32 = b.getF32Type();
   VectorType lanes = b.floats(kLanes); // for vectors there are polynomials; one lane counts
   Value rate = scan.rate(b.loadBroadcast(lanes, f32, floatAt(b, scan.a, panel.head)), std::numbers::log2e);
+  Value skip = scan.skip ? b.loadBroadcast(panel.lanes, f32, floatAt(b, scan.skip, panel.head)) : Value();
+  auto takenOf = [&](Value t) { return b.at(scan.scratch, t, kScalarToken); };
+  auto sumOf = [&](Value t) { return b.at(takenOf(t), kLanes * 4); };
+  auto decayOf = [&](Value t) { return b.at(takenOf(t), 2 * kLanes * 4); };
   b.loop(run.start, run.end, 1, [&](Value t) {
-    Value step = scan.loadStepOfHead(panel, t), to = b.at(scan.scratch, t, 8);
-    b.store(step, to, 4);
+    Value step = scan.loadStepOfHead(panel, t), x = scan.loadX(panel, t);
+    b.store(b.mul(b.broadcast(step, panel.lanes), x), takenOf(t), 4);
+    b.store(skip ? b.mul(skip, x) : b.constant(panel.lanes, 0.0), sumOf(t), 4);
     Value decay = powerOfTwo(b, b.mul(b.broadcast(step, lanes), rate));
-    b.store(vector::ExtractOp::create(b, decay, ArrayRef<int64_t>{0}), b.at(to, 4), 4);
+    b.store(vector::ExtractOp::create(b, decay, ArrayRef<int64_t>{0}), decayOf(t), 4);
   });
-  scan.beginSums(panel, run);
   forBlocks(b, scan.kernel.getStates(), kScalarBlock, [&](Value first, int64_t count) {
     passTokens(scan, run, panel, first, count, [&](Value t, llvm::function_ref<void(Change)> apply) {
-      Value at = b.at(scan.scratch, t, 8);
-      Value step = b.loadBroadcast(panel.lanes, f32, at), decay = b.loadBroadcast(panel.lanes, f32, b.at(at, 4));
-      apply({[&](int64_t) { return decay; }, b.mul(step, scan.loadX(panel, t))});
+      Value decay = b.loadBroadcast(panel.lanes, f32, decayOf(t));
+      apply({[&](int64_t) { return decay; }, b.load(panel.lanes, takenOf(t), 4), sumOf(t)});
     });
   });
+  b.loop(run.start, run.end, 1, [&](Value t) { b.store(b.load(panel.lanes, sumOf(t), 4), scan.yOf(panel, t), 4); });
 }
 
 namespace {
@@ -298,7 +302,7 @@ void emitScan(KernelBuilder &b, tile::ScanAttr kernel) {
 int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens) {
   if (scan.getKind() == llm::ScanKind::diagonal)
     return scan.getStates() * kLanes * 4;
-  return scan.getKind() == llm::ScanKind::scalar ? maxTokens * 8 : 0;
+  return scan.getKind() == llm::ScanKind::scalar ? maxTokens * kScalarToken : 0;
 }
 
 } // namespace llmc::kernels

@@ -59,4 +59,23 @@ func.func private @linear(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, 
 func.func private @linear_glu(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
   tile.kernel = #tile.linear<weights = [tensor<16x32xf16>, tensor<16x32xf16>], arithmetic = f32, single = false, panels = 1,
     bias = true, glu = true, residual = true, activation = gelu>}
+// CHECK: #tile.unit_norm<channels = 64, group = 32, eps = {{[^>]*}}>
+func.func private @unit_norm(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.unit_norm<channels = 64, group = 32, eps = 1.0e-5>}
+// CHECK: #tile.conv<channels = 64, taps = 4, format = bf16, bias = false, x_bytes = 320, panels = 2, activation = {{.*}}silu>
+func.func private @conv(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.conv<channels = 64, taps = 4, format = bf16, bias = false, x_bytes = 320, panels = 2, activation = silu>}
+// CHECK: #tile.shift<channels = 64, x_bytes = 256, panels = 1>
+func.func private @shift(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.shift<channels = 64, x_bytes = 256, panels = 1>}
+// CHECK: #tile.scan<kind = gated, form = softplus8, format = f32, heads = 1, width = 64, states = 1, groups = 1, x_bytes = 256, step_bytes = 256, input_bytes = 0, output_bytes = 0, beta_bytes = 0, skip = false, panels = 1>
+func.func private @gated(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.scan<kind = gated, form = softplus8, format = f32, heads = 1, width = 64, states = 1, groups = 1, x_bytes = 256,
+    step_bytes = 256, input_bytes = 0, output_bytes = 0, beta_bytes = 0, skip = false, panels = 1>}
+// CHECK: #tile.chunk_scores<groups = 1, states = 16, chunk = 32, input_bytes = 64, output_bytes = 64, tiles = 4, bf16 = true>
+func.func private @scores(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.chunk_scores<groups = 1, states = 16, chunk = 32, input_bytes = 64, output_bytes = 64, tiles = 4, bf16 = true>}
+// CHECK: #tile.chunk_scan<scan = <kind = scalar, {{.*}}limit = [1.000000e-01, 2.000000e+00]>, chunk = 32, bf16 = true>
+func.func private @chunks(!llvm.ptr) attributes {
+  tile.kernel = #tile.chunk_scan<scan = <kind = scalar, form = rate, format = f32, heads = 2, width = 16, states = 16, groups = 1, x_bytes = 128,
+    step_bytes = 8, input_bytes = 64, output_bytes = 64, beta_bytes = 0, skip = false, panels = 1, limit = [0.1, 2.0]>, chunk = 32, bf16 = true>}
 }

@@ -27,3 +27,29 @@ module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = a
   // expected-error @+1 {{want a declaration whose arguments are 'pp'}}
   func.func private @wrong_arguments(!llvm.ptr, i64) attributes {tile.kernel = #tile.quantize<inputs = 32>}
 }
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
+  // expected-error @+1 {{conv: want float weights, got q8_0}}
+  func.func private @quantised_taps(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+    tile.kernel = #tile.conv<channels = 64, taps = 4, format = q8_0, bias = false, x_bytes = 256, panels = 1>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
+  // expected-error @+1 {{chunk: want a multiple of 16 up to 1024, got 24}}
+  func.func private @odd_chunk(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+    tile.kernel = #tile.chunk_scores<groups = 1, states = 16, chunk = 24, input_bytes = 64, output_bytes = 64, tiles = 4, bf16 = false>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
+  // expected-error @+1 {{chunk_scan: want heads of a multiple of 16 channels in a scalar scan}}
+  func.func private @narrow_heads(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr,
+    !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
+    tile.kernel = #tile.chunk_scan<scan = <kind = scalar, form = rate, format = f32, heads = 2, width = 24, states = 16, groups = 1, x_bytes = 192,
+      step_bytes = 8, input_bytes = 64, output_bytes = 64, beta_bytes = 0, skip = false, panels = 1>, chunk = 32, bf16 = false>}
+}
