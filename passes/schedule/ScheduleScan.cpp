@@ -152,16 +152,22 @@ void StepBuilder::scan(ScanOp op) {
   auto kernel = tile::ScanAttr::get(b.getContext(), op.getKind(), op.getForm(), op.getKind() == ScanKind::diagonal ? formatOf(a) : Format::f32,
                                     shape.heads, shape.width, shape.states, groups, x.rowBytes, stepBytes, inputBytes, outputBytes, betaBytes,
                                     static_cast<bool>(op.getSkip()), perTile, op.getStepLimitAttr());
-  bool byChunks = op.getKind() == ScanKind::scalar && op.getChunk() && shape.width % tile::kPanelOutputs == 0;
+  // Exact mode sums in one order whatever the step's size.
+  bool byChunks = !exact && op.getKind() == ScanKind::scalar && op.getChunk() && shape.width % tile::kPanelOutputs == 0;
   if (byChunks && maxTokens >= static_cast<int64_t>(op.getChunk()))
     return chunkScan(op, kernel, operands, y);
   recurrence(op, "scan", kernel, (panels + perTile - 1) / perTile, operands, y, kernels::scanScratchBytes(kernel, maxTokens));
 }
 
+// Where weights are quantised, what goes into products is rounded too (docs/architecture/numerics.md).
+static bool hasQuantised(ModuleOp module) {
+  return llvm::any_of(module.getOps<WeightOp>(), [](WeightOp weight) { return isa<QuantType>(weight.getWeights().getElement()); });
+}
+
 // First what no head has to itself, chunk by chunk; then the heads.
 void StepBuilder::chunkScan(ScanOp op, tile::ScanAttr kernel, ValueRange operands, const Stored &y) {
   int64_t chunk = op.getChunk(), groups = kernel.getGroups(), states = kernel.getStates(), tiles = (maxTokens + chunk - 1) / chunk;
-  bool bf16 = !exact && module->getAttrOfType<tile::TargetAttr>("tile.target").getBf16();
+  bool bf16 = hasQuantised(module) && module->getAttrOfType<tile::TargetAttr>("tile.target").getBf16();
   Stored scores = bytesBuffer(groups * chunk, groups * chunk * 4, Rows::Tokens, "scores");
   Stored inputs = bytesBuffer(groups * states, groups * states * 4, Rows::Tokens, "inputs");
   Stored outputs = bytesBuffer(groups * states, groups * states * 4, Rows::Tokens, "outputs");
