@@ -21,6 +21,7 @@ struct LinearCase {
   bool int8, bias, glu, residual;
   std::string activation; // "" for none
   std::vector<Weight> weights;
+  bool limited = false; // with glu and silu: kAlpha, kLimit, kOffset
 
   bool single() const { return tokens == 1; }
 };
@@ -29,6 +30,7 @@ struct LinearCase {
 // Cases
 //===----------------------------------------------------------------------===//
 
+constexpr double kAlpha = 1.75, kLimit = 1.5, kOffset = 1;
 constexpr Format kFloats[] = {Format::F32, Format::F16, Format::BF16};
 constexpr Format kQuants[] = {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
 
@@ -65,6 +67,7 @@ LinearCase draw(std::mt19937 &random) {
   c.residual = (c.glu || count == 1) && random() % 2;
   if (c.glu || random() % 3 == 0)
     c.activation = pick(activations, random);
+  c.limited = c.glu && c.activation == "silu" && random() % 2;
   for (size_t i = 0; i < count; ++i)
     c.weights.push_back({1 + int64_t(random() % 90), drawFormats(quantised, random)});
   if (c.glu)
@@ -90,7 +93,8 @@ std::string attribute(const LinearCase &c) {
   auto flag = [](bool value) { return value ? "true" : "false"; };
   return "#tile.linear<weights = [" + types + "], arithmetic = " + (c.int8 ? "int8" : "f32") + ", single = " + flag(c.single()) +
          ", panels = " + std::to_string(c.panels) + ", bias = " + flag(c.bias) + ", glu = " + flag(c.glu) + ", residual = " + flag(c.residual) +
-         (c.activation.empty() ? "" : ", activation = " + c.activation) + ">";
+         (c.activation.empty() ? "" : ", activation = " + c.activation) +
+         (c.limited ? ", limits = <alpha = 1.75, limit = 1.5, offset = 1.0>>" : ">");
 }
 
 std::string argumentLetters(const LinearCase &c) {
@@ -219,9 +223,13 @@ Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t 
   double residual = c.residual ? data.residual[size_t(t * c.weights[0].outputs + n)] : 0;
   if (c.activation.empty())
     return {c.residual ? first + float(residual) : first, 0};
-  double value = activated(c.activation, first), error = 1e-6 + 4e-6 * std::fabs(value);
+  double gate = c.limited ? std::min<double>(first, kLimit) : first;
+  double value = c.limited ? gate * activated("sigmoid", kAlpha * gate) : activated(c.activation, gate);
+  double error = 1e-6 + 4e-6 * std::fabs(value);
   if (c.glu) {
     double other = biasedProduct(c, data, 1, t, n, fused);
+    if (c.limited)
+      other = std::clamp(other, -kLimit, kLimit) + kOffset;
     value *= other, error *= std::fabs(other);
   }
   value += residual;
@@ -325,6 +333,8 @@ TEST_P(LinearKernelTest, edges) {
     cases.push_back({64, outputs % 2 ? 1 : 3, outputs % 2 ? 2 : 1, true, true, false, true, "", {{outputs, {Format::Q4_0}}}});
   cases.push_back({32, 1, 3, true, true, false, false, "", {{16, {Format::Q8_0}}, {1, {Format::Q8_0}}, {49, {Format::Q8_0}}}});
   cases.push_back({256, 1, 2, true, true, true, true, "silu", {{33, {Format::Q4_K, Format::Q6_K}}, {33, {Format::Q4_K, Format::Q6_K}}}});
+  cases.push_back({64, 5, 1, false, true, true, false, "silu", {{35, {Format::F32}}, {35, {Format::BF16}}}, true});
+  cases.push_back({64, 1, 2, true, true, true, true, "silu", {{35, {Format::Q4_0}}, {35, {Format::Q8_0}}}, true});
   cases.push_back({256, 7, 1, true, false, true, false, "gelu_tanh", {{20, {Format::Q6_K, Format::Q5_0}}, {20, {Format::Q8_0}}}});
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
