@@ -12,5 +12,5 @@ if [ -d "$model" ]; then
   model=$work/model.so
 fi
 make -s -C "$work" -f "$source/Makefile" VPATH="$source" LLMC="$source/../.." story
-text=$(cd "$work" && ./story "$model" "${2:-Once upon a time}" | tee /dev/stderr)
+text=$(cd "$work" && ./story "$model" "${2:-One windy evening}" | tee /dev/stderr)
 [ -n "$text" ] || { echo "error: no text came" >&2; exit 1; }

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 
 from harness import Checks, Llmc, same_bits, want
 
@@ -80,6 +81,17 @@ def check_threads(llmc, model, prompt, *options):
     same_bits(one, two, "one thread and two")
 
 
+def check_first_token(llmc, model):
+    """A warm start: seconds from the command to the first token of a 16-token prompt; the best of five runs, for the machine may be busy."""
+    def once():
+        start = time.monotonic()
+        llmc.greedy(model, list(range(2, 18)), 1)
+        return time.monotonic() - start
+    seconds = min(once() for _ in range(5))
+    want(seconds < 0.3, f"{seconds:.2f} s to the first token, want under 0.3")
+    return f"{seconds:.3f} s"
+
+
 def check_perplexity(llmc, model, low, high, *options):
     got = llmc.perplexity(model, os.path.join(DATA, "perplexity.txt"), "-c", 512, *options)
     want(low <= got <= high, f"{got:.4f}, want {low:.4f} to {high:.4f}")
@@ -108,6 +120,7 @@ def main():
                    ["--no-special", "--parse-special"])
         prompt = next(p for p in prompts if p["name"] == "prose")
         checks.run("library = just in time", check_library, llmc, a.model, prompt)
+        checks.run("first token in 0.3 s, warm", check_first_token, llmc, a.model)
         checks.run("1 thread = 2 threads", check_threads, llmc, a.model, prompt)
         checks.run("1 thread = 2 threads, exact", check_threads, llmc, a.model, prompt, "--exact")
         if a.full:
