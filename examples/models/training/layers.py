@@ -126,7 +126,7 @@ def published_start(heads):
 def remembering_start(heads):
     """Every head writes from the first step on; they differ in how long they remember, from 2 tokens to 400.
 
-    Measured on tiny-mamba2: from published_start copying was at 0 % after 1300 steps, from here right before that.
+    Measured on tiny-mamba2: copying was at 0 % after 1300 steps from published_start, at 100 % after 1200 from here.
     """
     step, forgets = torch.full((heads,), 0.3), torch.logspace(math.log10(1 / 400), math.log10(1 / 2), heads)
     return step, forgets / step
