@@ -79,7 +79,7 @@ struct ExpertRule {
 struct ExpertShape {
   Key top{"num_experts_per_tok"}, ffn{"moe_intermediate_size"};
   Key sharedFfn{"", 0}, sharedCount{"", 0}; // size of the shared expert; or how many times `ffn` it is. None: both 0
-  llm::RouterScores scores = llm::RouterScores::softmax;
+  llm::RouterScores scores = llm::RouterScores::softmax, ggufScores = llm::RouterScores::softmax; // the second, where the file is silent
   llm::RouterNormalize normalize = llm::RouterNormalize::none; // in Hugging Face if `normalizeSwitch` is true or has no name
   llm::RouterNormalize ggufNormalize = llm::RouterNormalize::none; // where the file does not say
   llvm::StringRef normalizeSwitch = "";
@@ -187,6 +187,8 @@ struct Family {
   // Numbers of config.json that follow from others in a way of the family's own; called once the rest has been read,
   // before anything is checked.
   void (*complete)(Model &, const Config &) = nullptr;
+
+  bool latentAttention = false; // in GGUF its sizes have keys of their own
 
   // GGUF does not say what the attention scale derives from: the base of 1/sqrt, if not head_dim.
   double (*ggufScaleBase)(const Model &) = nullptr;

@@ -110,7 +110,7 @@ static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model 
   if (original < 2 || original > maxContext)
     report.invalid("metadata '" + data.key("rope.scaling.original_context_length") + "': out of range");
   double attention = data.number("rope.scaling.attn_factor", 1) * data.number("rope.scaling.yarn_attn_factor", 1) *
-                     (factor > 1 ? 1 + 0.1 * std::log(factor) : 1);
+                     (factor > 1 && !model.mla.rank ? 1 + 0.1 * std::log(factor) : 1);
   return llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, original,
                                    positive(data.number("rope.scaling.yarn_beta_fast", 32), "yarn_beta_fast", report),
                                    positive(data.number("rope.scaling.yarn_beta_slow", 1), "yarn_beta_slow", report),
@@ -145,7 +145,7 @@ static void readBlockSizes(Model &model, const Metadata &data, Report &report) {
   model.kvHeads = data.integer("attention.head_count_kv", model.heads);
   int64_t derived = model.heads > 0 ? model.hidden / model.heads : 0;
   model.headDim = data.integer("attention.key_length", derived);
-  if (int64_t values = data.integer("attention.value_length", model.headDim); values != model.headDim)
+  if (int64_t values = data.integer("attention.value_length", model.headDim); values != model.headDim && !model.family->latentAttention)
     report.unsupported("metadata '" + data.key("attention.value_length") + "' that differs from the key length");
   model.ffn = data.integer("feed_forward_length", data.has("expert_feed_forward_length")
                                                       ? std::optional(data.integer("expert_feed_forward_length"))
@@ -167,6 +167,25 @@ static void readSizes(Model &model, const Metadata &data, const Checkpoint &chec
       model.vocab = tensor.shape[0];
   if (!model.vocab)
     report.unsupported("missing tensor 'token_embd.weight'");
+}
+
+// Latent attention. "key_length" and "value_length" are those of the absorbed form, "…_mla" those of a head.
+static void readLatent(Model &model, const Metadata &data) {
+  Latent &mla = model.mla;
+  model.headDim = data.integer("rope.dimension_count");
+  model.kvHeads = model.heads;
+  mla.queryRank = data.integer("attention.q_lora_rank", 0);
+  mla.rank = data.integer("attention.kv_lora_rank");
+  mla.still = data.integer("attention.key_length_mla") - model.headDim;
+  mla.value = data.integer("attention.value_length_mla");
+  mla.normEps = model.eps;
+}
+
+// Yarn's temperature is in the scale of scores, not in the cosines.
+static double latentScale(const Model &model, const Metadata &data) {
+  double factor = data.number("rope.scaling.factor", 1), share = data.number("rope.scaling.yarn_log_multiplier", 0);
+  double mscale = factor > 1 ? 1 + share * std::log(factor) : 1;
+  return mscale * mscale / std::sqrt(static_cast<double>(model.mla.still) + static_cast<double>(model.headDim));
 }
 
 // Scoring functions by their numbers. Source: llama.cpp's llama_expert_gating_func_type.
@@ -202,7 +221,7 @@ static void readExperts(Model &model, const Metadata &data, Report &report) {
   moe.sharedFfn = data.integer("expert_shared_feed_forward_length", known ? copies * moe.ffn : 0);
   if (!shape.sharedFfn.name.empty() && !moe.sharedFfn) // llama.cpp's default
     moe.sharedFfn = model.ffn;
-  moe.scores = shape.scores;
+  moe.scores = shape.ggufScores;
   moe.groupScore = shape.groupScore;
   moe.epsilon = shape.epsilon;
   moe.normalize = shape.ggufNormalize;
@@ -285,6 +304,10 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
   double base =
       family.ggufScaleBase && model.heads > 0 ? family.ggufScaleBase(model) : static_cast<double>(model.headDim);
   model.attentionScale = data.number("attention.scale", base > 0 ? 1 / std::sqrt(base) : 0);
+  if (family.latentAttention) {
+    readLatent(model, data);
+    model.attentionScale = latentScale(model, data);
+  }
   if (family.embeddingScaled)
     model.embeddingScale = std::sqrt(static_cast<float>(model.hidden));
   model.logitSoftcap = data.number("final_logit_softcapping", 0);

@@ -59,10 +59,9 @@ bool Weights::exists(llvm::StringRef role) const {
   if (role.ends_with("_adapter_in") || role.ends_with("_adapter_out"))
     return model.hasAdapter(role);
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
-  if (!linearBias)
-    return true;
-  if (!gguf)
-    return model.hasBias(role);
+  bool byPresence = gguf && (linearBias || role == "blk.router_correction");
+  if (!byPresence)
+    return !linearBias || model.hasBias(role);
   // A GGUF has a bias, or has it not, in all layers of a kind alike.
   return llvm::any_of(llvm::seq(model.layers), [&](int64_t layer) { return checkpoint.contains(nameIn(name->gguf, layer)); });
 }

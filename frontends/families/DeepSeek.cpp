@@ -9,7 +9,7 @@
 using namespace llmc;
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef types2[] = {"deepseek_v2"}, types3[] = {"deepseek_v3"};
+static constexpr llvm::StringRef types2[] = {"deepseek_v2"}, types3[] = {"deepseek_v3"}, architectures[] = {"deepseek2"};
 static constexpr llvm::StringRef keysValues[] = {"blk.k_b", "blk.v_b"};
 
 static constexpr TensorName across(llvm::StringRef role, llvm::StringRef huggingFace, llvm::ArrayRef<llvm::StringRef> stack) {
@@ -20,7 +20,7 @@ static constexpr TensorName across(llvm::StringRef role, llvm::StringRef hugging
 
 // V3's; V2 has all but the first.
 static constexpr TensorName tensors[] = {
-    {"blk.router_correction", "model.layers.{layer}.mlp.gate.e_score_correction_bias", ""},
+    {"blk.router_correction", "model.layers.{layer}.mlp.gate.e_score_correction_bias", "blk.{layer}.exp_probs_b.bias"},
     expertTensors[0],
     expertTensors[1],
     expertTensors[2],
@@ -28,18 +28,21 @@ static constexpr TensorName tensors[] = {
     expertTensors[4],
     expertTensors[5],
     expertTensors[6],
-    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_experts.gate_proj.weight", ""},
-    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_experts.up_proj.weight", ""},
-    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_experts.down_proj.weight", ""},
-    {"blk.q_a", "model.layers.{layer}.self_attn.q_a_proj.weight", ""},
+    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_experts.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
+    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_experts.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
+    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_experts.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
+    {"blk.q_a", "model.layers.{layer}.self_attn.q_a_proj.weight", "blk.{layer}.attn_q_a.weight"},
     {"blk.q_a_bias", "model.layers.{layer}.self_attn.q_a_proj.bias", ""},
-    {"blk.q_a_norm", "model.layers.{layer}.self_attn.q_a_layernorm.weight", ""},
-    {"blk.q_b", "model.layers.{layer}.self_attn.q_b_proj.weight", ""},
-    {"blk.kv_a", "model.layers.{layer}.self_attn.kv_a_proj_with_mqa.weight", ""},
+    {"blk.q_a_norm", "model.layers.{layer}.self_attn.q_a_layernorm.weight", "blk.{layer}.attn_q_a_norm.weight"},
+    {"blk.q_b", "model.layers.{layer}.self_attn.q_b_proj.weight", "blk.{layer}.attn_q_b.weight"},
+    {"blk.kv_a", "model.layers.{layer}.self_attn.kv_a_proj_with_mqa.weight", "blk.{layer}.attn_kv_a_mqa.weight"},
     {"blk.kv_a_bias", "model.layers.{layer}.self_attn.kv_a_proj_with_mqa.bias", ""},
-    {"blk.kv_a_norm", "model.layers.{layer}.self_attn.kv_a_layernorm.weight", ""},
+    {"blk.kv_a_norm", "model.layers.{layer}.self_attn.kv_a_layernorm.weight", "blk.{layer}.attn_kv_a_norm.weight"},
     across("blk.k_b", "model.layers.{layer}.self_attn.kv_b_proj.weight", keysValues),
     {"blk.v_b", "model.layers.{layer}.self_attn.kv_b_proj.weight", "", false, keysValues},
+    // GGUF has them apart, that of keys transposed.
+    {"blk.k_b", "", "blk.{layer}.attn_k_b.weight"},
+    {"blk.v_b", "", "blk.{layer}.attn_v_b.weight"},
 };
 static constexpr Sublayer dense[] = {{"blk.attn_norm", &latentAttention}, {"blk.ffn_norm", &gatedMlp}};
 static constexpr Sublayer routed[] = {{"blk.attn_norm", &latentAttention}, {"blk.ffn_norm", &routedMlp}};
@@ -107,6 +110,7 @@ constinit const Family llmc::frontends::deepseekV2 = {
 constinit const Family llmc::frontends::deepseekV3 = {
     .name = "deepseek_v3",
     .modelTypes = types3,
+    .architectures = architectures, // of both
     .tensors = llamaTensors,
     .ownTensors = tensors,
     .layers = layers,
@@ -129,4 +133,5 @@ constinit const Family llmc::frontends::deepseekV3 = {
     .refusals = refusals,
     .ignoredTensors = rotaryBuffers,
     .complete = complete3,
+    .latentAttention = true,
 };
