@@ -3,8 +3,8 @@
 
     state_check.py --bin build/bin [--cases DIR]
 
-One model for each kind of state: attention caches, sliding windows, recurrences, and both. `--cases`: a folder of
-conformance cases (hf_cases.py) to take instead of the goldens of this repository. Compiled with --exact: attention must agree to
+One model for each kind of state: attention caches, sliding windows, recurrences, and both (random weights: random_models.py). `--cases`: a
+folder of conformance cases (hf_cases.py) to take instead of these and the goldens of this repository. Compiled with --exact: attention must agree to
 the bit where the steps are the same, everything else to rounding.
 """
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import numpy as np
 
 from abi import CANCELLED, IGNORE_EOS, NO_PREFIX_REUSE, AbiError, Context, Library
+import random_models
 from harness import Checks, Llmc, same_bits, want
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -233,16 +234,19 @@ def check_session(llmc, path):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", required=True)
-    ap.add_argument("--cases", default=os.path.join(ROOT, "test", "e2e", "golden"))
+    ap.add_argument("--cases")
     a = ap.parse_args()
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="state-") as work:
         os.environ["XDG_CACHE_HOME"] = os.path.join(work, "cache")
         llmc = Llmc(os.path.abspath(os.path.join(a.bin, "llmc")), work)
         models = [("tiny-llama", TINY)]
+        if not a.cases:
+            models += [(f"random {make.__name__}", make(os.path.join(work, make.__name__))) for make in (random_models.mamba2, random_models.bamba)]
+        cases = a.cases or os.path.join(ROOT, "test", "e2e", "golden")
         for family in (*ATTENTION, *RECURRENT, *HYBRID):
-            if os.path.isdir(os.path.join(a.cases, family)):
-                models.append((family, os.path.join(a.cases, family)))
+            if os.path.isdir(os.path.join(cases, family)):
+                models.append((family, os.path.join(cases, family)))
         for name, path in models:
             try:
                 fixed = check_model(checks, llmc, name, path)
