@@ -181,6 +181,7 @@ private:
     pipeline.exact = options.exact;
     pipeline.stepTokens = options.stepTokens;
     pipeline.kernels = options.kernels;
+    pipeline.profile = options.profile;
     if (target) {
       pipeline.stepPrefix = target->name + "_";
       llvm::replace(pipeline.stepPrefix, '-', '_');
@@ -274,10 +275,36 @@ private:
       return std::move(error);
     auto number = [](func::FuncOp function, StringRef name) { return function->getAttrOfType<IntegerAttr>(name).getInt(); };
     for (auto function : code.module->getOps<func::FuncOp>())
-      if (function->hasAttr("llm.max_tokens"))
+      if (function->hasAttr("llm.max_tokens")) {
+        noteSites(target, function);
         code.steps.steps.push_back({pipelineOptions(&target).stepPrefix + function.getName().str(), number(function, "llm.max_tokens"),
                                     number(function, "tile.arena_bytes"), number(function, "tile.scratch_bytes")});
+      }
     return code;
+  }
+
+  // What --tile-profile wrote on a step, for the metadata: lists of dictionaries of strings and integers.
+  void noteSites(const codegen::Target &target, func::FuncOp step) {
+    auto toJson = [&](StringRef name) {
+      llvm::json::Array list;
+      if (auto attr = step->getAttrOfType<ArrayAttr>(name))
+        for (auto described : attr.getAsRange<DictionaryAttr>()) {
+          llvm::json::Object object;
+          for (NamedAttribute member : described)
+            if (auto text = dyn_cast<StringAttr>(member.getValue()))
+              object[member.getName().strref()] = text.getValue();
+            else
+              object[member.getName().strref()] = cast<IntegerAttr>(member.getValue()).getInt();
+          list.push_back(std::move(object));
+        }
+      return list;
+    };
+    if (!step->hasAttr("tile.sites"))
+      return;
+    if (!profiled[target.name].getAsArray())
+      profiled[target.name] = llvm::json::Array();
+    profiled[target.name].getAsArray()->push_back(llvm::json::Object{
+        {"max_tokens", step->getAttrOfType<IntegerAttr>("llm.max_tokens").getInt()}, {"sites", toJson("tile.sites")}, {"counters", toJson("tile.counters")}});
   }
 
   llvm::Expected<std::unique_ptr<llvm::Module>> lower(TargetCode &code, llvm::LLVMContext &context) {
@@ -362,6 +389,7 @@ private:
     for (const codegen::Target &target : targets)
       if (llvm::Error error = compileTarget(target, work, *description, objects))
         return error;
+    description->metadata = metadata(*description);
     std::string weightFile = weightPath() + ".part";
     auto dropPart = llvm::scope_exit([&] { llvm::sys::fs::remove(weightFile); });
     if (llvm::Error error = packWeights(weightFile, *description))
@@ -416,7 +444,6 @@ private:
     description.assets = std::move(*assets);
     if (!options.embedWeights)
       description.weightFile = llvm::sys::path::filename(weightPath()).str();
-    description.metadata = metadata(description);
     return description;
   }
 
@@ -440,6 +467,8 @@ private:
     json["formats"] = std::move(formats);
     if (std::optional<int64_t> limit = positionLimit())
       json["position_limit"] = *limit;
+    if (!profiled.empty())
+      json["profile"] = llvm::json::Object(profiled);
     return llvm::formatv("{0}", llvm::json::Value(std::move(json))).str();
   }
 
@@ -517,6 +546,7 @@ private:
   std::string directory;
   const CompileOptions &options;
   std::vector<codegen::Target> targets;
+  llvm::json::Object profiled; // by target: the steps and their sites
 };
 
 } // namespace

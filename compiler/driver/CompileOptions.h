@@ -26,6 +26,7 @@ struct CompileOptions {
   std::vector<std::string> familyPlugins; // shared libraries that register model families, loaded before the import
   std::vector<std::string> passPlugins; // shared libraries of passes, run where `pipeline` names them
   std::vector<int64_t> stepTokens;      // largest T of each version of the step; empty: 1, 512
+  bool profile = false;                 // steps tell where their time goes (llmc bench --profile)
   int optimize = 3;                     // LLVM's level, 0 … 3
   bool timing = false, printAfterAll = false, printAfterChange = false, statistics = false;
   std::string printAfter;               // a pass's name

@@ -32,11 +32,13 @@ void specialize(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createLLMSpecialize(specialize));
 }
 
-void schedule(OpPassManager &pm, const PipelineOptions &) {
+void schedule(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createTileSchedule());
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory());
   pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
+  if (options.profile)
+    pm.addPass(createTileProfile());
 }
 
 void lower(OpPassManager &pm, const PipelineOptions &options) {

@@ -25,6 +25,7 @@ static const StepField kStepFields[] = {
     {"arena", offsetof(llmc_step, arena), true},
     {"scratch", offsetof(llmc_step, scratch), true},
     {"team", offsetof(llmc_step, team), true},
+    {"profile", offsetof(llmc_step, profile), true},
 };
 
 const StepField *llmc::tile::stepField(StringRef name) {

@@ -89,4 +89,23 @@ def Tile_BarrierOp : Tile_Op<"barrier"> {
   let assemblyFormat = "$step attr-dict";
 }
 
+def Tile_MarkOp : Tile_Op<"mark"> {
+  let summary = "Tell the step's profile where this worker is";
+  let description = [{
+    `tile.mark %step, %worker site 3 moment 1`. `moment` is one of enum llmc_profile_moment (runtime/artifact/Artifact.h); `site` the number of the loop.
+  }];
+  let arguments = (ins Tile_Ptr:$step, I64:$worker, ConfinedAttr<I64Attr, [IntNonNegative]>:$site,
+                       ConfinedAttr<I64Attr, [IntMinValue<0>, IntMaxValue<2>]>:$moment);
+  let assemblyFormat = "$step `,` $worker `site` $site `moment` $moment attr-dict";
+}
+
+def Tile_CountOp : Tile_Op<"count"> {
+  let summary = "Add to a row of a table of the step's profile";
+  let description = [{
+    `tile.count %step counter 0 row %expert by %amount`. Tables are numbered as `tile.counters` of the step function lists them.
+  }];
+  let arguments = (ins Tile_Ptr:$step, ConfinedAttr<I64Attr, [IntNonNegative]>:$counter, I64:$row, I64:$amount);
+  let assemblyFormat = "$step `counter` $counter `row` $row `by` $amount attr-dict";
+}
+
 #endif

@@ -101,7 +101,15 @@ struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
                         return LLVM::AtomicRMWOp::create(a.b, a.loc, LLVM::AtomicBinOp::add, counter, a.i64(1),
                                                          LLVM::AtomicOrdering::monotonic);
                       })
-                      .Case([&](tile::BarrierOp op) { return barrier(a, op), Value(); });
+                      .Case([&](tile::BarrierOp op) { return barrier(a, op), Value(); })
+                      .Case([&](tile::MarkOp op) {
+                        Value site = a.i64(int64_t(op.getSite())), moment = a.i64(int64_t(op.getMoment()));
+                        return profile(a, op.getStep(), offsetof(llmc_profile, mark), {op.getWorker(), site, moment}), Value();
+                      })
+                      .Case([&](tile::CountOp op) {
+                        Value counter = a.i64(int64_t(op.getCounter()));
+                        return profile(a, op.getStep(), offsetof(llmc_profile, count), {counter, op.getRow(), op.getAmount()}), Value();
+                      });
     if (value)
       op->replaceAllUsesWith(ValueRange{value});
     op->erase();
@@ -141,6 +149,15 @@ struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
     Value wait = a.load(a.pointer(), a.at(team, static_cast<int64_t>(offsetof(llmc_team, barrier))));
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()), {a.pointer()});
     LLVM::CallOp::create(a.b, a.loc, type, ValueRange{wait, team});
+  }
+
+  // Calls a function of the step's profile with three numbers.
+  void profile(Access &a, Value step, size_t offset, ArrayRef<Value> numbers) {
+    Value profile = a.field(step, "profile");
+    Value function = a.load(a.pointer(), a.at(profile, static_cast<int64_t>(offset)));
+    Type i64 = a.b.getI64Type();
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()), {a.pointer(), i64, i64, i64});
+    LLVM::CallOp::create(a.b, a.loc, type, ValueRange{function, profile, numbers[0], numbers[1], numbers[2]});
   }
 };
 

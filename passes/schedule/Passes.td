@@ -55,3 +55,24 @@ def TileFormWorkers : Pass<"tile-form-workers", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"barriers", "barriers", "Barriers formed">];
 }
+
+def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
+  let summary = "Make a step tell its profile when each of its loops begins and ends";
+  let description = [{
+    ```mlir
+    scf.while … do { func.call @linear_3(…) }                   // before
+    tile.barrier %step
+
+    scf.while … do { func.call @linear_3(…) }                   // after, and `tile.sites` on the function says what site 4 is
+    tile.mark %step, %worker site 4 moment 1
+    tile.barrier %step
+    tile.mark %step, %worker site 4 moment 2
+    ```
+    Runs after --tile-form-workers, and only where a profile was asked for. A site's description is a dictionary: `name` (its kernels and the weights and
+    states they work on), `weight_bytes` (read by one run, mean over the layers), `row_bytes` (of weights looked up by row, for each token), `append_bytes` (written to caches
+    for each token), `position_bytes` and `window` (read from caches for each token and position), `fixed_bytes` (of recurrent states, read and written). Where a loop reads
+    only a part of its weights, whoever builds it says so with `tile.weight_share` on the kernel's declaration.
+  }];
+  let dependentDialects = ["::llmc::tile::TileDialect"];
+  let statistics = [Statistic<"sites", "sites", "Loops that are timed">];
+}

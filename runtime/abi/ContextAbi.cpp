@@ -136,6 +136,26 @@ int32_t llmc_state_restore_file(llmc_context *context, int32_t slot, const char 
   });
 }
 
+int32_t llmc_profile_set(llmc_context *context, int32_t on, llmc_error **error) {
+  return guard(error, [&]() -> Expected<void> {
+    LLMC_CHECK(notNull(context, "context"));
+    if (on)
+      return context->context->beginProfile();
+    context->context->endProfile();
+    return {};
+  });
+}
+
+int32_t llmc_profile_read(const llmc_context *context, char **json, llmc_error **error) {
+  return guard(error, [&]() -> Expected<void> {
+    LLMC_CHECK(notNull(context, "context"));
+    LLMC_CHECK(notNull(json, "json"));
+    LLMC_TRY(text, context->context->profileJson());
+    *json = ::strdup(text.c_str());
+    return *json ? Expected<void>() : std::unexpected(Error{ErrorCode::InvalidInput, "out of memory"});
+  });
+}
+
 int32_t llmc_generate(llmc_context *context, const llmc_generate_options *given, llmc_generate_stats *stats,
                       llmc_error **error) {
   return guard(error, [&]() -> Expected<void> {

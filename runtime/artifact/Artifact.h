@@ -11,13 +11,24 @@ extern "C" {
 #endif
 
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
-#define LLMC_ARTIFACT_ABI 2
+#define LLMC_ARTIFACT_ABI 3
 
 // The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
 struct llmc_team {
   int64_t next_tile;
   void (*barrier)(struct llmc_team *team);
+  void *engine; // the engine's own data
+};
+
+// What a step compiled with --profile tells while it runs; the engine owns it. A site is a parallel loop of the step function, by the
+// number that the metadata lists it under (docs/reference/Artifact.md). Every worker calls `mark`.
+enum llmc_profile_moment { LLMC_PROFILE_BEGIN = 0, LLMC_PROFILE_WORKED = 1, LLMC_PROFILE_PASSED = 2 };
+struct llmc_profile {
+  // BEGIN: the step begins (site 0). WORKED: this worker has no more tiles of the loop. PASSED: all are through its barrier.
+  void (*mark)(struct llmc_profile *profile, int64_t worker, int64_t site, int64_t moment);
+  // Adds to a row of a table of counters: how often an expert was chosen. `counter` as the metadata numbers them.
+  void (*count)(struct llmc_profile *profile, int64_t counter, int64_t row, int64_t amount);
   void *engine; // the engine's own data
 };
 
@@ -40,6 +51,7 @@ struct llmc_step {
   uint8_t *arena;                // arena_bytes of the entry, 64-byte aligned
   uint8_t *scratch;              // scratch_bytes of the entry per worker, 64-byte aligned: worker w uses [w * scratch_bytes, …)
   struct llmc_team *team;
+  struct llmc_profile *profile; // never null; only steps compiled with --profile call it
 };
 
 // Runs a step; every worker of the team calls it with its index. Afterwards (all workers returned) logits and hidden are written.

@@ -55,6 +55,18 @@ std::span<const float> Context::lastLogits() const {
   return {ownLogits.as<float>() + (ownRows - 1) * vocab, size_t(vocab)};
 }
 
+Expected<void> Context::beginProfile() {
+  LLMC_TRY(begun, Profile::create(*owner, workers->count()));
+  profile = std::move(begun);
+  return {};
+}
+
+Expected<std::string> Context::profileJson() const {
+  if (!profile)
+    return invalidInput("profile: none was begun in this context");
+  return profile->json();
+}
+
 Expected<void> Context::checkSlot(int64_t slot) const {
   if (slot >= 0 && slot < sizes.slots)
     return {};

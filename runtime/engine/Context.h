@@ -16,6 +16,7 @@
 #include "llmc/llmc.h"
 #include "runtime/engine/Checkpoints.h"
 #include "runtime/engine/ContextPlan.h"
+#include "runtime/engine/Profile.h"
 #include "runtime/engine/States.h"
 #include "runtime/engine/Workers.h"
 
@@ -66,6 +67,11 @@ public:
   Expected<void> save(int64_t slot, std::span<uint8_t> target) const;
   Expected<void> restore(int64_t slot, std::span<const uint8_t> source);
 
+  // llmc_profile, llmc_profile_read. Errors: Unsupported without a profile in the library; InvalidInput if none was begun.
+  Expected<void> beginProfile();
+  void endProfile() { profile.reset(); }
+  Expected<std::string> profileJson() const;
+
 private:
   // A step to run: tokens [first, first + tokens) of the request, of which `rows` are wanted.
   struct Chunk {
@@ -103,6 +109,7 @@ private:
   std::shared_ptr<const LoadedModel> owner;
   ContextPlan sizes;
   std::unique_ptr<Workers> workers;
+  std::unique_ptr<Profile> profile; // null: nobody asked for one
   States states;
   Checkpoints checkpoints;
   Region arena, scratch, ownLogits, ownHidden, history;

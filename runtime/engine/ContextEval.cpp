@@ -167,10 +167,12 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
   step.arena = arena.data();
   step.scratch = scratch.data();
   step.team = workers->team();
+  int64_t entry = owner->entryIndexFor(chunk.tokens);
+  step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens))) : Profile::none();
   struct Call {
     llmc_step_fn run;
     const llmc_step *step;
-  } call{owner->entryFor(chunk.tokens).run, &step};
+  } call{owner->isa().entries[entry].run, &step};
   workers->run(
       [](void *data, int64_t worker) {
         auto *call = static_cast<Call *>(data);

@@ -137,11 +137,11 @@ Expected<const Tokenizer *> LoadedModel::tokenizer() const {
   return &*words;
 }
 
-const llmc_entry &LoadedModel::entryFor(int64_t tokens) const {
-  const llmc_entry *entry = level->entries;
-  while (entry->max_tokens < tokens)
-    ++entry;
-  return *entry;
+int64_t LoadedModel::entryIndexFor(int64_t tokens) const {
+  int64_t index = 0;
+  while (level->entries[index].max_tokens < tokens)
+    ++index;
+  return index;
 }
 
 } // namespace llmc

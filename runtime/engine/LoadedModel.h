@@ -39,7 +39,8 @@ public:
   std::optional<int64_t> positionLimit() const { return limit; }
   int64_t maxStepTokens() const { return level->entries[level->entry_count - 1].max_tokens; }
   // The smallest specialisation for a step of `tokens`, which is at most maxStepTokens().
-  const llmc_entry &entryFor(int64_t tokens) const;
+  const llmc_entry &entryFor(int64_t tokens) const { return level->entries[entryIndexFor(tokens)]; }
+  int64_t entryIndexFor(int64_t tokens) const;
 
 private:
   LoadedModel() = default;

@@ -1,5 +1,6 @@
 // llmc bench: tokens per second, reading a prompt (pp) and generating (tg).
 #include "compiler/driver/SourceKey.h"
+#include "compiler/tools/llmc/BenchProfile.h"
 #include "compiler/tools/llmc/Interrupt.h"
 #include "compiler/tools/llmc/OpenModel.h"
 #include "compiler/tools/llmc/Progress.h"
@@ -22,13 +23,13 @@ struct BenchOptions {
   std::vector<int32_t> threads;
   int64_t repetitions = 5, context = 0;
   std::string format = "table";
-  std::unique_ptr<Unsupported> refused;
 };
 
 struct Result {
   int64_t promptTokens, generatedTokens;
   int32_t threads;
   std::vector<double> samples; // tokens per second, in the order they were taken
+  Json profile;                // null if none was asked for
 
   double median() const {
     std::vector<double> sorted = samples;
@@ -82,6 +83,12 @@ absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, 
     LLMC_ASSIGN(seconds, runOnce(*context, test, tokens));
     if (i >= 0)
       test.samples.push_back(double(count) / seconds);
+    if (i < 0 && options.model.profile)
+      LLMC_RETURN_IF_ERROR(beginProfile(*context));
+  }
+  if (options.model.profile) {
+    LLMC_ASSIGN(profile, readProfile(*context));
+    test.profile = std::move(profile);
   }
   return test;
 }
@@ -92,10 +99,10 @@ std::vector<Result> listTests(const BenchOptions &options) {
   for (int32_t count : threads) {
     for (int64_t size : options.promptSizes)
       if (size > 0)
-        tests.push_back({size, 0, count, {}});
+        tests.push_back({size, 0, count, {}, {}});
     for (int64_t size : options.generatedSizes)
       if (size > 0)
-        tests.push_back({0, size, count, {}});
+        tests.push_back({0, size, count, {}, {}});
   }
   return tests;
 }
@@ -103,8 +110,11 @@ std::vector<Result> listTests(const BenchOptions &options) {
 // ---- Output ---------------------------------------------------------------------------------------------------------
 
 Json toJson(const Result &result) {
-  return {{"test", result.name()},       {"n_prompt", result.promptTokens},      {"n_gen", result.generatedTokens},
+  Json json{{"test", result.name()},       {"n_prompt", result.promptTokens},      {"n_gen", result.generatedTokens},
           {"threads", result.threads}, {"tokens_per_second", result.median()}, {"samples", result.samples}};
+  if (!result.profile.is_null())
+    json["profile"] = result.profile;
+  return json;
 }
 
 void printJson(const std::vector<Result> &results) {
@@ -129,6 +139,8 @@ void printTable(const std::vector<Result> &results) {
   for (const Result &result : results) {
     auto [low, high] = std::minmax_element(result.samples.begin(), result.samples.end());
     printf("%-10s %8d %14.2f %11.2f to %7.2f\n", result.name().c_str(), result.threads, result.median(), *low, *high);
+    if (!result.profile.is_null())
+      printProfile(result.profile);
   }
 }
 
@@ -146,7 +158,8 @@ void printMachine(const Model &model) {
 }
 
 absl::Status bench(const BenchOptions &options) {
-  LLMC_RETURN_IF_ERROR(options.refused->check());
+  if (options.model.profile && options.format == "csv")
+    return invalidArgument("--profile: csv has no place for it; want -o table or json");
   std::vector<Result> tests = listTests(options);
   if (tests.empty())
     return invalidArgument("-p, -n: want at least one test that is not 0");
@@ -179,8 +192,10 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   verb->add_option("-c,--ctx-size", options->context, "Positions of the context, if more than a test needs")->check(range);
   verb->add_option("-r,--repetitions", options->repetitions, "Runs of each test, after one that warms up (5)")->check(CLI::Range(1, 1000));
   verb->add_option("-o,--output", options->format, "table, json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
-  options->refused = std::make_unique<Unsupported>(
-      *verb, std::initializer_list<Unsupported::Option>{{"--profile", "profiles are", /*isFlag=*/true}});
-  verb->footer("Example:\n  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json");
+  verb->add_flag("--profile", options->model.profile,
+                 "Where the time goes, loop by loop; a source is compiled for it, a library must be (llmc compile --profile)");
+  verb->footer("Examples:\n"
+               "  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json\n"
+               "  llmc bench model.gguf -p 512 -n 64 --profile");
   verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });
 }

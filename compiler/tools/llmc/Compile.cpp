@@ -55,6 +55,7 @@ absl::Status compile(Options &options) {
   request.exact = options.model.exact;
   request.allowOutside = options.model.allowOutside;
   request.kernels = options.model.kernels;
+  request.profile = options.model.profile;
   request.pipeline = options.model.pipeline;
   request.passPlugins = options.model.passPlugins;
   request.familyPlugins = options.model.familyPlugins;
@@ -77,6 +78,7 @@ void addInspection(CLI::App &verb, Options &options) {
   verb.add_flag("--mlir-timing", compile.timing, "Print how long each pass took")->group(group);
   verb.add_flag("--mlir-pass-statistics", compile.statistics, "Print what each pass counted")->group(group);
   verb.add_option("--mlir-pass-pipeline-crash-reproducer", compile.reproducer, "Write a reproducer here when a pass fails")->group(group);
+  verb.add_flag("--profile", options.model.profile, "The library can tell where its time goes: llmc bench model.so --profile")->group(group);
   verb.add_option("--step-tokens", compile.stepTokens, "The largest number of tokens of each version of the step: 1,512")
       ->delimiter(',')
       ->expected(1)

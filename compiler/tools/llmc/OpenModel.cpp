@@ -39,6 +39,7 @@ static CompileOptions compileOptions(const ModelOptions &options, const std::str
   result.exact = options.exact;
   result.allowOutside = options.allowOutside;
   result.kernels = options.kernels;
+  result.profile = options.profile;
   result.pipeline = options.pipeline;
   result.passPlugins = options.passPlugins;
   result.familyPlugins = options.familyPlugins;
@@ -51,6 +52,8 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
   std::string key = "llmc just-in-time 1\n" + source + compilerKey(libraryDirectory()) + machineKey();
   key += std::string("exact ") + (options.exact ? "yes" : "no") + "\nkernels " + options.kernels + "\npipeline " + options.pipeline +
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
+  if (options.profile)
+    key += "profile\n";
   for (const std::string &target : options.targets)
     key += "target " + target + "\n";
   for (const std::string &plugin : options.familyPlugins)

@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
   std::string kernels = "auto";
+  bool profile = false; // see CompileOptions
   std::vector<std::string> targets, passPlugins, familyPlugins;
   std::string pipeline;
 };

@@ -218,6 +218,17 @@ LLMC_API int32_t llmc_state_save_file(struct llmc_context *context, int32_t slot
 LLMC_API int32_t llmc_state_restore_file(struct llmc_context *context, int32_t slot, const char *path,
                                          struct llmc_error **error);
 
+// ---- Low level: where the time goes ---------------------------------------------------------------------------------
+
+// on = 1: from now on (and from nothing) the loops of each step are timed. on = 0: no longer. Errors: UNSUPPORTED when the
+// library was compiled without --profile.
+LLMC_API int32_t llmc_profile_set(struct llmc_context *context, int32_t on, struct llmc_error **error);
+// What was timed since then, as JSON (zero-terminated; free with llmc_free): {"versions": [{"max_tokens", "steps",
+// "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters": [{"name", "counts"}]}]}, of the
+// versions of the step that ran. A site is a loop: its kernels, and the weights and states they work on; `ns` as the first
+// worker saw it, `busy_ns` the mean worker's without its waiting, `bytes` what the cost model says it moved.
+LLMC_API int32_t llmc_profile_read(const struct llmc_context *context, char **json, struct llmc_error **error);
+
 // ---- Middle level: tokenizer ----------------------------------------------------------------------------------------
 // All return UNSUPPORTED when the model has no tokenizer (llmc_model_info.has_tokenizer).
 

@@ -45,6 +45,8 @@
   X(state_restore)                                                                                                     \
   X(state_save_file)                                                                                                   \
   X(state_restore_file)                                                                                                \
+  X(profile_set)                                                                                                       \
+  X(profile_read)                                                                                                      \
   X(tokenize)                                                                                                          \
   X(detokenize)                                                                                                        \
   X(tokenize_batch)                                                                                                    \

@@ -51,3 +51,11 @@ func.func @step_is_a_pointer(%step: i64) {
 // expected-error @+2 {{to be one of: portable, avx2, vnni}}
 // expected-error @+1 {{failed to parse Tile_TargetAttr parameter}}
 module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = sse>} {}
+
+// -----
+
+func.func @mark_moment(%step: !llvm.ptr, %worker: i64) {
+  // expected-error @+1 {{attribute 'moment' failed to satisfy constraint}}
+  tile.mark %step, %worker site 0 moment 3
+  return
+}

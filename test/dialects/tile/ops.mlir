@@ -33,6 +33,10 @@ func.func @ops(%step: !llvm.ptr, %worker: i64) {
   %i = tile.claim %step
   // CHECK: tile.barrier %[[STEP]]
   tile.barrier %step
+  // CHECK: tile.mark %[[STEP]], %[[WORKER]] site 3 moment 1
+  tile.mark %step, %worker site 3 moment 1
+  // CHECK: tile.count %[[STEP]] counter 0 row %[[ID:.*]] by %[[WORKER]]
+  tile.count %step counter 0 row %id by %worker
   return
 }
 

@@ -1,0 +1,141 @@
+#include "runtime/engine/Profile.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace llmc {
+namespace {
+
+constexpr int64_t maxSites = 1 << 16, maxCounterRows = 1 << 24;
+
+int64_t nowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double number(const Json &described, std::string_view name) { return double(jsonInt(described, name).value_or(0)); }
+
+const Json &listOf(const Json &value, std::string_view name) {
+  static const Json empty = Json::array();
+  const Json *list = jsonMember(value, name);
+  return list && list->is_array() ? *list : empty;
+}
+
+std::unexpected<Error> damaged() { return internalError("metadata: its profile is inconsistent"); }
+
+} // namespace
+
+Expected<Profile::Version> Profile::readVersion(const Json &described, int workers) {
+  Version version;
+  version.described = described;
+  size_t sites = listOf(described, "sites").size();
+  if (int64_t(sites) > maxSites)
+    return damaged();
+  version.workers.resize(size_t(workers));
+  for (Worker &worker : version.workers)
+    worker.sites.resize(sites);
+  for (const Json &counter : listOf(described, "counters")) {
+    int64_t rows = jsonInt(counter, "rows").value_or(-1);
+    if (rows < 0 || rows > maxCounterRows)
+      return damaged();
+    version.counters.emplace_back(size_t(rows));
+  }
+  return version;
+}
+
+Expected<std::unique_ptr<Profile>> Profile::create(const LoadedModel &model, int workers) {
+  LLMC_TRY(metadata, parseJson(model.artifact().metadata, "metadata"));
+  const Json *levels = jsonMember(metadata, "profile");
+  if (!levels)
+    return unsupported("the model was compiled without a profile: compile it with --profile");
+  std::unique_ptr<Profile> profile(new Profile);
+  const Json &described = listOf(*levels, model.isa().name);
+  if (int64_t(described.size()) != model.isa().entry_count)
+    return damaged();
+  for (const Json &each : described) {
+    LLMC_TRY(version, readVersion(each, workers));
+    profile->versions.push_back(std::move(version));
+  }
+  profile->hooks = {mark, count, profile.get()};
+  return profile;
+}
+
+llmc_profile *Profile::none() {
+  static llmc_profile nothing{[](llmc_profile *, int64_t, int64_t, int64_t) {}, [](llmc_profile *, int64_t, int64_t, int64_t) {}, nullptr};
+  return &nothing;
+}
+
+llmc_profile *Profile::begin(int64_t entry, std::span<const int32_t> positions) {
+  current = &versions[size_t(entry)];
+  ++current->steps;
+  current->tokens += int64_t(positions.size());
+  for (int32_t position : positions)
+    current->seen += position + 1;
+  return &hooks;
+}
+
+void Profile::mark(llmc_profile *profile, int64_t worker, int64_t site, int64_t moment) {
+  Worker &own = static_cast<Profile *>(profile->engine)->current->workers[size_t(worker)];
+  int64_t now = nowNs(), passed = now - own.last;
+  own.last = now;
+  if (moment == LLMC_PROFILE_BEGIN)
+    return;
+  Site &at = own.sites[size_t(site)];
+  (moment == LLMC_PROFILE_WORKED ? at.busyNs : at.waitNs) += passed;
+  at.runs += moment == LLMC_PROFILE_PASSED;
+}
+
+void Profile::count(llmc_profile *profile, int64_t counter, int64_t row, int64_t amount) {
+  auto &table = static_cast<Profile *>(profile->engine)->current->counters[size_t(counter)];
+  table[size_t(row)].fetch_add(amount, std::memory_order_relaxed);
+}
+
+// Bytes as the cost model has them: weights once a run, rows and caches for each token, recurrent states once a step.
+Json Profile::siteJson(const Version &version, size_t site) {
+  const Json &described = listOf(version.described, "sites")[site];
+  const Site &first = version.workers.front().sites[site];
+  double busy = 0;
+  for (const Worker &worker : version.workers)
+    busy += double(worker.sites[site].busyNs) / double(version.workers.size());
+  double runsPerStep = double(first.runs) / double(version.steps), tokens = double(version.tokens);
+  double seen = version.seen;
+  if (double window = number(described, "window"))
+    seen = std::min(seen, tokens * window);
+  double bytes = double(first.runs) * (number(described, "weight_bytes") + number(described, "fixed_bytes")) +
+                 runsPerStep * (tokens * (number(described, "row_bytes") + number(described, "append_bytes")) +
+                                seen * number(described, "position_bytes"));
+  return {{"name", std::string(jsonString(described, "name").value_or("loop"))},
+          {"runs", first.runs},
+          {"ns", first.busyNs + first.waitNs},
+          {"busy_ns", int64_t(busy)},
+          {"bytes", int64_t(bytes)}};
+}
+
+std::string Profile::json() const {
+  Json list = Json::array();
+  for (const Version &version : versions) {
+    if (version.steps == 0)
+      continue;
+    Json sites = Json::array(), counters = Json::array();
+    int64_t ns = 0;
+    for (size_t site = 0; site < version.workers.front().sites.size(); ++site) {
+      sites.push_back(siteJson(version, site));
+      ns += jsonInt(sites.back(), "ns").value_or(0);
+    }
+    for (size_t i = 0; i < version.counters.size(); ++i) {
+      Json counts = Json::array();
+      for (const auto &value : version.counters[i])
+        counts.push_back(value.load(std::memory_order_relaxed));
+      counters.push_back({{"name", std::string(jsonString(listOf(version.described, "counters")[i], "name").value_or(""))},
+                          {"counts", std::move(counts)}});
+    }
+    list.push_back({{"max_tokens", jsonInt(version.described, "max_tokens").value_or(0)},
+                    {"steps", version.steps},
+                    {"tokens", version.tokens},
+                    {"ns", ns},
+                    {"sites", std::move(sites)},
+                    {"counters", std::move(counters)}});
+  }
+  return Json{{"versions", std::move(list)}}.dump();
+}
+
+} // namespace llmc

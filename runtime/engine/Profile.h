@@ -1,0 +1,57 @@
+// Where the time of steps goes, loop by loop: what a library compiled with --profile tells while it runs.
+//
+//   LLMC_TRY(profile, Profile::create(model, workers));
+//   step.profile = profile->begin(entry, tokens, positions);   // else Profile::none()
+//   … profile->json()
+//
+// Workers write to tables of their own. Thread-compatible.
+#pragma once
+
+#include "runtime/engine/LoadedModel.h"
+#include "runtime/support/Json.h"
+
+#include <atomic>
+
+namespace llmc {
+
+class Profile {
+public:
+  // Errors: Unsupported if the level in use was compiled without a profile.
+  static Expected<std::unique_ptr<Profile>> create(const LoadedModel &model, int workers);
+  // For steps that nobody asks: a profile that keeps nothing.
+  static llmc_profile *none();
+
+  // What a step of this entry gets; `positions`: of its tokens.
+  llmc_profile *begin(int64_t entry, std::span<const int32_t> positions);
+  // {"versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters":
+  // [{"name", "counts"}]}]}: of the versions that ran. `ns` as the first worker saw it; `busy_ns`: the mean worker's without its waiting.
+  std::string json() const;
+
+private:
+  struct Site {
+    int64_t busyNs = 0, waitNs = 0, runs = 0;
+  };
+  // What one worker writes, away from the others'.
+  struct alignas(64) Worker {
+    int64_t last = 0;
+    std::vector<Site> sites;
+  };
+  struct Version {
+    Json described; // as in the metadata
+    int64_t steps = 0, tokens = 0;
+    double seen = 0; // positions that the tokens could look back on, their own among them
+    std::vector<Worker> workers;
+    std::vector<std::vector<std::atomic<int64_t>>> counters;
+  };
+
+  static void mark(llmc_profile *profile, int64_t worker, int64_t site, int64_t moment);
+  static void count(llmc_profile *profile, int64_t counter, int64_t row, int64_t amount);
+  static Expected<Version> readVersion(const Json &described, int workers);
+  static Json siteJson(const Version &version, size_t site);
+
+  llmc_profile hooks{};
+  std::vector<Version> versions; // as the level's entries
+  Version *current = nullptr;
+};
+
+} // namespace llmc

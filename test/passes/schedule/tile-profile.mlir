@@ -1,0 +1,67 @@
+// RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" | FileCheck %s
+// RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
+// RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile,tile-to-llvm)" | FileCheck %s --check-prefix=LLVM
+// STATS: (S) 2 sites
+
+llm.asset @weights0 weights "model.safetensors"
+llm.weight @embed : !llm.weights<1x64x32xf32> from "embed"
+llm.weight @down : !llm.weights<2x16x32xf32> from "blk.{layer}.down"
+llm.state @kv : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 4, f16>
+
+func.func private @decode_row(!llvm.ptr, i64, !llvm.ptr) attributes {tile.kernel = #tile.decode_row<format = f32, inputs = 32>}
+func.func private @attend(!llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.attend<heads = 4, kv_heads = 1, head_dim = 4, element = f16, scale = 0.125, window = 512, softcap = 0.0>}
+
+// A loop over layers is one site: what a layer reads is the mean. Weights that are looked up by row count by row.
+// CHECK-LABEL: func.func @step_1(
+// CHECK-SAME: tile.sites = [{name = "decode_row @embed", row_bytes = 128 : i64},
+// CHECK-SAME: {name = "attend @down @kv", position_bytes = 16 : i64, weight_bytes = 2048 : i64, window = 512 : i64}]
+// CHECK-NEXT: tile.mark %[[STEP:.*]], %[[WORKER:.*]] site 0 moment 0
+// CHECK: func.call @decode_row
+// CHECK: tile.mark %[[STEP]], %[[WORKER]] site 0 moment 1
+// CHECK-NEXT: tile.barrier
+// CHECK-NEXT: tile.mark %[[STEP]], %[[WORKER]] site 0 moment 2
+// CHECK: scf.for
+// CHECK: tile.mark %[[STEP]], %[[WORKER]] site 1 moment 1
+// CHECK-NEXT: tile.barrier
+// CHECK-NEXT: tile.mark %[[STEP]], %[[WORKER]] site 1 moment 2
+// LLVM: llvm.call %{{.*}}(%{{.*}}) : !llvm.ptr, (!llvm.ptr, i64, i64, i64) -> ()
+func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1 : i64} {
+  %x = tile.buffer %step bytes 128 name "x" offset 0
+  %zero = arith.constant 0 : i64
+  %one = arith.constant 1 : i64
+  scf.while : () -> i64 {
+    %tile = tile.claim %step
+    %more = arith.cmpi slt, %tile, %one : i64
+    scf.condition(%more) %tile : i64
+  } do {
+  ^bb0(%row: i64):
+    %table = tile.weight %step @embed[%zero]
+    func.call @decode_row(%table, %row, %x) : (!llvm.ptr, i64, !llvm.ptr) -> ()
+    scf.yield
+  }
+  tile.barrier %step
+  scf.for %layer = %zero to %one step %one : i64 {
+    scf.while : () -> i64 {
+      %tile = tile.claim %step
+      %more = arith.cmpi slt, %tile, %one : i64
+      scf.condition(%more) %tile : i64
+    } do {
+    ^bb0(%tile: i64):
+      %w = tile.weight %step @down[%layer]
+      %cache = tile.state %step @kv[%layer] slot %zero
+      func.call @attend(%w, %cache) : (!llvm.ptr, !llvm.ptr) -> ()
+      scf.yield
+    }
+    tile.barrier %step
+  }
+  return
+}
+
+// A function that is no step stays.
+// CHECK-LABEL: func.func @other(
+// CHECK-NOT: tile.mark
+func.func @other(%step: !llvm.ptr, %worker: i64) {
+  tile.barrier %step
+  return
+}
