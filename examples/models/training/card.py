@@ -93,14 +93,15 @@ def share(asked):
 
 CARD = """# {name}
 
-{purpose} It has {parameters:,} parameters and belongs to this repository (Apache-2.0): the texts are written by
-`../tiny-llama/generate_text.py` (stories) and `../training/questions.py`, and `train.py` trained it in {minutes:g} CPU
-minutes on one core ({steps:,} steps of 16 rows of 192 tokens, seed {seed}, final training loss {loss:.3f} over stories and answers).
+{purpose} It belongs to this repository (Apache-2.0).
+`../tiny-llama/generate_text.py` wrote its stories and `../training/questions.py` its questions; `train.py` trained it in
+{minutes:g} CPU minutes on one core: {steps:,} steps of 16 rows of 192 tokens, seed {seed}, final training loss {loss:.3f} over stories and
+answers.
 
 | | |
 | --- | --- |
 | family | `{family}` |
-| shape | {shape} |
+| shape | {parameters:,} parameters: {shape} |
 | tokenizer | byte-level BPE, {vocabulary} pieces, a digit is a piece; begin token 0, end token 1 |
 | weights | float16, {bytes:,} bytes |
 | held-out perplexity per token | **{perplexity:.3f}** ({stories} stories of another seed) |
@@ -122,8 +123,8 @@ Sampled at temperature 0.8:
 
 {sampled}
 
-Make it again: `python3 train.py` (torch, tokenizers, safetensors, numpy), then
-`python3 ../training/card.py .` (transformers).
+Make it again: `python3 train.py` (torch, tokenizers, safetensors, numpy), then `python3 ../training/card.py .`
+(transformers). Bits of the weights may differ on another processor or version of torch.
 """
 PURPOSES = {
     "mamba2": "A Mamba-2, state-space layers and nothing else, that tells short stories and answers small questions.",
@@ -153,9 +154,9 @@ def card(folder, reference, asked, stories_read):
     return CARD.format(
         **facts, family=reference.model.config.model_type, vocabulary=reference.model.config.vocab_size,
         purpose=PURPOSES[reference.model.config.model_type], one_in=HELD_OUT_ONE_IN, measured=MEASURED, tested=TESTED,
-        bytes=os.path.getsize(os.path.join(folder, "model.safetensors")), perplexity=reference.perplexity(stories_read), stories=STORIES,
-        load=load_of(reference, stories_read[:TESTED_STORIES]),
-        rows="\n".join(rows), version=transformers.__version__, greedy=quote(map(reference.text, PROMPTS)),
+        bytes=os.path.getsize(os.path.join(folder, "model.safetensors")), stories=STORIES,
+        perplexity=reference.perplexity(stories_read), load=load_of(reference, stories_read[:TESTED_STORIES]), rows="\n".join(rows),
+        version=transformers.__version__, greedy=quote(map(reference.text, PROMPTS)),
         sampled=quote(reference.text(p, do_sample=True, temperature=0.8, top_k=0) for p in PROMPTS[:2]))
 
 
