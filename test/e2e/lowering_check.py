@@ -26,7 +26,7 @@ from harness import Checks, Llmc, want
 hf_check_options = argparse.Namespace(atol=3e-4)
 # target of `llmc compile` -> flags of /proc/cpuinfo that it needs
 TARGETS = {"cpu": (), "cpu:generic": (), "cpu:x86-64-v3": ("avx2", "fma", "f16c"),
-           "cpu:x86-64-v4": ("avx512f", "avx512bw", "avx512dq", "avx512vl")}
+           "cpu:x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni")}
 
 
 def golden_models():

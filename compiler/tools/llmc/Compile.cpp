@@ -16,6 +16,7 @@ namespace {
 struct Options {
   ModelOptions model;
   CompileOptions compile;
+  std::string emit = "so";
   bool printPipeline = false;
   std::unique_ptr<Unsupported> refused;
 };
@@ -36,6 +37,9 @@ absl::Status checkOutput(const CompileOptions &compile) {
 
 absl::Status compile(Options &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
+  if (options.emit == "ptx")
+    return notSupported("--emit ptx: GPUs are not supported yet");
+  options.compile.emit = emitNames.at(options.emit);
   LLMC_RETURN_IF_ERROR(checkTargets(options.model.targets));
   if (options.printPipeline) {
     LLMC_ASSIGN(service, toStatus(loadService()));
@@ -66,8 +70,8 @@ absl::Status compile(Options &options) {
 void addInspection(CLI::App &verb, Options &options) {
   const char *group = "Looking inside";
   CompileOptions &compile = options.compile;
-  verb.add_option("--emit", compile.emit, "What to write: a module (llm, tiles, llvm), code (asm, obj) or the library (so)")
-      ->transform(CLI::CheckedTransformer(emitNames, CLI::ignore_case).description("{llm,tiles,llvm,asm,obj,so}"))
+  verb.add_option("--emit", options.emit, "What to write: a module (llm, tiles, llvm), code (asm, obj) or the library (so)")
+      ->check(CLI::IsMember({"llm", "tiles", "llvm", "asm", "obj", "ptx", "so"}).description("{llm,tiles,llvm,asm,obj,so}"))
       ->group(group);
   verb.add_option("--compile-to", compile.compileTo, "Stop after this phase and write the module")->group(group);
   verb.add_option("--compile-from", compile.compileFrom, "Start at this phase: SRC is a .mlir that --compile-to wrote")->group(group);
