@@ -65,6 +65,10 @@ for seed in ${seeds//,/ }; do
   say "conformance: seed $seed"
   "$venvDir/bin/python" "$here/hf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$only" --ops "$ops" \
     ${results:+--json "$results/seed-$seed.json"} || status=1
+  # The environment has the package that writes GGUF.
+  inGguf=$(for name in mixtral qwen2_moe olmoe deepseek_v3; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
+  [ -z "$inGguf" ] || [ ! -f "$environment/made" ] ||
+    "$environment/bin/python" "$here/gguf_experts_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$inGguf" || status=1
   [ $lowerings = no ] || "$venvDir/bin/python" "$here/../e2e/lowering_check.py" --bin "$(dirname "$llmc")" \
     --cases "$casesDir/seed-$seed" --only "$only" || status=1
 done
