@@ -149,7 +149,7 @@ def LLMChunkScan : Pass<"llm-chunk-scan", "::mlir::func::FuncOp"> {
     %y = llm.scan scalar %x, @ssm[%layer], %batch decay neg_exp %a step %dt input %b output %c : …            // before
     %y = llm.scan scalar %x, @ssm[%layer], %batch decay neg_exp %a step %dt input %b output %c chunk 64 : …   // after
     ```
-    Scans whose heads are no multiple of 16 channels stay. The last pass of the phase fuse; `--pipeline "builtin.module(llm-fuse-pipeline)"`
+    Scans whose heads are no multiple of 16 channels stay. The last pass of the phase fuse; `--pipeline llm-fuse-pipeline`
     leaves it out.
   }];
   let options = [Option<"length", "length", "int64_t", "0", "Tokens of a chunk, a multiple of 16; 0: by cost">];
