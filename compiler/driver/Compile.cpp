@@ -200,7 +200,7 @@ private:
       if (runs && replaced) {
         std::string said;
         llvm::raw_string_ostream out(said);
-        if (failed(parsePassPipeline(options.pipeline, pm, out)))
+        if (failed(parsePassPipeline(modulePasses(options.pipeline), pm, out)))
           return makeError(ErrorCode::InvalidInput, "--pipeline: " + StringRef(said).split('\n').first);
       } else if (runs) {
         phase.build(pm, pipelineOptions(target));
@@ -209,6 +209,13 @@ private:
         break;
     }
     return pm.empty() ? llvm::Error::success() : runManager(pm, on);
+  }
+
+  // mlir-opt's spelling, builtin.module(…), means what stands inside: the parser would look for a module within the module, find none,
+  // and silently run nothing.
+  static StringRef modulePasses(StringRef pipeline) {
+    StringRef inside = pipeline.trim();
+    return inside.consume_front("builtin.module(") && inside.consume_back(")") ? inside : pipeline;
   }
 
   void configure(PassManager &pm) {
