@@ -115,7 +115,7 @@ def check_second_turn(kind):
         want(told == again, f"wrote {told}, without reuse {again}")
         close(rows, plain, "second turn and its whole prompt")
         # Another answer to the first prompt, and the same once more.
-        other = prompt + kind.ids(5, seed=5)
+        other = prompt + [i for i in kind.ids(10, seed=5) if i != answer[0]][:5]  # nothing of the answer is a prefix of it
         _, rows, stats = context.generate(other, 4)
         want(stats.cached_tokens == len(prompt), f"another answer: cached {stats.cached_tokens}, want {len(prompt)}")
         close(rows[:1], fresh(kind, other)[-1:], "another answer")
