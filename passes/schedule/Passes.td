@@ -72,7 +72,19 @@ def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
     states they work on), `weight_bytes` (read by one run, mean over the layers), `row_bytes` (of weights looked up by row, for each token), `append_bytes` (written to caches
     for each token), `position_bytes` and `window` (read from caches for each token and position), `fixed_bytes` (of recurrent states, read and written). Where a loop reads
     only a part of its weights, whoever builds it says so with `tile.weight_share` on the kernel's declaration.
+
+    After each call of a router, its choices are counted, in table n of the n-th such call (`tile.counters`: `name`, `rows` = layers * experts,
+    `layer_rows` = experts):
+    ```mlir
+    func.call @route_8(%logits, %experts, %weights)
+    %first = arith.muli %layer, %count
+    scf.for %i = … {                                             // over the top-k
+      %expert = tile.entry %experts[%i]
+      %row = arith.addi %first, %expert
+      tile.count %step counter 0 row %row by %one
+    }
+    ```
   }];
-  let dependentDialects = ["::llmc::tile::TileDialect"];
-  let statistics = [Statistic<"sites", "sites", "Loops that are timed">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::llmc::tile::TileDialect"];
+  let statistics = [Statistic<"sites", "sites", "Loops that are timed">, Statistic<"counters", "counters", "Routers whose choices are counted">];
 }

@@ -3,6 +3,9 @@
 #include "passes/schedule/Passes.h"
 #include "runtime/artifact/Artifact.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -63,6 +66,52 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     }
     function->setAttr("tile.sites", b.getArrayAttr(described));
     sites += barriers.size();
+    countExperts(function);
+  }
+
+  // Each row that is routed counts its choices, whatever the step does with them afterwards: one token or many, in any order.
+  void countExperts(func::FuncOp function) {
+    SmallVector<std::pair<func::CallOp, tile::RouteAttr>> routes;
+    function.walk([&](func::CallOp call) {
+      if (auto route = dyn_cast_or_null<tile::RouteAttr>(kernelOf(call)))
+        routes.push_back({call, route});
+    });
+    SmallVector<Attribute> tables;
+    for (auto [call, route] : routes)
+      tables.push_back(countChoices(call, route, function.getArgument(0), static_cast<int64_t>(tables.size())));
+    if (!tables.empty())
+      function->setAttr("tile.counters", ArrayAttr::get(&getContext(), tables));
+    counters += tables.size();
+  }
+
+  // After a call of a router: rows [layer * count, (layer + 1) * count) of the table are the experts of a layer. Layers that take
+  // another branch of the loop keep zeros.
+  DictionaryAttr countChoices(func::CallOp call, tile::RouteAttr route, Value step, int64_t table) {
+    OpBuilder b(&getContext());
+    Location loc = call.getLoc();
+    b.setInsertionPointAfter(call);
+    auto i64 = [&](int64_t value) -> Value { return arith::ConstantIntOp::create(b, loc, value, 64); };
+    auto [layer, layers] = layerOf(call);
+    Value experts = call.getOperand(call.getNumOperands() - 2);
+    Value first = layer ? arith::MulIOp::create(b, loc, layer, i64(route.getCount())).getResult() : i64(0);
+    auto choices = scf::ForOp::create(b, loc, i64(0), i64(route.getTop()), i64(1));
+    b.setInsertionPointToStart(choices.getBody());
+    Value expert = tile::EntryOp::create(b, loc, b.getI64Type(), experts, choices.getInductionVar());
+    tile::CountOp::create(b, loc, step, table, arith::AddIOp::create(b, loc, first, expert), i64(1));
+    NamedAttrList list;
+    list.append("name", b.getStringAttr("experts"));
+    list.append("rows", b.getI64IntegerAttr(layers * route.getCount()));
+    list.append("layer_rows", b.getI64IntegerAttr(route.getCount()));
+    return list.getDictionary(&getContext());
+  }
+
+  // The number of the layer that a call runs for (null outside of a loop over layers), and how many there are. A loop over layers
+  // is one around a loop over tiles; those within belong to the tile.
+  std::pair<Value, int64_t> layerOf(func::CallOp call) {
+    Operation *tiles = call->getParentOfType<scf::WhileOp>();
+    auto loop = tiles ? tiles->getParentOfType<scf::ForOp>() : scf::ForOp();
+    std::optional<int64_t> layers = loop ? getConstantIntValue(loop.getUpperBound()) : std::nullopt;
+    return layers ? std::pair<Value, int64_t>(loop.getInductionVar(), *layers) : std::pair<Value, int64_t>(Value(), 1);
   }
 
   // The loop before a barrier is the op before it, but for the mark.
@@ -93,8 +142,7 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     bool attends = false, looksUp = false;
     double share = 1;
     loop->walk([&](func::CallOp call) {
-      auto kernel = getOperation().lookupSymbol<func::FuncOp>(call.getCallee());
-      Attribute does = kernel ? kernel->getAttr("tile.kernel") : Attribute();
+      Attribute does = kernelOf(call);
       if (!does)
         return;
       site.kernels.insert(mnemonic(does));
@@ -103,7 +151,7 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
         attends = true;
         site.window = attend.getWindow();
       }
-      if (auto part = kernel->getAttrOfType<FloatAttr>("tile.weight_share"))
+      if (auto part = callee(call)->getAttrOfType<FloatAttr>("tile.weight_share"))
         share = part.getValueAsDouble();
     });
     SetVector<llm::WeightOp> read; // once, though several branches of the loop read it
@@ -124,6 +172,14 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       (attends ? site.positionBytes : site.appendBytes) += type.getPositionBytes();
       site.fixedBytes += 2 * type.getFixedBytes();
     }
+  }
+
+  func::FuncOp callee(func::CallOp call) { return getOperation().lookupSymbol<func::FuncOp>(call.getCallee()); }
+
+  // What a call computes; null for a function that is no kernel.
+  Attribute kernelOf(func::CallOp call) {
+    func::FuncOp kernel = callee(call);
+    return kernel ? kernel->getAttr("tile.kernel") : Attribute();
   }
 
   // "linear" of #tile.linear<…>: as it is printed, so that kernels of others have names too.

@@ -20,6 +20,9 @@ const Json &listOf(const Json &value, std::string_view name) {
   return list && list->is_array() ? *list : empty;
 }
 
+// How many rows of a table of counters belong to one layer: all, unless it says so.
+int64_t layerRows(const Json &counter) { return jsonInt(counter, "layer_rows").value_or(std::max<int64_t>(jsonInt(counter, "rows").value_or(1), 1)); }
+
 std::unexpected<Error> damaged() { return internalError("metadata: its profile is inconsistent"); }
 
 } // namespace
@@ -35,7 +38,7 @@ Expected<Profile::Version> Profile::readVersion(const Json &described, int worke
     worker.sites.resize(sites);
   for (const Json &counter : listOf(described, "counters")) {
     int64_t rows = jsonInt(counter, "rows").value_or(-1);
-    if (rows < 0 || rows > maxCounterRows)
+    if (rows < 0 || rows > maxCounterRows || layerRows(counter) < 1 || rows % layerRows(counter) != 0)
       return damaged();
     version.counters.emplace_back(size_t(rows));
   }
@@ -122,10 +125,12 @@ std::string Profile::json() const {
       ns += jsonInt(sites.back(), "ns").value_or(0);
     }
     for (size_t i = 0; i < version.counters.size(); ++i) {
+      const Json &described = listOf(version.described, "counters")[i];
       Json counts = Json::array();
       for (const auto &value : version.counters[i])
         counts.push_back(value.load(std::memory_order_relaxed));
-      counters.push_back({{"name", std::string(jsonString(listOf(version.described, "counters")[i], "name").value_or(""))},
+      counters.push_back({{"name", std::string(jsonString(described, "name").value_or(""))},
+                          {"layer_rows", layerRows(described)},
                           {"counts", std::move(counts)}});
     }
     list.push_back({{"max_tokens", jsonInt(version.described, "max_tokens").value_or(0)},

@@ -24,7 +24,7 @@ public:
   // What a step of this entry gets; `positions`: of its tokens.
   llmc_profile *begin(int64_t entry, std::span<const int32_t> positions);
   // {"versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters":
-  // [{"name", "counts"}]}]}: of the versions that ran. `ns` as the first worker saw it; `busy_ns`: the mean worker's without its waiting.
+  // [{"name", "layer_rows", "counts"}]}]}: of the versions that ran. `ns` as the first worker saw it; `busy_ns`: the mean worker's without its waiting.
   std::string json() const;
 
 private:

@@ -2,11 +2,43 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 using namespace llmc;
 using namespace llmc::tools;
 
 static double number(const Json &value, const char *name) { return jsonFloat(value, name).value_or(0); }
+
+// The experts of one layer. `share`: of the layer's choices; `imbalance`: the most chosen expert's choices over their mean.
+static Json expertLoad(int64_t layer, double tokens, std::vector<int64_t> counts) {
+  Json load{{"layer", layer}, {"tokens", int64_t(tokens)}, {"experts", counts.size()}, {"counts", counts}};
+  std::sort(counts.begin(), counts.end());
+  double choices = std::accumulate(counts.begin(), counts.end(), 0.0);
+  size_t n = counts.size();
+  load["min_share"] = double(counts.front()) / choices;
+  load["median_share"] = (double(counts[(n - 1) / 2]) + double(counts[n / 2])) / 2 / choices;
+  load["max_share"] = double(counts.back()) / choices;
+  load["imbalance"] = double(counts.back()) * double(n) / choices;
+  return load;
+}
+
+// Of each layer that has experts: a layer where nothing was chosen has none in this table.
+static Json expertLoads(const Json &version) {
+  std::vector<Json> loads;
+  for (const Json &counter : version["counters"]) {
+    int64_t length = jsonInt(counter, "layer_rows").value_or(0);
+    std::vector<int64_t> counts = counter["counts"].get<std::vector<int64_t>>();
+    if (length < 1 || jsonString(counter, "name").value_or("") != "experts")
+      continue;
+    for (int64_t begin = 0; begin + length <= int64_t(counts.size()); begin += length) {
+      std::vector<int64_t> layer(counts.begin() + begin, counts.begin() + begin + length);
+      if (std::any_of(layer.begin(), layer.end(), [](int64_t count) { return count > 0; }))
+        loads.push_back(expertLoad(begin / length, number(version, "tokens"), std::move(layer)));
+    }
+  }
+  std::stable_sort(loads.begin(), loads.end(), [](const Json &a, const Json &b) { return number(a, "layer") < number(b, "layer"); });
+  return loads;
+}
 
 absl::Status tools::beginProfile(Context &context) {
   llmc_error *error = nullptr;
@@ -29,25 +61,18 @@ absl::StatusOr<Json> tools::readProfile(Context &context) {
   std::stable_sort(longest["sites"].begin(), longest["sites"].end(), [&](const Json &a, const Json &b) { return byTime(b, a); });
   for (Json &site : longest["sites"])
     site["share"] = number(site, "ns") / std::max(number(longest, "ns"), 1.0);
+  longest["experts"] = expertLoads(longest);
+  longest.erase("counters");
   return longest;
 }
 
-// How often each row was counted: the spread is what matters, and the rows that lead.
-static void printCounters(const Json &profile) {
-  for (const Json &counter : profile["counters"]) {
-    std::vector<int64_t> counts = counter["counts"].get<std::vector<int64_t>>();
-    if (counts.empty())
-      continue;
-    auto [least, most] = std::minmax_element(counts.begin(), counts.end());
-    double sum = 0;
-    for (int64_t count : counts)
-      sum += double(count);
-    printf("%s: %.0f in all, %.1f on average, least %lld, most %lld\n ", std::string(jsonString(counter, "name").value_or("")).c_str(), sum,
-           sum / double(counts.size()), static_cast<long long>(*least), static_cast<long long>(*most));
-    for (int64_t count : counts)
-      printf(" %lld", static_cast<long long>(count));
-    printf("\n");
-  }
+static void printExperts(const Json &loads) {
+  if (loads.empty())
+    return;
+  printf("  %6s %8s %8s %8s %8s %8s %10s\n", "layer", "experts", "tokens", "least", "median", "most", "most/mean");
+  for (const Json &load : loads)
+    printf("  %6.0f %8.0f %8.0f %7.2f%% %7.2f%% %7.2f%% %10.2f\n", number(load, "layer"), number(load, "experts"), number(load, "tokens"),
+           100 * number(load, "min_share"), 100 * number(load, "median_share"), 100 * number(load, "max_share"), number(load, "imbalance"));
 }
 
 void tools::printProfile(const Json &profile) {
@@ -60,5 +85,5 @@ void tools::printProfile(const Json &profile) {
     printf("  %5.1f%% %11.1f %6.1f%% %7.0f %9.2f %8.2f  %s\n", 100 * number(site, "share"), ns / steps / 1e3, 100 * waits,
            number(site, "runs") / steps, bytes / steps / 1e6, ns > 0 ? bytes / ns : 0, std::string(jsonString(site, "name").value_or("")).c_str());
   }
-  printCounters(profile);
+  printExperts(profile["experts"]);
 }

@@ -29,7 +29,7 @@ const llmc_artifact &profiled() {
     copy.metadata = R"({"profile": {"generic": [
       {"max_tokens": 1, "sites": [{"name": "a"}, {"name": "b"}], "counters": [{"name": "experts", "rows": 3}]},
       {"max_tokens": 16, "sites": [{"name": "a", "row_bytes": 10}, {"name": "b", "weight_bytes": 1000, "position_bytes": 4, "window": 3}],
-       "counters": [{"name": "experts", "rows": 3}]}]}})";
+       "counters": [{"name": "experts", "rows": 6, "layer_rows": 3}]}]}})";
     return copy;
   }();
   return artifact;
@@ -58,7 +58,8 @@ TEST(Profile, CountsRunsBytesAndRows) {
   EXPECT_EQ(4, b["runs"]);
   EXPECT_EQ(4 * 1000 + 2 * 20 * 3 * 4, b["bytes"]); // a window of 3 positions for each token, twice a step
   EXPECT_EQ(version["ns"].get<int64_t>(), a["ns"].get<int64_t>() + b["ns"].get<int64_t>());
-  EXPECT_EQ(Json::parse("[0, 0, 20]"), version["counters"][0]["counts"]);
+  EXPECT_EQ(Json::parse("[0, 0, 20, 0, 0, 0]"), version["counters"][0]["counts"]);
+  EXPECT_EQ(3, version["counters"][0]["layer_rows"]);
   ASSERT_TRUE(context->beginProfile()); // from nothing
   EXPECT_EQ(R"({"versions":[]})", *context->profileJson());
   context->endProfile();
@@ -74,7 +75,9 @@ TEST(Profile, IsRefusedWhereTheModelHasNone) {
 TEST(Profile, DamagedDescriptionsAreRefused) {
   llmc_artifact artifact = profiled();
   for (const char *metadata : {R"({"profile": {}})", R"({"profile": 3})", R"({"profile": {"generic": [1]}})",
-                               R"({"profile": {"generic": [{}, {"counters": [{"rows": -1}]}]}})"}) {
+                               R"({"profile": {"generic": [{}, {"counters": [{"rows": -1}]}]}})",
+                               R"({"profile": {"generic": [{}, {"counters": [{"rows": 4, "layer_rows": 0}]}]}})",
+                               R"({"profile": {"generic": [{}, {"counters": [{"rows": 4, "layer_rows": 3}]}]}})"}) {
     artifact.metadata = metadata;
     EXPECT_FALSE(makeContext({}, artifact)->beginProfile()) << metadata;
   }

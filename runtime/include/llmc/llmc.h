@@ -224,9 +224,10 @@ LLMC_API int32_t llmc_state_restore_file(struct llmc_context *context, int32_t s
 // library was compiled without --profile.
 LLMC_API int32_t llmc_profile_set(struct llmc_context *context, int32_t on, struct llmc_error **error);
 // What was timed since then, as JSON (zero-terminated; free with llmc_free): {"versions": [{"max_tokens", "steps",
-// "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters": [{"name", "counts"}]}]}, of the
-// versions of the step that ran. A site is a loop: its kernels, and the weights and states they work on; `ns` as the first
-// worker saw it, `busy_ns` the mean worker's without its waiting, `bytes` what the cost model says it moved.
+// "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters": [{"name", "layer_rows", "counts"}]}]},
+// of the versions of the step that ran. A site is a loop: its kernels, and the weights and states they work on; `ns` as the first
+// worker saw it, `busy_ns` the mean worker's without its waiting, `bytes` what the cost model says it moved. The counter "experts": how
+// often each expert was chosen, `layer_rows` of them for each layer, layer after layer (zeros where a layer has none).
 LLMC_API int32_t llmc_profile_read(const struct llmc_context *context, char **json, struct llmc_error **error);
 
 // ---- Middle level: tokenizer ----------------------------------------------------------------------------------------

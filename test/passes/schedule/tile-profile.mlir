@@ -1,7 +1,8 @@
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" | FileCheck %s
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile,tile-to-llvm)" | FileCheck %s --check-prefix=LLVM
-// STATS: (S) 2 sites
+// STATS-DAG: (S) 4 sites
+// STATS-DAG: (S) 2 counters
 
 llm.asset @weights0 weights "model.safetensors"
 llm.weight @embed : !llm.weights<1x64x32xf32> from "embed"
@@ -62,6 +63,53 @@ func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1
 // CHECK-LABEL: func.func @other(
 // CHECK-NOT: tile.mark
 func.func @other(%step: !llvm.ptr, %worker: i64) {
+  tile.barrier %step
+  return
+}
+
+// A router's choices are counted, layer by layer, where they were made: one table for each router of the step.
+func.func private @route(!llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.route<count = 8, top = 2, scores = softmax,
+  groups = 1, top_groups = 1, group_score = max, normalize = none, epsilon = 0.0, scale = 1.0, bias = false>}
+
+// CHECK-LABEL: func.func @step_4(
+// CHECK-SAME: tile.counters = [{layer_rows = 8 : i64, name = "experts", rows = 24 : i64}, {layer_rows = 8 : i64, name = "experts", rows = 8 : i64}]
+// CHECK: scf.for %[[LAYER:.*]] = %
+// CHECK: func.call @route(%{{.*}}, %[[EXPERTS:.*]], %{{.*}})
+// CHECK: %[[FIRST:.*]] = arith.muli %[[LAYER]], %c8
+// CHECK: scf.for %[[I:.*]] = %c0{{.*}} to %c2
+// CHECK-NEXT: %[[EXPERT:.*]] = tile.entry %[[EXPERTS]][%[[I]]]
+// CHECK: %[[ROW:.*]] = arith.addi %[[FIRST]], %[[EXPERT]]
+// CHECK: tile.count %{{.*}} counter 0 row %[[ROW]] by %
+// CHECK: func.call @route(
+// CHECK: tile.count %{{.*}} counter 1 row
+func.func @step_4(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 4 : i64} {
+  %x = tile.buffer %step bytes 256 name "x" offset 0
+  %zero = arith.constant 0 : i64
+  %one = arith.constant 1 : i64
+  %three = arith.constant 3 : i64
+  scf.for %layer = %zero to %three step %one : i64 {
+    scf.while : () -> i64 {
+      %tile = tile.claim %step
+      %more = arith.cmpi slt, %tile, %one : i64
+      scf.condition(%more) %tile : i64
+    } do {
+    ^bb0(%tile: i64):
+      %experts = tile.row %x[%tile] bytes 8 offset 64
+      %weights = tile.row %x[%tile] bytes 8 offset 128
+      func.call @route(%x, %experts, %weights) : (!llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+      scf.yield
+    }
+    tile.barrier %step
+  }
+  scf.while : () -> i64 {
+    %tile = tile.claim %step
+    %more = arith.cmpi slt, %tile, %one : i64
+    scf.condition(%more) %tile : i64
+  } do {
+  ^bb0(%tile: i64):
+    func.call @route(%x, %x, %x) : (!llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+    scf.yield
+  }
   tile.barrier %step
   return
 }
