@@ -225,24 +225,7 @@ static llvm::Expected<Module> importModule(mlir::MLIRContext &context, const std
   auto text = readTextFile(path, maxModuleBytes);
   if (!text)
     return toError(text.error());
-  if (!isUtf8(*text)) // binary IR has had less scrutiny than text
-    return failure(1, path + ": want a module in text form");
-  if (std::optional<std::string> danger = findDangerousNesting(*text))
-    return failure(1, path + ": " + *danger);
-  std::string first;
-  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
-    if (first.empty()) {
-      llvm::raw_string_ostream os(first);
-      if (auto at = llvm::dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation()))
-        os << ":" << at.getLine() << ":" << at.getColumn();
-      os << ": " << diagnostic;
-    }
-    return mlir::success();
-  });
-  Module module = mlir::parseSourceString<mlir::ModuleOp>(*text, mlir::ParserConfig(&context), path);
-  if (!module)
-    return failure(1, path + (first.empty() ? ": is no module" : first));
-  return module;
+  return parseModule(context, *text, path);
 }
 
 llvm::Expected<Module> frontends::importModel(mlir::MLIRContext &context, const std::string &source,

@@ -1,5 +1,9 @@
 #include "frontends/ModuleText.h"
 
+#include "runtime/support/Text.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace llmc::frontends;
@@ -40,4 +44,27 @@ std::optional<std::string> llmc::frontends::findDangerousNesting(llvm::StringRef
       return "more than " + std::to_string(maxSigns) + " signs in a row";
   }
   return std::nullopt;
+}
+
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> llmc::frontends::parseModule(mlir::MLIRContext &context, llvm::StringRef text,
+                                                                               const std::string &path) {
+  auto failure = [&](const std::string &what) { return llvm::make_error<ImportError>(1, path + what); };
+  if (!isUtf8(std::string_view(text.data(), text.size()))) // binary IR has had less scrutiny than text
+    return failure(": want a module in text form");
+  if (std::optional<std::string> danger = findDangerousNesting(text))
+    return failure(": " + *danger);
+  std::string first;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    if (first.empty()) {
+      llvm::raw_string_ostream os(first);
+      if (auto at = llvm::dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation()))
+        os << ":" << at.getLine() << ":" << at.getColumn();
+      os << ": " << diagnostic;
+    }
+    return mlir::success();
+  });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(&context), path);
+  if (!module)
+    return failure(first.empty() ? ": is no module" : first);
+  return module;
 }

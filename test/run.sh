@@ -200,7 +200,7 @@ suite_sanitizers() {
   ctestOf sanitizers "$asanBuild"
   local fuzzer seconds=5
   [ $full = no ] || seconds=60
-  for fuzzer in "$asanBuild"/fuzz/*; do
+  for fuzzer in "$asanBuild"/fuzz/* "$build"/fuzz/*; do
     [ -x "$fuzzer" ] || continue
     check "fuzz $(basename "$fuzzer") for $seconds s" fuzz "$fuzzer" $seconds
   done

@@ -98,7 +98,7 @@ static double shareRead(int64_t tokens, double chosen) { return 1 - std::pow(1 -
 OpCost ExpertsOp::getCost(int64_t tokens, int64_t) {
   double top = rowElements(getExperts()), experts = static_cast<double>(getExpertCount());
   OpCost cost;
-  for (Value weight : ArrayRef<Value>{getGate(), getUp(), getDown(), getGateBias(), getUpBias(), getDownBias()}) {
+  for (Value weight : SmallVector<Value>{getGate(), getUp(), getDown(), getGateBias(), getUpBias(), getDownBias()}) {
     cost.weightBytes += weightBytes(weight) * shareRead(tokens, top / experts);
     if (weight)
       cost.flops += 2 * elements(weight) / experts * top * tokens;
