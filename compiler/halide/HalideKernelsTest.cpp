@@ -65,7 +65,7 @@ llvm::orc::ThreadSafeModule compileNorm(const NormCase &norm, const codegen::Tar
     llvm::report_fatal_error("the declarations do not parse");
   (*module)->setAttr("tile.target", tile::TargetAttr::get(&context, target.name, target.vectorBits, target.dot, target.bf16));
   mlir::PassManager passes(&context);
-  findPhase("lower")->build(passes, {.kernels = kernels});
+  findPhase("lower")->build(passes, {.stepTokens = {}, .kernels = kernels});
   if (failed(passes.run(*module)))
     llvm::report_fatal_error("lowering failed");
   auto llvmContext = std::make_unique<llvm::LLVMContext>();
