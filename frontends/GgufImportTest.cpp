@@ -20,6 +20,12 @@ public:
   void text(const std::string &key, const std::string &value) { start(key, 8), string(metadata, value); }
   void number(const std::string &key, uint32_t value) { start(architecture + "." + key, 4), append(metadata, value); }
   void real(const std::string &key, float value) { start(architecture + "." + key, 6), append(metadata, value); }
+  void flag(const std::string &key, bool value) { start(architecture + "." + key, 7), append<uint8_t>(metadata, value); }
+  void numbers(const std::string &key, const std::vector<uint32_t> &values) {
+    start(architecture + "." + key, 9), append<uint32_t>(metadata, 4), append<uint64_t>(metadata, values.size());
+    for (uint32_t value : values)
+      append(metadata, value);
+  }
   // `shape` outermost first, as everywhere else of ours.
   void tensor(const TinyTensor &tensor, uint32_t type = F32) {
     string(infos, tensor.name);
@@ -221,4 +227,56 @@ TEST(GgufImport, Refusals) {
   GgufWriter sizes("llama");
   sizes.number("block_count", 4000000000u);
   EXPECT_NE(importBytes(sizes.bytes()).exitCode, 0);
+}
+
+// Layers without KV heads hold a short convolution.
+static GgufWriter tinyConvolutions(std::vector<uint32_t> kvHeads, int64_t layers = 3) {
+  GgufWriter gguf("lfm2");
+  gguf.number("embedding_length", hidden), gguf.number("block_count", layers), gguf.number("context_length", 128);
+  gguf.number("attention.head_count", heads), gguf.numbers("attention.head_count_kv", kvHeads);
+  gguf.number("feed_forward_length", ffn), gguf.real("attention.layer_norm_rms_epsilon", 1e-6f);
+  gguf.number("shortconv.l_cache", 3);
+  gguf.tensor({"token_embd.weight", {vocab, hidden}}), gguf.tensor({"token_embd_norm.weight", {hidden}});
+  for (int64_t i = 0; i < layers; ++i) {
+    std::string block = "blk." + std::to_string(i) + ".";
+    for (std::string name : {"attn_norm", "ffn_norm"})
+      gguf.tensor({block + name + ".weight", {hidden}});
+    gguf.tensor({block + "ffn_gate.weight", {ffn, hidden}}), gguf.tensor({block + "ffn_up.weight", {ffn, hidden}});
+    gguf.tensor({block + "ffn_down.weight", {hidden, ffn}});
+    if (i == 1) {
+      gguf.tensor({block + "attn_q.weight", {heads * headDim, hidden}}), gguf.tensor({block + "attn_k.weight", {headDim, hidden}});
+      gguf.tensor({block + "attn_v.weight", {headDim, hidden}}), gguf.tensor({block + "attn_output.weight", {hidden, heads * headDim}});
+      gguf.tensor({block + "attn_q_norm.weight", {headDim}}), gguf.tensor({block + "attn_k_norm.weight", {headDim}});
+      continue;
+    }
+    gguf.tensor({block + "shortconv.in_proj.weight", {3 * hidden, hidden}});
+    gguf.tensor({block + "shortconv.conv.weight", {hidden, 3}}), gguf.tensor({block + "shortconv.out_proj.weight", {hidden, hidden}});
+  }
+  return gguf;
+}
+
+TEST(GgufImport, ListOfKvHeadsSaysWhichLayersAttend) {
+  Imported result = importBytes(tinyConvolutions({0, 1, 0}).bytes());
+  ASSERT_EQ(result.error, "");
+  EXPECT_TRUE(contains(result.text, "@blk.q : !llm.weights<1x32x32xf32> from \"blk.{layer}.attn_q.weight\" layers [1]")) << result.text;
+  EXPECT_TRUE(contains(result.text, "@blk.conv : !llm.weights<2x32x3xf32> from \"blk.{layer}.shortconv.conv.weight\" layers [0, 2]"));
+  EXPECT_TRUE(contains(result.text, "!llm.conv_tail<layers = 2, channels = 32, taps = 2>"));
+  EXPECT_TRUE(contains(result.text, "!llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 16, f32>"));
+}
+
+TEST(GgufImport, RefusesListsThatDoNotFit) {
+  EXPECT_EQ(importBytes(tinyConvolutions({0, 1}).bytes()).exitCode, 1);
+  EXPECT_EQ(importBytes(tinyConvolutions({0, 1, 0, 0}).bytes()).exitCode, 1);
+  EXPECT_EQ(importBytes(tinyConvolutions({0, 1, 2}).bytes()).exitCode, 3); // differs between the layers that have any
+  EXPECT_EQ(importBytes(tinyConvolutions({1, 1, 0}).bytes()).exitCode, 3); // layer 0 has no attn_q
+  EXPECT_EQ(importBytes(tinyConvolutions({0, 0, 0}).bytes()).exitCode, 1);
+  GgufWriter sliding = tinyConvolutions({0, 1, 0});
+  sliding.number("attention.sliding_window", 16);
+  EXPECT_EQ(importBytes(sliding.bytes()).exitCode, 3);
+  GgufWriter both = tinyConvolutions({0, 1, 0});
+  both.flag("attention.causal", false);
+  EXPECT_EQ(importBytes(both.bytes()).exitCode, 3);
+  GgufWriter factor = tinyConvolutions({0, 1, 0});
+  factor.real("residual_scale", 0.5f);
+  EXPECT_EQ(importBytes(factor.bytes()).exitCode, 3);
 }

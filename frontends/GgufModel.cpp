@@ -23,7 +23,9 @@ public:
 
   std::string key(llvm::StringRef name) const { return architecture + "." + name.str(); }
   bool has(llvm::StringRef name) const { return llvm::is_contained(gguf.keys(), std::string_view(key(name))); }
-  int64_t integer(llvm::StringRef name, std::optional<int64_t> fallback = {}) const;
+  int64_t integer(llvm::StringRef name, std::optional<int64_t> fallback = {}, bool ofSomeLayers = false) const;
+  // A number for each layer; nullopt if the file has none, or one for all.
+  std::optional<std::vector<int64_t>> perLayer(llvm::StringRef name, int64_t layers) const;
   double number(llvm::StringRef name, std::optional<double> fallback = {}) const;
   std::string text(llvm::StringRef name, llvm::StringRef fallback) const;
   std::optional<bool> flag(llvm::StringRef name) const { return gguf.getBool(key(name)); }
@@ -46,15 +48,28 @@ template <class T> T Metadata::need(llvm::StringRef name, std::optional<T> value
   return value.value_or(T());
 }
 
-int64_t Metadata::integer(llvm::StringRef name, std::optional<int64_t> fallback) const {
+// Some writers store one number for each layer. `ofSomeLayers`: 0 stands for layers that have nothing of the kind.
+int64_t Metadata::integer(llvm::StringRef name, std::optional<int64_t> fallback, bool ofSomeLayers) const {
   std::optional<int64_t> value = gguf.getInt(key(name));
-  // Some writers store one number for each layer.
-  if (auto perLayer = gguf.getInts(key(name)); !value && perLayer && !perLayer->empty()) {
-    value = perLayer->front();
-    if (llvm::any_of(*perLayer, [&](int64_t other) { return other != *value; }))
+  if (auto list = gguf.getInts(key(name)); !value && list && !list->empty()) {
+    auto counts = [&](int64_t entry) { return !ofSomeLayers || entry != 0; };
+    auto first = llvm::find_if(*list, counts);
+    value = first == list->end() ? list->front() : *first;
+    if (llvm::any_of(*list, [&](int64_t other) { return counts(other) && other != *value; }))
       report.unsupported("metadata '" + key(name) + "' that differs between layers");
   }
   return need(name, value, fallback);
+}
+
+std::optional<std::vector<int64_t>> Metadata::perLayer(llvm::StringRef name, int64_t layers) const {
+  std::optional<std::vector<int64_t>> list = gguf.getInts(key(name));
+  if (!list || gguf.getInt(key(name)))
+    return std::nullopt;
+  if (static_cast<int64_t>(list->size()) != layers)
+    report.invalid("metadata '" + key(name) + "': want a list of " + llvm::Twine(layers) + " numbers, got " +
+                   llvm::Twine(list->size()));
+  list->resize(layers);
+  return list;
 }
 
 double Metadata::number(llvm::StringRef name, std::optional<double> fallback) const {
@@ -131,6 +146,10 @@ static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const 
                          "rope.freq_base", report);
   if (local)
     return table;
+  // Converters turn whole heads to pairs side by side, which is no order of rope over part of them (Bamba's files).
+  if (!family.rotarySwitch.empty() && family.ggufRotary == llm::RotaryStyle::interleaved && table.dim != model.headDim)
+    report.unsupported("metadata '" + data.key("rope.dimension_count") + "' " + llvm::Twine(table.dim) + " of " +
+                       llvm::Twine(model.headDim));
   table.scaling = readScaling(context, model, data, report);
   table.fileFactors = fileFactors;
   return table;
@@ -142,14 +161,16 @@ static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const 
 
 static void readBlockSizes(Model &model, const Metadata &data, Report &report) {
   model.heads = data.integer("attention.head_count");
-  model.kvHeads = data.integer("attention.head_count_kv", model.heads);
+  bool chosen = model.family->layerRule == LayerRule::Chosen; // layers without attention, or without a feed-forward part
+  model.kvHeads = data.integer("attention.head_count_kv", model.heads, chosen);
   int64_t derived = model.heads > 0 ? model.hidden / model.heads : 0;
   model.headDim = data.integer("attention.key_length", derived);
   if (int64_t values = data.integer("attention.value_length", model.headDim); values != model.headDim && !model.family->latentAttention)
     report.unsupported("metadata '" + data.key("attention.value_length") + "' that differs from the key length");
   model.ffn = data.integer("feed_forward_length", data.has("expert_feed_forward_length")
                                                       ? std::optional(data.integer("expert_feed_forward_length"))
-                                                      : std::nullopt);
+                                                      : std::nullopt,
+                           chosen);
 }
 
 static void readSizes(Model &model, const Metadata &data, const Checkpoint &checkpoint, Report &report) {
@@ -251,6 +272,30 @@ static std::vector<LayerType> layerTypes(const Model &model, int64_t window, int
   return types;
 }
 
+// A layer without KV heads is of the other type; where all have them, a period decides.
+static std::vector<LayerType> chosenTypes(const Model &model, const Metadata &data, Report &report) {
+  const LayerChoice &choice = model.family->layerChoice;
+  std::optional<std::vector<int64_t>> kvHeads = data.perLayer("attention.head_count_kv", model.layers);
+  int64_t period = 0, offset = static_cast<int64_t>(choice.offset.fallback.value_or(-1));
+  if (!choice.period.name.empty())
+    period = data.integer(choice.period.name, static_cast<int64_t>(choice.period.fallback.value_or(0)));
+  if (period < 0)
+    report.invalid("metadata '" + data.key(choice.period.name) + "': want a positive number, got " + llvm::Twine(period));
+  std::vector<LayerType> types;
+  for (int64_t layer = 0; layer < model.layers; ++layer) {
+    bool inPeriod = period < 1 || layer % period == (offset < 0 ? period - 1 : offset);
+    bool attends = kvHeads ? (*kvHeads)[layer] != 0 : inPeriod;
+    types.push_back({(attends ? choice.chosen : choice.other).str()});
+  }
+  return types;
+}
+
+// Where layers of both sorts occur, the router's tensor tells those of experts.
+static void findExperts(std::vector<LayerType> &types, const Model &model, const Checkpoint &checkpoint) {
+  for (auto [layer, type] : llvm::enumerate(types))
+    type.experts = model.moe.count > 0 && checkpoint.contains("blk." + std::to_string(layer) + ".ffn_gate_inp.weight");
+}
+
 static void readTokens(Model &model, const Gguf &gguf) {
   for (const char *key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
     if (auto id = gguf.getInt(key); id && *id >= 0 && *id < model.vocab && !llvm::is_contained(model.eos, *id))
@@ -260,18 +305,31 @@ static void readTokens(Model &model, const Gguf &gguf) {
 }
 
 // Sizes of convolutions and scans; what such models have beside attention and feed-forward parts, or instead of them.
-static void readRecurrence(Model &model, const Metadata &data) {
-  Recurrence &ssm = model.ssm;
-  ssm.used = true;
+static void readScan(Recurrence &ssm, const RecurrenceKeys &keys, const Metadata &data) {
+  bool ofKeys = !keys.keyHeads.name.empty(); // a delta rule
   ssm.channels = data.integer("ssm.inner_size");
   ssm.taps = data.integer("ssm.conv_kernel");
-  ssm.stateSize = data.integer("ssm.state_size");
-  ssm.rank = data.integer("ssm.time_step_rank"); // Mamba-2: one step for each head
-  bool ofHeads = model.family->ssm.mixesInputs;
-  ssm.heads = ofHeads ? ssm.rank : 1;
-  ssm.groups = ofHeads ? data.integer("ssm.group_count") : 1;
-  bool small = ssm.channels <= maxSize && ssm.groups <= maxHeads && ssm.stateSize <= maxSize;
-  ssm.convChannels = !small ? 0 : ofHeads ? ssm.channels + 2 * ssm.groups * ssm.stateSize : ssm.channels;
+  int64_t state = data.integer("ssm.state_size"), rank = data.integer("ssm.time_step_rank");
+  int64_t groups = keys.mixesInputs || ofKeys ? data.integer("ssm.group_count") : 1;
+  (ofKeys ? ssm.keyDim : ssm.stateSize) = state;
+  (ofKeys ? ssm.keyHeads : ssm.groups) = groups;
+  if (!ofKeys)
+    ssm.rank = rank;
+  ssm.heads = keys.mixesInputs || ofKeys ? rank : 1; // these have one step for each head
+  bool small = ssm.channels <= maxSize && groups <= maxHeads && state <= maxSize;
+  ssm.convChannels = !small ? 0 : keys.mixesInputs || ofKeys ? ssm.channels + 2 * groups * state : ssm.channels;
+}
+
+static void readRecurrence(Model &model, const Metadata &data) {
+  Recurrence &ssm = model.ssm;
+  const RecurrenceKeys &keys = model.family->ssm;
+  ssm.used = true;
+  if (keys.stateSize.name.empty() && keys.keyHeads.name.empty()) { // a convolution alone
+    ssm.channels = ssm.convChannels = model.hidden;
+    ssm.taps = data.integer("shortconv.l_cache");
+  } else {
+    readScan(ssm, keys, data);
+  }
   ssm.maxStep = std::numeric_limits<double>::infinity();
   ssm.normEps = model.eps;
   if (data.flag("ssm.dt_b_c_rms").value_or(false))
@@ -283,11 +341,27 @@ static void checkRefusals(const Family &family, const Metadata &data, Report &re
     report.unsupported("metadata '" + data.key("expert_count") + "' " + llvm::Twine(count));
   if (int64_t size = data.integer("ssm.state_size", 0); size && !family.ssm.used)
     report.unsupported("metadata '" + data.key("ssm.state_size") + "' " + llvm::Twine(size));
-  for (const char *key :
-       {"attn_logit_softcapping", "logit_scale", "attention.max_alibi_bias",
-        "embedding_scale", "residual_scale", "rope.scaling.yarn_ext_factor"})
+  if (!data.flag("attention.causal").value_or(true))
+    report.unsupported("metadata '" + data.key("attention.causal") + "' false");
+  for (const char *key : {"attn_logit_softcapping", "attention.max_alibi_bias", "rope.scaling.yarn_ext_factor"})
     if (double value = data.number(key, 0); value != 0)
       report.unsupported("metadata '" + data.key(key) + "' " + std::to_string(value));
+}
+
+// A factor that the architecture has, if `known`; files may say 0 where there is none.
+static double readFactor(llvm::StringRef name, bool known, const Metadata &data, Report &report) {
+  double value = data.number(name, 0);
+  if (value != 0 && (!known || !(std::abs(value) <= 1e6 && std::abs(value) >= 1e-6)))
+    report.unsupported("metadata '" + data.key(name) + "' " + std::to_string(value));
+  return value == 0 ? 1 : value;
+}
+
+static void readFactors(Model &model, const Metadata &data, Report &report) {
+  const Family &family = *model.family;
+  double embedding = readFactor("embedding_scale", !family.embeddingScale.name.empty(), data, report);
+  model.embeddingScale = family.embeddingScaled ? std::sqrt(static_cast<float>(model.hidden)) : embedding;
+  model.residualScale = readFactor("residual_scale", !family.residualScale.name.empty(), data, report);
+  model.logitScale = 1 / readFactor("logit_scale", !family.logitDivisor.name.empty(), data, report);
 }
 
 Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, const Checkpoint &checkpoint,
@@ -308,8 +382,7 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
     readLatent(model, data);
     model.attentionScale = latentScale(model, data);
   }
-  if (family.embeddingScaled)
-    model.embeddingScale = std::sqrt(static_cast<float>(model.hidden));
+  readFactors(model, data, report);
   model.logitSoftcap = data.number("final_logit_softcapping", 0);
   model.tied = !checkpoint.contains("output.weight");
   readTokens(model, gguf);
@@ -325,14 +398,22 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
     report.invalid("metadata '" + data.key("attention.sliding_window_pattern") + "': want at least 1, got " +
                    llvm::Twine(pattern));
   int64_t window = data.integer("attention.sliding_window", 0);
+  bool chosen = family.layerRule == LayerRule::Chosen;
+  if (chosen && window)
+    report.unsupported("metadata '" + data.key("attention.sliding_window") + "' " + llvm::Twine(window));
   if (!report.ok())
     return model;
   bool fileFactors = findTensor(family, "rope_factors", /*gguf=*/true) && checkpoint.contains("rope_freqs.weight");
+  bool rotary = !family.learnedPositions &&
+                (family.rotarySwitch.empty() || data.flag("rope.scaling.finetuned").value_or(true));
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
-    return family.learnedPositions ? -1 : addRope(model, readRope(context, model, spec, data, fileFactors, report));
+    return !rotary ? -1 : addRope(model, readRope(context, model, spec, data, fileFactors, report));
   };
-  std::vector<LayerType> types = layerTypes(model, window, pattern);
-  markExperts(types, model, data);
+  std::vector<LayerType> types = chosen ? chosenTypes(model, data, report) : layerTypes(model, window, pattern);
+  if (chosen)
+    findExperts(types, model, checkpoint);
+  else
+    markExperts(types, model, data);
   assignKinds(model, types, window, ropeOf, report);
   return model;
 }

@@ -1,5 +1,5 @@
 // LFM2: short gated convolutions, and attention with norms of each head's q and k at some depths.
-// Sources: Liquid AI's LFM2; transformers' modeling_lfm2.py.
+// Sources: Liquid AI's LFM2; transformers' modeling_lfm2.py; GGUF's architecture lfm2, whose last norm is called token_embd_norm.
 #include "frontends/HuggingFace.h"
 #include "frontends/RecurrentParts.h"
 #include "frontends/families/Common.h"
@@ -9,35 +9,35 @@
 
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef types[] = {"lfm2"};
+static constexpr llvm::StringRef types[] = {"lfm2"}; // in both containers
 
 static constexpr llvm::StringRef gates[] = {"blk.ssm_b_gate", "blk.ssm_c_gate", "blk.ssm_in"};
 static constexpr TensorName gate(llvm::StringRef role) {
-  return {role, "model.layers.{layer}.conv.in_proj.weight", "", false, gates};
+  return {role, "model.layers.{layer}.conv.in_proj.weight", "blk.{layer}.shortconv.in_proj.weight", false, gates};
 }
 static constexpr TensorName gateBias(llvm::StringRef role) {
   return {role, "model.layers.{layer}.conv.in_proj.bias", "", false, gates};
 }
 
 static constexpr TensorName tensors[] = {
-    {"norm", "model.embedding_norm.weight", ""},
-    {"blk.attn_norm", "model.layers.{layer}.operator_norm.weight", ""},
-    {"blk.o", "model.layers.{layer}.self_attn.out_proj.weight", ""},
-    {"blk.q_norm", "model.layers.{layer}.self_attn.q_layernorm.weight", ""},
-    {"blk.k_norm", "model.layers.{layer}.self_attn.k_layernorm.weight", ""},
-    {"blk.ffn_norm", "model.layers.{layer}.ffn_norm.weight", ""},
-    {"blk.gate", "model.layers.{layer}.feed_forward.w1.weight", ""},
-    {"blk.up", "model.layers.{layer}.feed_forward.w3.weight", ""},
-    {"blk.down", "model.layers.{layer}.feed_forward.w2.weight", ""},
+    {"norm", "model.embedding_norm.weight", "token_embd_norm.weight"},
+    {"blk.attn_norm", "model.layers.{layer}.operator_norm.weight", "blk.{layer}.attn_norm.weight"},
+    {"blk.o", "model.layers.{layer}.self_attn.out_proj.weight", "blk.{layer}.attn_output.weight"},
+    {"blk.q_norm", "model.layers.{layer}.self_attn.q_layernorm.weight", "blk.{layer}.attn_q_norm.weight"},
+    {"blk.k_norm", "model.layers.{layer}.self_attn.k_layernorm.weight", "blk.{layer}.attn_k_norm.weight"},
+    {"blk.ffn_norm", "model.layers.{layer}.ffn_norm.weight", "blk.{layer}.ffn_norm.weight"},
+    {"blk.gate", "model.layers.{layer}.feed_forward.w1.weight", "blk.{layer}.ffn_gate.weight"},
+    {"blk.up", "model.layers.{layer}.feed_forward.w3.weight", "blk.{layer}.ffn_up.weight"},
+    {"blk.down", "model.layers.{layer}.feed_forward.w2.weight", "blk.{layer}.ffn_down.weight"},
     gate("blk.ssm_b_gate"),
     gate("blk.ssm_c_gate"),
     gate("blk.ssm_in"),
     gateBias("blk.ssm_b_gate_bias"),
     gateBias("blk.ssm_c_gate_bias"),
     gateBias("blk.ssm_in_bias"),
-    {"blk.conv", "model.layers.{layer}.conv.conv.weight", ""},
+    {"blk.conv", "model.layers.{layer}.conv.conv.weight", "blk.{layer}.shortconv.conv.weight"},
     {"blk.conv_bias", "model.layers.{layer}.conv.conv.bias", ""},
-    {"blk.ssm_out", "model.layers.{layer}.conv.out_proj.weight", ""},
+    {"blk.ssm_out", "model.layers.{layer}.conv.out_proj.weight", "blk.{layer}.shortconv.out_proj.weight"},
     {"blk.ssm_out_bias", "model.layers.{layer}.conv.out_proj.bias", ""},
 };
 static constexpr Sublayer attending[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &gatedMlp}};
@@ -60,6 +60,7 @@ static void complete(Model &model, const Config &config) {
 constinit const Family llmc::frontends::lfm2 = {
     .name = "lfm2",
     .modelTypes = types,
+    .architectures = types,
     .tensors = llamaTensors,
     .ownTensors = tensors,
     .layers = layers,
