@@ -1,27 +1,33 @@
 // Granite 4: Mamba-2 mixers and a few attention layers, experts beside a part that all tokens share (or that part alone), and
 // factors on embedding, residual stream, attention scores and logits.
-// Sources: IBM's Granite 4; transformers' modeling_granitemoehybrid.py.
+// Sources: IBM's Granite 4; transformers' modeling_granitemoehybrid.py; GGUF's architecture granitehybrid.
 #include "frontends/families/Families.h"
 #include "frontends/families/Mamba2.h"
 
 using namespace llmc::frontends;
 namespace llm = llmc::llm;
 
-static constexpr llvm::StringRef types[] = {"granitemoehybrid"};
+static constexpr llvm::StringRef types[] = {"granitemoehybrid"}, architectures[] = {"granitehybrid"};
 static constexpr llvm::StringRef gateUp[] = {"blk.gate", "blk.up"}, sharedGateUp[] = {"blk.gate_shexp", "blk.up_shexp"},
                                  expertGateUp[] = {"blk.gate_exps", "blk.up_exps"};
 
 static constexpr TensorName ownTensors[] = {
-    {"blk.router", "model.layers.{layer}.block_sparse_moe.router.layer.weight", ""},
+    {"blk.router", "model.layers.{layer}.block_sparse_moe.router.layer.weight", "blk.{layer}.ffn_gate_inp.weight"},
     {"blk.gate_exps", "model.layers.{layer}.block_sparse_moe.input_linear.weight", "", false, expertGateUp},
     {"blk.up_exps", "model.layers.{layer}.block_sparse_moe.input_linear.weight", "", false, expertGateUp},
-    {"blk.down_exps", "model.layers.{layer}.block_sparse_moe.output_linear.weight", ""},
+    {"blk.down_exps", "model.layers.{layer}.block_sparse_moe.output_linear.weight", "blk.{layer}.ffn_down_exps.weight"},
     {"blk.gate_shexp", "model.layers.{layer}.shared_mlp.input_linear.weight", "", false, sharedGateUp},
     {"blk.up_shexp", "model.layers.{layer}.shared_mlp.input_linear.weight", "", false, sharedGateUp},
-    {"blk.down_shexp", "model.layers.{layer}.shared_mlp.output_linear.weight", ""},
+    {"blk.down_shexp", "model.layers.{layer}.shared_mlp.output_linear.weight", "blk.{layer}.ffn_down_shexp.weight"},
     {"blk.gate", "model.layers.{layer}.shared_mlp.input_linear.weight", "", false, gateUp},
     {"blk.up", "model.layers.{layer}.shared_mlp.input_linear.weight", "", false, gateUp},
-    {"blk.down", "model.layers.{layer}.shared_mlp.output_linear.weight", ""},
+    {"blk.gate_exps", "", "blk.{layer}.ffn_gate_exps.weight"},
+    {"blk.up_exps", "", "blk.{layer}.ffn_up_exps.weight"},
+    {"blk.gate_shexp", "", "blk.{layer}.ffn_gate_shexp.weight"},
+    {"blk.up_shexp", "", "blk.{layer}.ffn_up_shexp.weight"},
+    {"blk.gate", "", "blk.{layer}.ffn_gate.weight"},
+    {"blk.up", "", "blk.{layer}.ffn_up.weight"},
+    {"blk.down", "model.layers.{layer}.shared_mlp.output_linear.weight", "blk.{layer}.ffn_down.weight"},
 };
 static constexpr auto tensors = withMamba2(ownTensors, mamba2Tensors);
 static constexpr Sublayer attending[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
@@ -45,6 +51,7 @@ static void complete(Model &model, const Config &config) {
 constinit const Family llmc::frontends::graniteHybrid = {
     .name = "granitemoehybrid",
     .modelTypes = types,
+    .architectures = architectures,
     .tensors = llamaTensors,
     .ownTensors = tensors,
     .layers = layers,
@@ -54,9 +61,12 @@ constinit const Family llmc::frontends::graniteHybrid = {
                     .ffn = {"intermediate_size", 11008},
                     .sharedFfn = {"shared_intermediate_size", 1024},
                     .scores = llm::RouterScores::logits,
-                    .normalize = llm::RouterNormalize::softmax},
+                    .ggufScores = llm::RouterScores::logits,
+                    .normalize = llm::RouterNormalize::softmax,
+                    .ggufNormalize = llm::RouterNormalize::softmax},
     .ssm = mambaKeys,
     .rotarySwitch = "position_embedding_type",
+    .ggufRotary = llm::RotaryStyle::interleaved,
     .qkvBias = {BiasRule::ByKey, "attention_bias"},
     .outputBias = {BiasRule::ByKey, "attention_bias"},
     .context = {"max_position_embeddings", 2048},

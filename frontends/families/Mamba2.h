@@ -14,19 +14,19 @@ namespace llmc::frontends {
 inline constexpr llvm::StringRef mamba2Inputs[] = {"blk.ssm_z", "blk.ssm_x", "blk.ssm_dt"};
 
 inline constexpr TensorName mamba2Tensors[] = {
-    {"blk.ssm_z", "model.layers.{layer}.mamba.in_proj.weight", "", false, mamba2Inputs},
-    {"blk.ssm_x", "model.layers.{layer}.mamba.in_proj.weight", "", false, mamba2Inputs},
-    {"blk.ssm_dt", "model.layers.{layer}.mamba.in_proj.weight", "", false, mamba2Inputs},
+    {"blk.ssm_z", "model.layers.{layer}.mamba.in_proj.weight", "blk.{layer}.ssm_in.weight", false, mamba2Inputs},
+    {"blk.ssm_x", "model.layers.{layer}.mamba.in_proj.weight", "blk.{layer}.ssm_in.weight", false, mamba2Inputs},
+    {"blk.ssm_dt", "model.layers.{layer}.mamba.in_proj.weight", "blk.{layer}.ssm_in.weight", false, mamba2Inputs},
     {"blk.ssm_z_bias", "model.layers.{layer}.mamba.in_proj.bias", "", false, mamba2Inputs},
     {"blk.ssm_x_bias", "model.layers.{layer}.mamba.in_proj.bias", "", false, mamba2Inputs},
     {"blk.ssm_dt_bias", "model.layers.{layer}.mamba.in_proj.bias", "", false, mamba2Inputs},
-    {"blk.conv", "model.layers.{layer}.mamba.conv1d.weight", ""},
-    {"blk.conv_bias", "model.layers.{layer}.mamba.conv1d.bias", ""},
-    {"blk.ssm_dt_offset", "model.layers.{layer}.mamba.dt_bias", ""},
-    {"blk.ssm_a", "model.layers.{layer}.mamba.A_log", ""},
-    {"blk.ssm_d", "model.layers.{layer}.mamba.D", ""},
-    {"blk.ssm_norm", "model.layers.{layer}.mamba.norm.weight", ""},
-    {"blk.ssm_out", "model.layers.{layer}.mamba.out_proj.weight", ""},
+    {"blk.conv", "model.layers.{layer}.mamba.conv1d.weight", "blk.{layer}.ssm_conv1d.weight"},
+    {"blk.conv_bias", "model.layers.{layer}.mamba.conv1d.bias", "blk.{layer}.ssm_conv1d.bias"},
+    {"blk.ssm_dt_offset", "model.layers.{layer}.mamba.dt_bias", "blk.{layer}.ssm_dt.bias"},
+    {"blk.ssm_a", "model.layers.{layer}.mamba.A_log", "blk.{layer}.ssm_a"},
+    {"blk.ssm_d", "model.layers.{layer}.mamba.D", "blk.{layer}.ssm_d"},
+    {"blk.ssm_norm", "model.layers.{layer}.mamba.norm.weight", "blk.{layer}.ssm_norm.weight"},
+    {"blk.ssm_out", "model.layers.{layer}.mamba.out_proj.weight", "blk.{layer}.ssm_out.weight"},
     {"blk.ssm_out_bias", "model.layers.{layer}.mamba.out_proj.bias", ""},
 };
 
