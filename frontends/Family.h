@@ -99,7 +99,7 @@ struct TensorName {
   llvm::StringRef role, huggingFace, gguf; // empty: this container has no such tensor
   bool transposed = false;                 // Hugging Face only: stored [in, out]
   llvm::ArrayRef<llvm::StringRef> stack{}; // the roles whose rows the tensor stacks, in order; empty: the role alone
-  // The stacked roles take turns (Hugging Face only): row by row, or with the rows of an attention head, or with those that
+  // The stacked roles take turns: row by row, or with the rows of an attention head, or with those that
   // belong to one of the recurrence's heads of keys.
   Turns turns = Turns::None;
   bool shared = false; // the layers that use it take turns in using the tensors of the first Model::sharedBlocks of them;

@@ -319,7 +319,7 @@ static Value buildDelta(LayerBuilder &b, Value x) {
   k = unitLength(b, columns(b, mixed, keys, keys, "k"), 1, "k_unit");
   Value y = scan(b, columns(b, mixed, 2 * keys, ssm.channels, "v"),
                  {.kind = llm::ScanKind::delta,
-                  .form = llm::DecayForm::neg_exp,
+                  .form = decayForm(b),
                   .a = b.load("blk.delta_decay"),
                   .step = step,
                   .input = k,

@@ -1,6 +1,7 @@
 // Qwen3-Next: gated delta rule in most layers, gated attention with rope over a quarter of each head in the others, experts
 // with one that all tokens share; gains hold gain - 1.
-// Sources: arXiv:2412.06464 (gated delta rule), 2505.06708 (gated attention); transformers' modeling_qwen3_next.py.
+// Sources: arXiv:2412.06464 (gated delta rule), 2505.06708 (gated attention); transformers' modeling_qwen3_next.py; GGUF's
+// architecture qwen3next, whose ssm_a holds -exp(A_log).
 #include "frontends/RecurrentParts.h"
 #include "frontends/families/ExpertTensors.h"
 #include "frontends/families/Families.h"
@@ -13,32 +14,43 @@ static constexpr llvm::StringRef types[] = {"qwen3_next"};
 static constexpr llvm::StringRef queryGate[] = {"blk.q", "blk.attn_gate"}, betaDecay[] = {"blk.delta_b", "blk.delta_a"},
                                  qkvz[] = {"blk.delta_q", "blk.delta_k", "blk.delta_v", "blk.delta_z"};
 
+static constexpr llvm::StringRef architectures[] = {"qwen3next"}, qkv[] = {"blk.delta_q", "blk.delta_k", "blk.delta_v"};
+
 static constexpr TensorName query(llvm::StringRef role) {
-  return {role, "model.layers.{layer}.self_attn.q_proj.weight", "", false, queryGate, Turns::Heads};
+  return {role, "model.layers.{layer}.self_attn.q_proj.weight", "blk.{layer}.attn_q.weight", false, queryGate, Turns::Heads};
 }
+// Older GGUF files have the tensor of Hugging Face.
 static constexpr TensorName delta(llvm::StringRef role) {
-  return {role, "model.layers.{layer}.linear_attn.in_proj_qkvz.weight", "", false, qkvz, Turns::KeyHeads};
+  return {role, "model.layers.{layer}.linear_attn.in_proj_qkvz.weight", "blk.{layer}.ssm_in.weight", false, qkvz, Turns::KeyHeads};
+}
+static constexpr TensorName deltaGguf(llvm::StringRef role) {
+  return {role, "", "blk.{layer}.attn_qkv.weight", false, qkv};
 }
 static constexpr TensorName deltaGate(llvm::StringRef role) {
-  return {role, "model.layers.{layer}.linear_attn.in_proj_ba.weight", "", false, betaDecay, Turns::KeyHeads};
+  return {role, "model.layers.{layer}.linear_attn.in_proj_ba.weight", "blk.{layer}.ssm_ba.weight", false, betaDecay, Turns::KeyHeads};
 }
 
 static constexpr TensorName tensors[] = {
+    {"blk.ffn_norm", "model.layers.{layer}.post_attention_layernorm.weight", "blk.{layer}.post_attention_norm.weight"},
     query("blk.q"),
     query("blk.attn_gate"),
     headNormTensors[0],
     headNormTensors[1],
+    deltaGguf("blk.delta_q"),
+    deltaGguf("blk.delta_k"),
+    deltaGguf("blk.delta_v"),
+    {"blk.delta_z", "", "blk.{layer}.attn_gate.weight"},
     delta("blk.delta_q"),
     delta("blk.delta_k"),
     delta("blk.delta_v"),
     delta("blk.delta_z"),
     deltaGate("blk.delta_b"),
     deltaGate("blk.delta_a"),
-    {"blk.conv", "model.layers.{layer}.linear_attn.conv1d.weight", ""},
-    {"blk.delta_dt_offset", "model.layers.{layer}.linear_attn.dt_bias", ""},
-    {"blk.delta_decay", "model.layers.{layer}.linear_attn.A_log", ""},
-    {"blk.delta_norm", "model.layers.{layer}.linear_attn.norm.weight", ""},
-    {"blk.delta_out", "model.layers.{layer}.linear_attn.out_proj.weight", ""},
+    {"blk.conv", "model.layers.{layer}.linear_attn.conv1d.weight", "blk.{layer}.ssm_conv1d.weight"},
+    {"blk.delta_dt_offset", "model.layers.{layer}.linear_attn.dt_bias", "blk.{layer}.ssm_dt.bias"},
+    {"blk.delta_decay", "model.layers.{layer}.linear_attn.A_log", "blk.{layer}.ssm_a"},
+    {"blk.delta_norm", "model.layers.{layer}.linear_attn.norm.weight", "blk.{layer}.ssm_norm.weight"},
+    {"blk.delta_out", "model.layers.{layer}.linear_attn.out_proj.weight", "blk.{layer}.ssm_out.weight"},
     expertTensors[0],
     expertTensors[1],
     expertTensors[2],
@@ -46,10 +58,10 @@ static constexpr TensorName tensors[] = {
     expertTensors[4],
     expertTensors[5],
     expertTensors[6],
-    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", ""},
-    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", ""},
-    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", ""},
-    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", ""},
+    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
+    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
+    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
+    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", "blk.{layer}.ffn_gate_inp_shexp.weight"},
 };
 static constexpr Sublayer attendingExperts[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
 static constexpr Sublayer scanning[] = {{"blk.attn_norm", &deltaNet}, {"blk.ffn_norm", &gatedMlp}};
@@ -66,6 +78,7 @@ static constexpr llvm::StringRef ignored[] = {".rotary_emb.inv_freq"};
 constinit const Family llmc::frontends::qwen3Next = {
     .name = "qwen3_next",
     .modelTypes = types,
+    .architectures = architectures,
     .tensors = llamaTensors,
     .ownTensors = tensors,
     .layers = layers,
@@ -79,6 +92,7 @@ constinit const Family llmc::frontends::qwen3Next = {
                     .ffn = {"moe_intermediate_size", 512},
                     .sharedFfn = {"shared_expert_intermediate_size", 512},
                     .normalize = llm::RouterNormalize::sum,
+                    .ggufNormalize = llm::RouterNormalize::sum,
                     .normalizeSwitch = "norm_topk_prob",
                     .normalizeByDefault = true},
     .ssm = {.used = true,
