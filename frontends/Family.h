@@ -50,6 +50,7 @@ struct LayerChoice {
   llvm::StringRef chosen = "full_attention", other = "linear_attention";
   llvm::StringRef numbers = "";      // key of the list of the chosen layers' numbers; absent: none, unless `orAll`
   bool orAll = false;                // an absent list chooses all
+  llvm::StringRef feedForward = "", experts = ""; // GGUF: layers that are a feed-forward part and no more; those with a router
   Key period{"", 0}, offset{"", -1}; // chosen if layer % period == offset (-1: the last of each period); 0: none
 };
 

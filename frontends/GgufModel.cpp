@@ -253,6 +253,8 @@ static void readExperts(Model &model, const Metadata &data, Report &report) {
     moe.scale = 1;
   moe.groups = std::max<int64_t>(data.integer("expert_group_count", 1), 1);
   moe.topGroups = std::max<int64_t>(data.integer("expert_group_used_count", 1), 1);
+  if (moe.groups > 1 && !data.has("expert_group_used_count"))
+    report.unsupported("metadata '" + data.key("expert_group_count") + "' without '" + data.key("expert_group_used_count") + "'");
   readGating(moe, data, report);
 }
 
@@ -281,19 +283,27 @@ static std::vector<LayerType> chosenTypes(const Model &model, const Metadata &da
     period = data.integer(choice.period.name, static_cast<int64_t>(choice.period.fallback.value_or(0)));
   if (period < 0)
     report.invalid("metadata '" + data.key(choice.period.name) + "': want a positive number, got " + llvm::Twine(period));
+  std::optional<std::vector<int64_t>> ffn = data.perLayer("feed_forward_length", model.layers);
   std::vector<LayerType> types;
   for (int64_t layer = 0; layer < model.layers; ++layer) {
     bool inPeriod = period < 1 || layer % period == (offset < 0 ? period - 1 : offset);
     bool attends = kvHeads ? (*kvHeads)[layer] != 0 : inPeriod;
-    types.push_back({(attends ? choice.chosen : choice.other).str()});
+    bool ffnAlone = !choice.feedForward.empty() && ffn && (*ffn)[layer] != 0;
+    if (ffnAlone && attends)
+      report.unsupported("layer " + llvm::Twine(layer) + " with both attention and a feed-forward part");
+    types.push_back({(ffnAlone ? choice.feedForward : attends ? choice.chosen : choice.other).str()});
   }
   return types;
 }
 
 // Where layers of both sorts occur, the router's tensor tells those of experts.
 static void findExperts(std::vector<LayerType> &types, const Model &model, const Checkpoint &checkpoint) {
-  for (auto [layer, type] : llvm::enumerate(types))
+  const LayerChoice &choice = model.family->layerChoice;
+  for (auto [layer, type] : llvm::enumerate(types)) {
     type.experts = model.moe.count > 0 && checkpoint.contains("blk." + std::to_string(layer) + ".ffn_gate_inp.weight");
+    if (type.experts && type.type == choice.feedForward)
+      type.type = choice.experts.str();
+  }
 }
 
 static void readTokens(Model &model, const Gguf &gguf) {

@@ -3,16 +3,18 @@
 
     hybrid_gguf_check.py CASES_DIR --llmc build/bin/llmc [--only lfm2,jamba]
 
-Needs the package gguf. Tensors stay float32: what is held to the case is the mapping of names, metadata and layouts.
+Needs the packages gguf and safetensors. Tensors stay float32: what is held to the case is the mapping of names, metadata and layouts.
 """
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 
 import gguf
 import numpy as np
+from safetensors.numpy import save_file
 
 from gguf_experts_check import interleaved, logits, read_safetensors
 
@@ -172,13 +174,66 @@ def qwen3_next(w, c, source, older=False):
     return out
 
 
+def nemotron_h(w, c, source):
+    kinds = c["layers_block_type"]
+    moe, fed = "moe" in kinds, [kind in ("mlp", "moe") for kind in kinds]
+    size = c["moe_intermediate_size"] if moe else c["intermediate_size"]
+    common_metadata(w, c, [kind == "full_attention" for kind in kinds], [size if f else 0 for f in fed], c["layer_norm_epsilon"])
+    w.add_key_length(c["head_dim"]), w.add_value_length(c["head_dim"])
+    w.add_ssm_conv_kernel(c["conv_kernel"]), w.add_ssm_state_size(c["ssm_state_size"]), w.add_ssm_group_count(c["n_groups"])
+    w.add_ssm_inner_size(c["mamba_num_heads"] * c["mamba_head_dim"]), w.add_ssm_time_step_rank(c["mamba_num_heads"])
+    if moe:
+        w.add_expert_count(c["n_routed_experts"]), w.add_expert_used_count(c["num_experts_per_tok"]), w.add_expert_shared_count(c["n_shared_experts"])
+        w.add_expert_feed_forward_length(size), w.add_expert_shared_feed_forward_length(c["moe_shared_expert_intermediate_size"])
+        w.add_expert_weights_norm(c["norm_topk_prob"]), w.add_expert_weights_scale(c["routed_scaling_factor"]), w.add_expert_group_count(c["n_group"])
+    plain = {"embeddings": "token_embd", "norm_f": "output_norm"}
+    out = {f"{long}.weight": source[f"backbone.{short}.weight"] for short, long in plain.items()}
+    out["output.weight"] = source["lm_head.weight"]
+    for i, kind in enumerate(kinds):
+        at = f"backbone.layers.{i}.mixer."
+        layer = {"attn_norm.weight": source[f"backbone.layers.{i}.norm.weight"]}
+        if kind == "full_attention":
+            layer.update({f"attn_{long}.weight": source[f"{at}{short}_proj.weight"] for short, long in (("q", "q"), ("k", "k"), ("v", "v"), ("o", "output"))})
+        elif kind == "mlp":
+            layer.update({f"ffn_{x}.weight": source[f"{at}{x}_proj.weight"] for x in ("up", "down")})
+        elif kind == "moe":
+            layer["ffn_gate_inp.weight"], layer["exp_probs_b.bias"] = source[at + "gate.weight"], source[at + "gate.e_score_correction_bias"]
+            for x in ("up", "down"):
+                layer[f"ffn_{x}_exps.weight"] = stacked(source, at + "experts.{e}." + x + "_proj.weight", c["n_routed_experts"])
+                layer[f"ffn_{x}_shexp.weight"] = source[f"{at}shared_experts.{x}_proj.weight"]
+        else:
+            layer.update(mamba2_mixer(source, at, c["n_groups"]))
+        out.update({f"blk.{i}.{name}": values for name, values in layer.items()})
+    return out
+
+
+def without(case, kind, work):
+    """A copy of the case that lacks layers of a kind (files have dense or routed parts, not both) and bounds of the time step."""
+    copy = os.path.join(work, "without-" + kind)
+    shutil.copytree(case, copy)
+    config, source, kept = json.load(open(f"{copy}/config.json")), read_safetensors(f"{copy}/model.safetensors"), {}
+    layers = [i for i, other in enumerate(config["layers_block_type"]) if other != kind]
+    config["layers_block_type"], config["time_step_min"] = [config["layers_block_type"][i] for i in layers], 0.0
+    for name, values in source.items():
+        parts = name.split(".")
+        if parts[1:2] == ["layers"]:
+            if int(parts[2]) not in layers:
+                continue
+            parts[2] = str(layers.index(int(parts[2])))
+        kept[".".join(parts)] = np.ascontiguousarray(values)
+    json.dump(config, open(f"{copy}/config.json", "w"))
+    save_file(kept, f"{copy}/model.safetensors")
+    return copy
+
+
 def older_qwen3_next(w, c, source):
     return qwen3_next(w, c, source, older=True)
 
 
-# The architecture, and what writes metadata and returns tensors: one for each layout that occurs.
-WRITERS = {"lfm2": ("lfm2", [lfm2]), "granitemoehybrid": ("granitehybrid", [granite]), "jamba": ("jamba", [jamba]),
-           "qwen3_next": ("qwen3next", [qwen3_next, older_qwen3_next])}
+# The architecture; what writes metadata and returns tensors; layers that the case must do without.
+FILES = {"lfm2": [("lfm2", lfm2, None)], "granitemoehybrid": [("granitehybrid", granite, None)], "jamba": [("jamba", jamba, None)],
+         "qwen3_next": [("qwen3next", qwen3_next, None), ("qwen3next", older_qwen3_next, None)],
+         "nemotron_h": [("nemotron_h", nemotron_h, "moe"), ("nemotron_h_moe", nemotron_h, "mlp")]}
 
 
 def write_gguf(architecture, writer, case, path):
@@ -191,11 +246,11 @@ def write_gguf(architecture, writer, case, path):
 def check(name, case, llmc, work):
     path = os.path.join(work, name + ".gguf")
     ids = json.load(open(f"{case}/reference.json"))["prompts"]["p80"]
-    wanted = logits(llmc, case, ids, work) # hf_check.py holds the directory to transformers
-    architecture, writers = WRITERS[name]
     worst = 0
-    for writer in writers:
-        write_gguf(architecture, writer, case, path)
+    for architecture, writer, missing in FILES[name]:
+        checkpoint = without(case, missing, work) if missing else case
+        wanted = logits(llmc, checkpoint, ids, work) # hf_check.py holds the directory to transformers
+        write_gguf(architecture, writer, checkpoint, path)
         worst = max(worst, float(np.abs(logits(llmc, path, ids, work) - wanted).max()))
     print(f"{name}: max difference {worst:.1e}")
     return None if worst <= 1e-4 else f"a logit is off by {worst:.1e}, want at most 1e-4"
@@ -205,7 +260,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("cases")
     ap.add_argument("--llmc", required=True)
-    ap.add_argument("--only", default=",".join(WRITERS))
+    ap.add_argument("--only", default=",".join(FILES))
     a = ap.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="gguf-hybrids-") as work:

@@ -69,7 +69,7 @@ for seed in ${seeds//,/ }; do
   inGguf=$(for name in mixtral qwen2_moe olmoe deepseek_v3; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
   [ -z "$inGguf" ] || [ ! -f "$environment/made" ] ||
     "$environment/bin/python" "$here/gguf_experts_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$inGguf" || status=1
-  inGguf=$(for name in lfm2 granitemoehybrid jamba qwen3_next; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
+  inGguf=$(for name in lfm2 granitemoehybrid jamba qwen3_next nemotron_h; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
   [ -z "$inGguf" ] || [ ! -f "$environment/made" ] ||
     "$environment/bin/python" "$here/hybrid_gguf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$inGguf" || status=1
   [ $lowerings = no ] || "$venvDir/bin/python" "$here/../e2e/lowering_check.py" --bin "$(dirname "$llmc")" \
