@@ -113,12 +113,15 @@ static std::string pattern(llvm::StringRef name) {
   return llvm::join(parts, ".");
 }
 
-std::vector<std::string> Checkpoint::leftovers(llvm::ArrayRef<llvm::StringRef> ignoredEndings) const {
+std::vector<std::string> Checkpoint::leftovers(llvm::ArrayRef<llvm::StringRef> ignored) const {
   NameList left;
   for (const std::unique_ptr<TensorFile> &file : opened)
     for (const TensorView &tensor : file->tensors()) {
-      auto ignored = [&](llvm::StringRef ending) { return llvm::StringRef(tensor.name).ends_with(ending); };
-      if (!tensors.find(tensor.name)->second.used && llvm::none_of(ignoredEndings, ignored))
+      auto isIgnored = [&](llvm::StringRef part) {
+        llvm::StringRef name = tensor.name;
+        return part.consume_back("*") ? name.starts_with(part) : name.ends_with(part);
+      };
+      if (!tensors.find(tensor.name)->second.used && llvm::none_of(ignored, isIgnored))
         left.insert(pattern(tensor.name));
     }
   return left.takeVector();

@@ -29,8 +29,8 @@ public:
   // The tensor, noted as used; null if absent.
   const TensorView *use(llvm::StringRef name);
   // Names of tensors that nothing has used, layer numbers replaced by {layer}, each pattern once, in order of the
-  // files.
-  std::vector<std::string> leftovers(llvm::ArrayRef<llvm::StringRef> ignoredEndings) const;
+  // files. `ignored` as Family::ignoredTensors.
+  std::vector<std::string> leftovers(llvm::ArrayRef<llvm::StringRef> ignored) const;
 
 private:
   struct Entry {

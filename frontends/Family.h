@@ -183,7 +183,7 @@ struct Family {
   llvm::StringRef scaleKey = "";    // the attention scale itself
   Key qkvClamp{"", 0};              // q, k and v stay within it; 0: any size
   llvm::ArrayRef<Refusal> refusals{};
-  llvm::ArrayRef<llvm::StringRef> ignoredTensors{}; // endings of names that hold no weights (old buffers)
+  llvm::ArrayRef<llvm::StringRef> ignoredTensors{}; // endings of names that hold no weights (old buffers); or, with '*' at its end, how names begin
 
   // Numbers of config.json that follow from others in a way of the family's own; called once the rest has been read,
   // before anything is checked.

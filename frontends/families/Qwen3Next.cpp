@@ -72,8 +72,8 @@ static constexpr LayerSpec layers[] = {
     {"linear_attention", scanning, /*windowed=*/false, /*experts=*/false, /*rotary=*/false},
     {"linear_attention", scanningExperts, /*windowed=*/false, /*experts=*/true, /*rotary=*/false}};
 static constexpr Refusal refusals[] = {{"attention_bias"}}; // of queries and gates in turns
-// Heads that predict later tokens.
-static constexpr llvm::StringRef ignored[] = {".rotary_emb.inv_freq"};
+// Old buffers, and the layers that predict later tokens.
+static constexpr llvm::StringRef ignored[] = {".rotary_emb.inv_freq", "mtp.*"};
 
 constinit const Family llmc::frontends::qwen3Next = {
     .name = "qwen3_next",
