@@ -280,3 +280,30 @@ TEST(GgufImport, RefusesListsThatDoNotFit) {
   factor.real("residual_scale", 0.5f);
   EXPECT_EQ(importBytes(factor.bytes()).exitCode, 3);
 }
+
+// What the metadata of a hybrid says; its tensors are never looked at.
+static GgufWriter hybridMetadata(const std::string &architecture, std::vector<uint32_t> kvHeads, std::vector<uint32_t> ffnSizes) {
+  GgufWriter gguf(architecture);
+  gguf.number("embedding_length", hidden), gguf.number("block_count", kvHeads.size()), gguf.number("context_length", 128);
+  gguf.number("attention.head_count", heads), gguf.numbers("attention.head_count_kv", kvHeads);
+  gguf.numbers("feed_forward_length", ffnSizes), gguf.real("attention.layer_norm_rms_epsilon", 1e-6f);
+  gguf.number("ssm.inner_size", 64), gguf.number("ssm.conv_kernel", 4), gguf.number("ssm.state_size", 8);
+  gguf.number("ssm.time_step_rank", 4), gguf.number("ssm.group_count", 1);
+  gguf.tensor({"token_embd.weight", {vocab, hidden}});
+  return gguf;
+}
+
+TEST(GgufImport, RefusesHybridsThatItCannotBeSureOf) {
+  auto refused = [](const GgufWriter &gguf, const std::string &why) {
+    Imported result = importBytes(gguf.bytes());
+    EXPECT_EQ(result.exitCode, 3) << result.error;
+    EXPECT_TRUE(contains(result.error, why)) << result.error;
+  };
+  GgufWriter partial = hybridMetadata("granitehybrid", {0, 1}, {ffn, ffn});
+  partial.number("rope.dimension_count", headDim / 2);
+  refused(partial, "rope.dimension_count' 8 of 16");
+  refused(hybridMetadata("nemotron_h", {0, 1, 1}, {0, 0, ffn}), "layer 2 with both attention and a feed-forward part");
+  GgufWriter groups = hybridMetadata("nemotron_h_moe", {0, 1, 0}, {0, 0, ffn});
+  groups.number("expert_count", 4), groups.number("expert_used_count", 2), groups.number("expert_group_count", 2);
+  refused(groups, "expert_group_used_count");
+}
