@@ -4,7 +4,19 @@
 #include "frontends/Family.h"
 #include "frontends/Parts.h"
 
+#include <algorithm>
+#include <array>
+
 namespace llmc::frontends {
+
+// Tables one after another, as one table.
+template <size_t... Sizes> constexpr std::array<TensorName, (Sizes + ...)> joined(const TensorName (&...tables)[Sizes]) {
+  std::array<TensorName, (Sizes + ...)> all{};
+  size_t next = 0;
+  auto append = [&](const TensorName &name) { all[next++] = name; };
+  (std::ranges::for_each(tables, append), ...);
+  return all;
+}
 
 inline constexpr TensorName llamaTensors[] = {
     {"embed", "model.embed_tokens.weight", "token_embd.weight"},

@@ -18,16 +18,10 @@ static constexpr TensorName across(llvm::StringRef role, llvm::StringRef hugging
   return name;
 }
 
-// V3's; V2 has all but the first.
-static constexpr TensorName tensors[] = {
+static constexpr TensorName correction[] = {
     {"blk.router_correction", "model.layers.{layer}.mlp.gate.e_score_correction_bias", "blk.{layer}.exp_probs_b.bias"},
-    expertTensors[0],
-    expertTensors[1],
-    expertTensors[2],
-    expertTensors[3],
-    expertTensors[4],
-    expertTensors[5],
-    expertTensors[6],
+};
+static constexpr TensorName latent[] = {
     {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_experts.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
     {"blk.up_shexp", "model.layers.{layer}.mlp.shared_experts.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
     {"blk.down_shexp", "model.layers.{layer}.mlp.shared_experts.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
@@ -44,6 +38,8 @@ static constexpr TensorName tensors[] = {
     {"blk.k_b", "", "blk.{layer}.attn_k_b.weight"},
     {"blk.v_b", "", "blk.{layer}.attn_v_b.weight"},
 };
+static constexpr auto tensors2 = joined(expertTensors, latent);
+static constexpr auto tensors3 = joined(correction, expertTensors, latent);
 static constexpr Sublayer dense[] = {{"blk.attn_norm", &latentAttention}, {"blk.ffn_norm", &gatedMlp}};
 static constexpr Sublayer routed[] = {{"blk.attn_norm", &latentAttention}, {"blk.ffn_norm", &routedMlp}};
 static constexpr LayerSpec layers[] = {{"full_attention", dense}, {"full_attention", routed, /*windowed=*/false, /*experts=*/true}};
@@ -90,7 +86,7 @@ constinit const Family llmc::frontends::deepseekV2 = {
     .name = "deepseek_v2",
     .modelTypes = types2,
     .tensors = llamaTensors,
-    .ownTensors = llvm::ArrayRef<TensorName>(tensors + 1, std::size(tensors) - 1),
+    .ownTensors = tensors2,
     .layers = layers,
     .experts = {.count = {"n_routed_experts|num_experts|num_local_experts", 64}, .first = {"first_k_dense_replace", 0}},
     .expertShape = {.ffn = {"moe_intermediate_size", 1407},
@@ -112,7 +108,7 @@ constinit const Family llmc::frontends::deepseekV3 = {
     .modelTypes = types3,
     .architectures = architectures, // of both
     .tensors = llamaTensors,
-    .ownTensors = tensors,
+    .ownTensors = tensors3,
     .layers = layers,
     .experts = {.count = {"n_routed_experts|num_experts|num_local_experts", 256}, .first = {"first_k_dense_replace", 3}},
     .expertShape = {.top = {"num_experts_per_tok", 8},

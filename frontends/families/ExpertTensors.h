@@ -18,4 +18,12 @@ inline constexpr TensorName expertTensors[] = {
     {"blk.down_exps", "model.layers.{layer}.mlp.experts.down_proj", ""},
 };
 
+// The expert that every token uses, and its gate (Qwen).
+inline constexpr TensorName sharedExpertTensors[] = {
+    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
+    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
+    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
+    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", "blk.{layer}.ffn_gate_inp_shexp.weight"},
+};
+
 } // namespace llmc::frontends

@@ -7,14 +7,13 @@ using namespace llmc::frontends;
 
 static constexpr llvm::StringRef modelTypes[] = {"gemma3_text"}, architectures[] = {"gemma3"};
 
-static constexpr TensorName tensors[] = {
-    headNormTensors[0],
-    headNormTensors[1],
+static constexpr TensorName norms[] = {
     {"blk.attn_post_norm", "model.layers.{layer}.post_attention_layernorm.weight",
      "blk.{layer}.post_attention_norm.weight"},
     {"blk.ffn_norm", "model.layers.{layer}.pre_feedforward_layernorm.weight", "blk.{layer}.ffn_norm.weight"},
     {"blk.ffn_post_norm", "model.layers.{layer}.post_feedforward_layernorm.weight", "blk.{layer}.post_ffw_norm.weight"},
 };
+static constexpr auto tensors = joined(headNormTensors, norms);
 static constexpr Sublayer sublayers[] = {{"blk.attn_norm", &attention, "blk.attn_post_norm"},
                                          {"blk.ffn_norm", &gatedMlp, "blk.ffn_post_norm"}};
 static constexpr LayerSpec layers[] = {{"full_attention", sublayers},

@@ -7,10 +7,7 @@ using namespace llmc::frontends;
 
 static constexpr llvm::StringRef types[] = {"olmoe"};
 
-static constexpr TensorName tensors[] = {
-    expertTensors[0], expertTensors[1], expertTensors[2],   expertTensors[3],   expertTensors[4],
-    expertTensors[5], expertTensors[6], headNormTensors[0], headNormTensors[1],
-};
+static constexpr auto tensors = joined(expertTensors, headNormTensors);
 static constexpr Sublayer sublayers[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
 static constexpr LayerSpec layers[] = {{"full_attention", sublayers, /*windowed=*/false, /*experts=*/true}};
 

@@ -30,12 +30,10 @@ static constexpr TensorName deltaGate(llvm::StringRef role) {
   return {role, "model.layers.{layer}.linear_attn.in_proj_ba.weight", "blk.{layer}.ssm_ba.weight", false, betaDecay, Turns::KeyHeads};
 }
 
-static constexpr TensorName tensors[] = {
+static constexpr TensorName mixers[] = {
     {"blk.ffn_norm", "model.layers.{layer}.post_attention_layernorm.weight", "blk.{layer}.post_attention_norm.weight"},
     query("blk.q"),
     query("blk.attn_gate"),
-    headNormTensors[0],
-    headNormTensors[1],
     deltaGguf("blk.delta_q"),
     deltaGguf("blk.delta_k"),
     deltaGguf("blk.delta_v"),
@@ -51,18 +49,8 @@ static constexpr TensorName tensors[] = {
     {"blk.delta_decay", "model.layers.{layer}.linear_attn.A_log", "blk.{layer}.ssm_a"},
     {"blk.delta_norm", "model.layers.{layer}.linear_attn.norm.weight", "blk.{layer}.ssm_norm.weight"},
     {"blk.delta_out", "model.layers.{layer}.linear_attn.out_proj.weight", "blk.{layer}.ssm_out.weight"},
-    expertTensors[0],
-    expertTensors[1],
-    expertTensors[2],
-    expertTensors[3],
-    expertTensors[4],
-    expertTensors[5],
-    expertTensors[6],
-    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
-    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
-    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
-    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", "blk.{layer}.ffn_gate_inp_shexp.weight"},
 };
+static constexpr auto tensors = joined(mixers, headNormTensors, expertTensors, sharedExpertTensors);
 static constexpr Sublayer attendingExperts[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
 static constexpr Sublayer scanning[] = {{"blk.attn_norm", &deltaNet}, {"blk.ffn_norm", &gatedMlp}};
 static constexpr Sublayer scanningExperts[] = {{"blk.attn_norm", &deltaNet}, {"blk.ffn_norm", &routedMlp}};

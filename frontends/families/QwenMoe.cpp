@@ -8,30 +8,8 @@ using namespace llmc::frontends;
 static constexpr llvm::StringRef types2[] = {"qwen2_moe"}, architectures2[] = {"qwen2moe"};
 static constexpr llvm::StringRef types3[] = {"qwen3_moe"}, architectures3[] = {"qwen3moe"};
 
-static constexpr TensorName tensors2[] = {
-    expertTensors[0],
-    expertTensors[1],
-    expertTensors[2],
-    expertTensors[3],
-    expertTensors[4],
-    expertTensors[5],
-    expertTensors[6],
-    {"blk.gate_shexp", "model.layers.{layer}.mlp.shared_expert.gate_proj.weight", "blk.{layer}.ffn_gate_shexp.weight"},
-    {"blk.up_shexp", "model.layers.{layer}.mlp.shared_expert.up_proj.weight", "blk.{layer}.ffn_up_shexp.weight"},
-    {"blk.down_shexp", "model.layers.{layer}.mlp.shared_expert.down_proj.weight", "blk.{layer}.ffn_down_shexp.weight"},
-    {"blk.shexp_gate", "model.layers.{layer}.mlp.shared_expert_gate.weight", "blk.{layer}.ffn_gate_inp_shexp.weight"},
-};
-static constexpr TensorName tensors3[] = {
-    expertTensors[0],
-    expertTensors[1],
-    expertTensors[2],
-    expertTensors[3],
-    expertTensors[4],
-    expertTensors[5],
-    expertTensors[6],
-    headNormTensors[0],
-    headNormTensors[1],
-};
+static constexpr auto tensors2 = joined(expertTensors, sharedExpertTensors);
+static constexpr auto tensors3 = joined(expertTensors, headNormTensors);
 static constexpr Sublayer routed[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &routedMlp}};
 static constexpr LayerSpec layers[] = {{"full_attention", preNormGated},
                                        {"full_attention", routed, /*windowed=*/false, /*experts=*/true}};
