@@ -58,6 +58,23 @@ makeCases() {
   [ -n "$only" ] || touch "$casesDir/seed-$seed/all"
 }
 
+# ggufCheck SCRIPT CASES ARGUMENT...: GGUF files written from this seed's cases, where all of them were asked for. Counts as one test.
+ggufCheck() {
+  local script=$1 name
+  for name in ${2//,/ }; do
+    [ -z "$only" ] || [[ ",$only," == *",$name,"* ]] || return 0
+  done
+  shift 2
+  makeEnvironment # it has the package that writes GGUF
+  say "conformance: seed $seed, $script"
+  if "$environment/bin/python" "$here/$script" "$casesDir/seed-$seed" --llmc "$llmc" "$@"; then
+    printf '1 passed, 0 failed\n'
+  else
+    printf '0 passed, 1 failed\n'
+    status=1
+  fi
+}
+
 mkdir -p "$casesDir" ${results:+"$results"}
 status=0
 for seed in ${seeds//,/ }; do
@@ -65,13 +82,10 @@ for seed in ${seeds//,/ }; do
   say "conformance: seed $seed"
   "$venvDir/bin/python" "$here/hf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$only" --ops "$ops" \
     ${results:+--json "$results/seed-$seed.json"} || status=1
-  # The environment has the package that writes GGUF.
-  inGguf=$(for name in mixtral qwen2_moe olmoe deepseek_v3; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
-  [ -z "$inGguf" ] || [ ! -f "$environment/made" ] ||
-    "$environment/bin/python" "$here/gguf_experts_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$inGguf" || status=1
-  inGguf=$(for name in lfm2 granitemoehybrid jamba qwen3_next nemotron_h; do [ ! -d "$casesDir/seed-$seed/$name" ] || echo "$name"; done | paste -sd,)
-  [ -z "$inGguf" ] || [ ! -f "$environment/made" ] ||
-    "$environment/bin/python" "$here/hybrid_gguf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$inGguf" || status=1
+  ggufCheck ssm_gguf_check.py mamba,falcon_mamba,mamba2
+  ggufCheck gguf_experts_check.py mixtral,qwen2_moe,olmoe,deepseek_v3 --only mixtral,qwen2_moe,olmoe,deepseek_v3
+  ggufCheck hybrid_gguf_check.py lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h \
+    --only lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h
   [ $lowerings = no ] || "$venvDir/bin/python" "$here/../e2e/lowering_check.py" --bin "$(dirname "$llmc")" \
     --cases "$casesDir/seed-$seed" --only "$only" || status=1
 done
