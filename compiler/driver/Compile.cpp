@@ -9,6 +9,7 @@
 #include "compiler/codegen/Link.h"
 #include "compiler/codegen/ObjectCode.h"
 #include "compiler/halide/LinkKernels.h"
+#include "compiler/pipeline/DisablePasses.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/support/ModelFiles.h"
 #include "compiler/support/ModelWeights.h"
@@ -70,6 +71,8 @@ public:
   llvm::Error runOne(StringRef phase) {
     registerEverything();
     if (llvm::Error error = loadPlugins())
+      return error;
+    if (llvm::Error error = checkPassNames())
       return error;
     return runPhases(module, phase, phase, nullptr);
   }
@@ -173,7 +176,7 @@ private:
   llvm::Error checkPassNames() {
     if (!options.printAfter.empty() && !PassInfo::lookup(options.printAfter))
       return makeError(ErrorCode::InvalidInput, "--print-ir-after " + options.printAfter + ": no pass has that name; see --print-pipeline");
-    return llvm::Error::success();
+    return checkDisabled(options.disabledPasses, options.pipeline);
   }
 
   PipelineOptions pipelineOptions(const codegen::Target *target) const {
@@ -182,6 +185,7 @@ private:
     pipeline.stepTokens = options.stepTokens;
     pipeline.kernels = options.kernels;
     pipeline.profile = options.profile;
+    pipeline.disabled = options.disabledPasses;
     if (target) {
       pipeline.stepPrefix = target->name + "_";
       llvm::replace(pipeline.stepPrefix, '-', '_');
@@ -193,6 +197,7 @@ private:
   llvm::Error runPhases(ModuleOp on, StringRef first, StringRef last, const codegen::Target *target) {
     PassManager pm(on.getContext(), ModuleOp::getOperationName());
     configure(pm);
+    skipPasses(*on.getContext(), options.disabledPasses);
     bool inside = false;
     for (const Phase &phase : phases()) {
       inside |= phase.name == first;

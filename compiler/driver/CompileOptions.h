@@ -23,6 +23,7 @@ struct CompileOptions {
   std::string compileFrom;              // start at this phase: the source is a module that compileTo wrote before
   std::string compileTo;                // stop after this phase (compiler/pipeline/Pipeline.h) and write the module
   std::string pipeline;                 // replaces the pass pipeline up to the schedule phase, textual
+  std::vector<std::string> disabledPasses; // passes, or decisions PASS.OPTION, to leave out (compiler/pipeline/DisablePasses.h)
   std::vector<std::string> familyPlugins; // shared libraries that register model families, loaded before the import
   std::vector<std::string> passPlugins; // shared libraries of passes, run where `pipeline` names them
   std::vector<int64_t> stepTokens;      // largest T of each version of the step; empty: 1, 512

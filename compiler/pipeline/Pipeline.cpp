@@ -33,9 +33,10 @@ void specialize(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 void schedule(OpPassManager &pm, const PipelineOptions &options) {
-  pm.addPass(createTileSchedule());
+  auto keeps = [&](const char *decision) { return !llvm::is_contained(options.disabled, decision); };
+  pm.addPass(createTileSchedule({.mergeRows = keeps("tile-schedule.merge-rows")}));
   pm.addPass(createCSEPass());
-  pm.addNestedPass<func::FuncOp>(createTilePlanMemory());
+  pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
   pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
   if (options.profile)
     pm.addPass(createTileProfile());

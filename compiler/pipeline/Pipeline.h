@@ -14,6 +14,7 @@ struct PipelineOptions {
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "auto";    // mlir | halide | auto: mlir
+  std::vector<std::string> disabled; // decisions of passes to leave out, PASS.OPTION; passes themselves: DisablePasses.h
   bool profile = false;            // steps tell when each of their loops begins and ends
 };
 

@@ -20,6 +20,7 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
     `llm.exact`; else float32.
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+  let options = [Option<"mergeRows", "merge-rows", "bool", "true", "Neighbouring ops that work row by row share one loop">];
   let statistics = [Statistic<"loops", "loops", "Parallel loops, each followed by a barrier">,
                     Statistic<"rowOps", "row-ops", "Row-wise kernels, several of which share a loop">,
                     Statistic<"kernels", "kernels", "Different kernels declared">,
@@ -37,6 +38,7 @@ def TilePlanMemory : Pass<"tile-plan-memory", "::mlir::func::FuncOp"> {
     %b = tile.buffer %step bytes 2560 name "x" offset 5120      // after, and tile.arena_bytes, tile.scratch_bytes on the function
     ```
   }];
+  let options = [Option<"share", "share", "bool", "true", "Buffers whose lives do not overlap share memory">];
   let statistics = [Statistic<"arenaBytes", "arena-bytes", "Bytes of the arena">,
                     Statistic<"bufferBytes", "buffer-bytes", "Bytes of all buffers, were none shared">];
 }
@@ -70,8 +72,13 @@ def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
     ```
     Runs after --tile-form-workers, and only where a profile was asked for. A site's description is a dictionary: `name` (its kernels and the weights and
     states they work on), `weight_bytes` (read by one run, mean over the layers), `row_bytes` (of weights looked up by row, for each token), `append_bytes` (written to caches
-    for each token), `position_bytes` and `window` (read from caches for each token and position), `fixed_bytes` (of recurrent states, read and written). Where a loop reads
-    only a part of its weights, whoever builds it says so with `tile.weight_share` on the kernel's declaration.
+    for each token), `position_bytes` and `window` (read from caches for each token and position), `fixed_bytes` (of recurrent states, read and written);
+    `row_operations`, `position_operations` and `arithmetic` (what its kernels say of themselves: WorkAttrInterface; of all rows of the step, or
+    with `wanted` = 1 of those whose logits are wanted). Memory that is read several times counts once.
+
+    Where a loop works on a stack of matrices, one a call, whoever builds it says so on the calls: `tile.calls` = the calls that would read
+    all of the stack, `tile.choices` = the matrices that each row goes through. Such a loop's calls are counted when it runs (`weight_calls`, and
+    `weight_counter`, the number of a table with one row): what it read is that part of `weight_bytes`.
 
     After each call of a router, its choices are counted, in table n of the n-th such call (`tile.counters`: `name`, `rows` = layers * experts,
     `layer_rows` = experts):

@@ -18,6 +18,8 @@ struct Life {
 };
 
 struct PlanMemory : llmc::impl::TilePlanMemoryBase<PlanMemory> {
+  using TilePlanMemoryBase::TilePlanMemoryBase;
+
   DenseMap<Operation *, std::pair<int64_t, int64_t>> spans; // of every op with regions, and of the others
   int64_t now = 0;
 
@@ -83,10 +85,10 @@ struct PlanMemory : llmc::impl::TilePlanMemoryBase<PlanMemory> {
     return total;
   }
 
-  static int64_t firstFit(Life life, ArrayRef<Life *> placed) {
+  int64_t firstFit(Life life, ArrayRef<Life *> placed) {
     SmallVector<std::pair<int64_t, int64_t>> taken;
     for (Life *other : placed)
-      if (other->begin < life.end && life.begin < other->end)
+      if (!share || (other->begin < life.end && life.begin < other->end))
         taken.push_back({*other->buffer.getOffset(), *other->buffer.getOffset() + other->buffer.getBytes()});
     llvm::sort(taken);
     int64_t offset = 0;

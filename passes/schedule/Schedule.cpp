@@ -13,6 +13,8 @@ using namespace llmc;
 namespace {
 
 struct Schedule : llmc::impl::TileScheduleBase<Schedule> {
+  using TileScheduleBase::TileScheduleBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (!module->getAttrOfType<tile::TargetAttr>("tile.target")) {
@@ -22,7 +24,7 @@ struct Schedule : llmc::impl::TileScheduleBase<Schedule> {
     schedule::Counts counts;
     for (auto version : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
       auto limit = version->getAttrOfType<IntegerAttr>("llm.max_tokens");
-      if (limit && failed(schedule::StepBuilder(module, limit.getInt(), counts).build(version)))
+      if (limit && failed(schedule::StepBuilder(module, limit.getInt(), mergeRows, counts).build(version)))
         return signalPassFailure();
     }
     dropLayerFunctions(module);

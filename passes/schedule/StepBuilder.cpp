@@ -11,8 +11,8 @@ using namespace llmc::schedule;
 
 static int64_t channelsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
 
-StepBuilder::StepBuilder(ModuleOp module, int64_t maxTokens, Counts &counts)
-    : module(module), maxTokens(maxTokens), exact(module->hasAttr("llm.exact")), counts(counts), b(module.getContext()),
+StepBuilder::StepBuilder(ModuleOp module, int64_t maxTokens, bool mergeRows, Counts &counts)
+    : module(module), maxTokens(maxTokens), mergeRows(mergeRows), exact(module->hasAttr("llm.exact")), counts(counts), b(module.getContext()),
       loc(module.getLoc()) {}
 
 //===----------------------------------------------------------------------===//
@@ -342,7 +342,7 @@ void StepBuilder::parallel(Value count, ForallBody body) {
 
 void StepBuilder::rowOp(Rows rows, llvm::function_ref<void(Value)> body) {
   ++counts.rowOps;
-  if (openRows && openDomain != rows)
+  if (openRows && (openDomain != rows || !mergeRows))
     closeRows();
   if (!openRows) {
     openDomain = rows;
@@ -377,13 +377,11 @@ Value StepBuilder::lookup(ArrayRef<int64_t> table, Value index) {
 
 Value StepBuilder::scratch(int64_t bytes) { return tile::ScratchOp::create(b, loc, pointerType(), step, worker, tile::alignTo(bytes, tile::kAlignment)); }
 
-void StepBuilder::call(StringRef name, Attribute kernel, ValueRange operands) {
+func::CallOp StepBuilder::call(StringRef name, Attribute kernel, ValueRange operands) {
   FunctionType type = b.getFunctionType(operands.getTypes(), {});
   for (auto declared : module.getOps<func::FuncOp>())
-    if (declared->getAttr("tile.kernel") == kernel && declared.getFunctionType() == type) {
-      func::CallOp::create(b, loc, declared, operands);
-      return;
-    }
+    if (declared->getAttr("tile.kernel") == kernel && declared.getFunctionType() == type)
+      return func::CallOp::create(b, loc, declared, operands);
   func::FuncOp declaration;
   {
     OpBuilder::InsertionGuard guard(b);
@@ -392,5 +390,5 @@ void StepBuilder::call(StringRef name, Attribute kernel, ValueRange operands) {
     declaration.setPrivate();
     declaration->setAttr("tile.kernel", kernel);
   }
-  func::CallOp::create(b, loc, declaration, operands);
+  return func::CallOp::create(b, loc, declaration, operands);
 }

@@ -44,7 +44,8 @@ struct Counts {
 
 class StepBuilder {
 public:
-  StepBuilder(mlir::ModuleOp module, int64_t maxTokens, Counts &counts);
+  // `mergeRows`: neighbouring ops that work row by row share one loop.
+  StepBuilder(mlir::ModuleOp module, int64_t maxTokens, bool mergeRows, Counts &counts);
 
   // Replaces `source` by its tile form, a function of the same name over (step, worker).
   mlir::LogicalResult build(mlir::func::FuncOp source);
@@ -123,11 +124,12 @@ private:
   mlir::Type pointerType() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
   mlir::Value field(llvm::StringRef name);
   mlir::Value lookup(llvm::ArrayRef<int64_t> table, mlir::Value index);
-  void call(llvm::StringRef name, mlir::Attribute kernel, mlir::ValueRange operands);
+  mlir::func::CallOp call(llvm::StringRef name, mlir::Attribute kernel, mlir::ValueRange operands);
   mlir::Value scratch(int64_t bytes);
 
   mlir::ModuleOp module;
   int64_t maxTokens;
+  bool mergeRows;
   bool exact;
   Counts &counts;
   mlir::OpBuilder b;

@@ -61,6 +61,7 @@ absl::Status compile(Options &options) {
   request.kernels = options.model.kernels;
   request.profile = options.model.profile;
   request.pipeline = options.model.pipeline;
+  request.disabledPasses = options.model.disabledPasses;
   request.passPlugins = options.model.passPlugins;
   request.familyPlugins = options.model.familyPlugins;
   request.optimize = options.compile.optimize;

@@ -41,6 +41,7 @@ static CompileOptions compileOptions(const ModelOptions &options, const std::str
   result.kernels = options.kernels;
   result.profile = options.profile;
   result.pipeline = options.pipeline;
+  result.disabledPasses = options.disabledPasses;
   result.passPlugins = options.passPlugins;
   result.familyPlugins = options.familyPlugins;
   return result;
@@ -54,6 +55,8 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
   if (options.profile)
     key += "profile\n";
+  for (const std::string &pass : options.disabledPasses)
+    key += "without " + pass + "\n";
   for (const std::string &target : options.targets)
     key += "target " + target + "\n";
   for (const std::string &plugin : options.familyPlugins)
@@ -96,6 +99,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                       : !options.passPlugins.empty() ? "--pass-plugin"
                       : !options.familyPlugins.empty() ? "--family-plugin"
                       : !options.pipeline.empty()    ? "--pipeline"
+                      : !options.disabledPasses.empty() ? "--disable-pass"
                       : options.kernels != "auto"    ? "--kernels"
                                                      : nullptr;
   if (given)

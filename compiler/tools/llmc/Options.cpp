@@ -34,6 +34,11 @@ void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
       ->group(group);
   addFamilyPlugins(verb, options.familyPlugins);
   verb.add_option("--pipeline", options.pipeline, "Passes to run before the schedule phase, instead of the default")->group(group);
+  verb.add_option("--disable-pass", options.disabledPasses, "Passes to leave out, a,b; any other name lists those that can be")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(group);
   verb.add_flag("--allow-outside", options.allowOutside, "A .mlir may name files outside of its directory")->group(group);
 }
 

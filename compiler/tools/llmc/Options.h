@@ -17,7 +17,7 @@ struct ModelOptions {
   bool exact = false, noCache = false, allowOutside = false;
   std::string kernels = "auto";
   bool profile = false; // see CompileOptions
-  std::vector<std::string> targets, passPlugins, familyPlugins;
+  std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;
   std::string pipeline;
 };
 void addModelOptions(CLI::App &verb, ModelOptions &options);

@@ -95,6 +95,7 @@ absl::Status verify(const Options &options) {
   CompileOptions compile;
   compile.allowOutside = options.model.allowOutside;
   compile.pipeline = options.model.pipeline;
+  compile.disabledPasses = options.model.disabledPasses;
   compile.passPlugins = options.model.passPlugins;
   LLMC_ASSIGN(reference, toStatus(service->verify(options.model.model, tokens, options.tolerance, compile)));
   LLMC_RETURN_IF_ERROR(reportPhases(reference));
