@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/llm/LLM.h"
+#include "dialects/tile/KernelWork.h"
 #include "dialects/tile/Layout.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -10,6 +11,8 @@
 
 #include "dialects/tile/TileDialect.h.inc"
 #include "dialects/tile/TileEnums.h.inc"
+
+#include "dialects/tile/TileInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/tile/TileAttributes.h.inc"

@@ -5,6 +5,7 @@
 
 include "dialects/llm/LLMBase.td"
 include "dialects/tile/TileEnums.td"
+include "dialects/tile/TileInterfaces.td"
 
 def Tile_Dialect : Dialect {
   let name = "tile";
@@ -15,7 +16,10 @@ def Tile_Dialect : Dialect {
                            "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
 
-class Tile_Attr<string name, string mnemonic_> : AttrDef<Tile_Dialect, name> { let mnemonic = mnemonic_; }
+class Tile_Attr<string name, string mnemonic_, list<Trait> traits = []> : AttrDef<Tile_Dialect, name, traits> { let mnemonic = mnemonic_; }
+
+// What a kernel computes: KernelWork.cpp says how much arithmetic that is.
+class Tile_Kernel<string name, string mnemonic_> : Tile_Attr<name, mnemonic_, [DeclareAttrInterfaceMethods<Tile_WorkAttrInterface>]>;
 
 def Tile_TargetAttr : Tile_Attr<"Target", "target"> {
   let summary = "What kernels may assume of the machine";
@@ -30,7 +34,7 @@ def Tile_TargetAttr : Tile_Attr<"Target", "target"> {
     [{ return Base::get($_ctxt, name, vector_bits, dot, false); }]>];
 }
 
-def Tile_ProductAttr : Tile_Attr<"Product", "product"> {
+def Tile_ProductAttr : Tile_Kernel<"Product", "product"> {
   let summary = "Kernel: one panel of 16 outputs times the rows of the step";
   let description = [{
     `@k(panel, x, tokens: i64, out, scratch)`, pointers but for tokens. `out[t][0..15] = x[t] . panel^T`, f32 [tokens][16].
@@ -40,14 +44,14 @@ def Tile_ProductAttr : Tile_Attr<"Product", "product"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_QuantizeAttr : Tile_Attr<"Quantize", "quantize"> {
+def Tile_QuantizeAttr : Tile_Kernel<"Quantize", "quantize"> {
   let summary = "Kernel: one f32 row to the int8 row layout";
   let description = [{ `@k(x, out)`: x f32 [inputs], out in the layout of dialects/tile/Layout.h. }];
   let parameters = (ins "int64_t":$inputs);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_DecodeRowAttr : Tile_Attr<"DecodeRow", "decode_row"> {
+def Tile_DecodeRowAttr : Tile_Kernel<"DecodeRow", "decode_row"> {
   let summary = "Kernel: one row of a packed weight to f32 (embedding look-up)";
   let description = [{ `@k(weight, row: i64, out)`: out f32 [inputs]. }];
   let parameters = (ins EnumParameter<LLM_Format>:$format, "int64_t":$inputs);
@@ -58,7 +62,7 @@ def Tile_DecodeRowAttr : Tile_Attr<"DecodeRow", "decode_row"> {
 // Kernels over one row of activations: pointers to f32 rows, in and out may be the same row
 //===----------------------------------------------------------------------===//
 
-def Tile_NormAttr : Tile_Attr<"Norm", "norm"> {
+def Tile_NormAttr : Tile_Kernel<"Norm", "norm"> {
   let summary = "Kernel: normalise one row";
   let description = [{
     `@k(x, gain, [bias,] out)`: each run of `group` of the `channels` on its own; `gain`, `bias` f32 [group]. As `llm.rms_norm` and `llm.layer_norm`.
@@ -67,7 +71,7 @@ def Tile_NormAttr : Tile_Attr<"Norm", "norm"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_PointwiseAttr : Tile_Attr<"PointwiseKernel", "pointwise"> {
+def Tile_PointwiseAttr : Tile_Kernel<"PointwiseKernel", "pointwise"> {
   let summary = "Kernel: a pointwise function of one to three rows";
   let description = [{
     `@k(a, [b, [c,]] out)`: add: a + b; copy: a; scale: a * constant; softcap: constant * tanh(a / constant); activation: f(a);
@@ -82,14 +86,14 @@ def Tile_PointwiseAttr : Tile_Attr<"PointwiseKernel", "pointwise"> {
   let extraClassDeclaration = [{ int64_t getInputs() const; }];
 }
 
-def Tile_UnitNormAttr : Tile_Attr<"UnitNorm", "unit_norm"> {
+def Tile_UnitNormAttr : Tile_Kernel<"UnitNorm", "unit_norm"> {
   let summary = "Kernel: normalise one row, without gain";
   let description = [{ `@k(x, out)`: each run of `group` of the `channels` on its own, as `llm.unit_norm`. }];
   let parameters = (ins "int64_t":$channels, "int64_t":$group, "::llmc::llm::Real":$eps);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_RopeTableAttr : Tile_Attr<"RopeTable", "rope_table"> {
+def Tile_RopeTableAttr : Tile_Kernel<"RopeTable", "rope_table"> {
   let summary = "Kernel: cosines and sines of one token";
   let description = [{ `@k(position: i64, length: i64, [factors,] out)`: out f32 [dim], as `llm.rope_table`. }];
   let parameters = (ins "int64_t":$dim, "::llmc::llm::Real":$theta,
@@ -97,7 +101,7 @@ def Tile_RopeTableAttr : Tile_Attr<"RopeTable", "rope_table"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_RopeAttr : Tile_Attr<"Rope", "rope"> {
+def Tile_RopeAttr : Tile_Kernel<"Rope", "rope"> {
   let summary = "Kernel: rotate the heads of one row";
   let description = [{ `@k(x, table, out)`: x and out f32 [channels]. As `llm.rope`. }];
   let parameters = (ins "int64_t":$channels, "int64_t":$head_dim, "::llmc::llm::RotaryAttr":$rotary);
@@ -109,7 +113,7 @@ def Tile_RopeAttr : Tile_Attr<"Rope", "rope"> {
 // [head_dim][16 positions] and the values as [16 positions][head_dim].
 //===----------------------------------------------------------------------===//
 
-def Tile_PrepareAttr : Tile_Attr<"Prepare", "prepare"> {
+def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
   let summary = "Kernel: norm and rotate one head of one token; append keys and values";
   let description = [{
     `@k(head: i64, position: i64, q, k, v, cache, [table,] [q_gain, k_gain])`: head < heads works on q in place; head - heads is a KV
@@ -120,7 +124,7 @@ def Tile_PrepareAttr : Tile_Attr<"Prepare", "prepare"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_AttendAttr : Tile_Attr<"Attend", "attend"> {
+def Tile_AttendAttr : Tile_Kernel<"Attend", "attend"> {
   let summary = "Kernel: one head of one token attends to its cache";
   let description = [{
     `@k(head: i64, position: i64, q, cache, out, scratch[, sinks])`: softmax over the positions in blocks of 64, in ascending order.
@@ -132,7 +136,7 @@ def Tile_AttendAttr : Tile_Attr<"Attend", "attend"> {
 }
 
 // A layer's latent cache is [positions][latent + turned].
-def Tile_LatentPrepareAttr : Tile_Attr<"LatentPrepare", "latent_prepare"> {
+def Tile_LatentPrepareAttr : Tile_Kernel<"LatentPrepare", "latent_prepare"> {
   let summary = "Kernel: make one query of latent attention; norm, rotate and append a token's latent";
   let description = [{
     `@k(head: i64, position: i64, q, q_latent, kv, gain, table, cache, queries)`: head < heads writes its query to
@@ -144,7 +148,7 @@ def Tile_LatentPrepareAttr : Tile_Attr<"LatentPrepare", "latent_prepare"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_LatentAttendAttr : Tile_Attr<"LatentAttend", "latent_attend"> {
+def Tile_LatentAttendAttr : Tile_Kernel<"LatentAttend", "latent_attend"> {
   let summary = "Kernel: one head of one token attends to its latent cache";
   let description = [{
     `@k(head: i64, position: i64, queries, cache, out, scratch)`: as `#tile.attend`; queries [heads][latent + turned], out [heads][latent];
@@ -161,7 +165,7 @@ def Tile_LatentAttendAttr : Tile_Attr<"LatentAttend", "latent_attend"> {
 // number per channel, panel after panel of [states][lanes].
 //===----------------------------------------------------------------------===//
 
-def Tile_ConvAttr : Tile_Attr<"Conv", "conv"> {
+def Tile_ConvAttr : Tile_Kernel<"Conv", "conv"> {
   let summary = "Kernel: a tile of a causal convolution";
   let description = [{
     `@k(tile: i64, tokens: i64, positions, slots, x, weight, [bias,] first, second, y)`. weight: packed panels of [channels][taps] in
@@ -172,14 +176,14 @@ def Tile_ConvAttr : Tile_Attr<"Conv", "conv"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_ShiftAttr : Tile_Attr<"Shift", "shift"> {
+def Tile_ShiftAttr : Tile_Kernel<"Shift", "shift"> {
   let summary = "Kernel: a tile of the rows of the tokens before";
   let description = [{ `@k(tile: i64, tokens: i64, positions, slots, x, first, second, y)`. As `llm.shift`. }];
   let parameters = (ins "int64_t":$channels, "int64_t":$x_bytes, "int64_t":$panels);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_ScanAttr : Tile_Attr<"Scan", "scan"> {
+def Tile_ScanAttr : Tile_Kernel<"Scan", "scan"> {
   let summary = "Kernel: a tile of a recurrence, token by token";
   let description = [{
     `@k(tile: i64, tokens: i64, positions, slots, x, a, [step,] [input,] [output,] [beta,] [skip,] first, second, y, scratch)`. An operand
@@ -197,7 +201,7 @@ def Tile_ScanAttr : Tile_Attr<"Scan", "scan"> {
   }];
 }
 
-def Tile_ChunkScoresAttr : Tile_Attr<"ChunkScores", "chunk_scores"> {
+def Tile_ChunkScoresAttr : Tile_Kernel<"ChunkScores", "chunk_scores"> {
   let summary = "Kernel: the products of outputs and inputs inside chunks";
   let description = [{
     `@k(tile: i64, tokens: i64, positions, slots, input, output, scores, inputs, outputs, scratch)`: what `chunk_scan` kernels of the same
@@ -210,7 +214,7 @@ def Tile_ChunkScoresAttr : Tile_Attr<"ChunkScores", "chunk_scores"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_ChunkScanAttr : Tile_Attr<"ChunkScan", "chunk_scan"> {
+def Tile_ChunkScanAttr : Tile_Kernel<"ChunkScan", "chunk_scan"> {
   let summary = "Kernel: a head of a recurrence, a chunk of tokens at a time";
   let description = [{
     Arguments of `scan`, and (…, scores, inputs, outputs) from `chunk_scores`; tile is the head, whose width is a multiple of 16. Short
@@ -224,7 +228,7 @@ def Tile_ChunkScanAttr : Tile_Attr<"ChunkScan", "chunk_scan"> {
 // Linear
 //===----------------------------------------------------------------------===//
 
-def Tile_LinearAttr : Tile_Attr<"Linear", "linear"> {
+def Tile_LinearAttr : Tile_Kernel<"Linear", "linear"> {
   let summary = "Kernel: one tile of the outputs of a product, with its epilogue";
   let description = [{
     `@k(tile: i64, tokens: i64, x, scratch, weight…, format: i64 …, [bias…,] [residual,] y…)`. Tiles are `panels` panels of 16 outputs of one weight (of both
@@ -241,7 +245,7 @@ def Tile_LinearAttr : Tile_Attr<"Linear", "linear"> {
 // Experts
 //===----------------------------------------------------------------------===//
 
-def Tile_RouteAttr : Tile_Attr<"Route", "route"> {
+def Tile_RouteAttr : Tile_Kernel<"Route", "route"> {
   let summary = "Kernel: choose the experts of one token";
   let description = [{ `@k(logits, [bias,] experts, weights)`: logits f32 [count]; experts i32 [top], weights f32 [top], as `llm.route`. }];
   let parameters = (ins "int64_t":$count, "int64_t":$top, EnumParameter<LLM_RouterScores>:$scores, "int64_t":$groups, "int64_t":$top_groups,
@@ -250,7 +254,7 @@ def Tile_RouteAttr : Tile_Attr<"Route", "route"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_GroupTokensAttr : Tile_Attr<"GroupTokens", "group_tokens"> {
+def Tile_GroupTokensAttr : Tile_Kernel<"GroupTokens", "group_tokens"> {
   let summary = "Kernel: group the choices of tokens by expert";
   let description = [{
     `@k(tokens: i64, experts, starts, order, places)`, all i32. experts: [tokens][top], each less than `count`. Choices (number t * top + k)
@@ -261,7 +265,7 @@ def Tile_GroupTokensAttr : Tile_Attr<"GroupTokens", "group_tokens"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
-def Tile_CombineAttr : Tile_Attr<"Combine", "combine"> {
+def Tile_CombineAttr : Tile_Kernel<"Combine", "combine"> {
   let summary = "Kernel: the weighted sum of what the experts of one token gave";
   let description = [{
     `@k(results, [places,] weights, out)`: out[c] = sum_k weights[k] * results[places[k]][c], k ascending; results f32 [][channels], places

@@ -9,6 +9,7 @@ using namespace llmc::tile;
 
 #include "dialects/tile/TileDialect.cpp.inc"
 #include "dialects/tile/TileEnums.cpp.inc"
+#include "dialects/tile/TileInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/tile/TileAttributes.cpp.inc"
 

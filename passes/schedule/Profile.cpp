@@ -24,6 +24,10 @@ struct Site {
   llvm::SetVector<StringRef> kernels, weights, states;
   double weightBytes = 0, rowBytes = 0;
   int64_t appendBytes = 0, positionBytes = 0, fixedBytes = 0, window = 0;
+  tile::KernelWork work; // of all its kernels
+  int64_t heaviest = 0;  // operations of the kernel that gave the arithmetic
+  bool wanted = false;   // its rows are those whose logits are wanted
+  int64_t weightCalls = 0, weightCounter = 0; // not 0: its calls are counted, so many would read all of its weights
 
   std::string name() const {
     std::string text;
@@ -43,6 +47,8 @@ double meanLayerBytes(llm::WeightOp weight) {
 }
 
 struct Profile : llmc::impl::TileProfileBase<Profile> {
+  SmallVector<Attribute> tables; // of counters, of the function at hand
+
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function->hasAttr("llm.max_tokens") && !function.isExternal())
@@ -56,6 +62,7 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     OpBuilder b(&getContext());
     b.setInsertionPointToStart(&function.front());
     tile::MarkOp::create(b, function.getLoc(), step, worker, 0, LLMC_PROFILE_BEGIN);
+    countExperts(function);
     SmallVector<Attribute> described;
     for (auto [number, barrier] : llvm::enumerate(barriers)) {
       b.setInsertionPoint(barrier);
@@ -65,8 +72,10 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       described.push_back(describe(barrier));
     }
     function->setAttr("tile.sites", b.getArrayAttr(described));
+    if (!tables.empty())
+      function->setAttr("tile.counters", b.getArrayAttr(tables));
     sites += barriers.size();
-    countExperts(function);
+    counters += tables.size();
   }
 
   // Each row that is routed counts its choices, whatever the step does with them afterwards: one token or many, in any order.
@@ -76,12 +85,24 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       if (auto route = dyn_cast_or_null<tile::RouteAttr>(kernelOf(call)))
         routes.push_back({call, route});
     });
-    SmallVector<Attribute> tables;
+    tables.clear();
     for (auto [call, route] : routes)
       tables.push_back(countChoices(call, route, function.getArgument(0), static_cast<int64_t>(tables.size())));
-    if (!tables.empty())
-      function->setAttr("tile.counters", ArrayAttr::get(&getContext(), tables));
-    counters += tables.size();
+  }
+
+  // Calls of a loop that reads only some of its weights are counted where they are made.
+  void countCalls(ArrayRef<func::CallOp> calls, Site &site) {
+    site.weightCounter = static_cast<int64_t>(tables.size());
+    for (func::CallOp call : calls) {
+      OpBuilder b(call);
+      b.setInsertionPointAfter(call);
+      Value zero = arith::ConstantIntOp::create(b, call.getLoc(), 0, 64), one = arith::ConstantIntOp::create(b, call.getLoc(), 1, 64);
+      Value step = call->getParentOfType<func::FuncOp>().getArgument(0);
+      tile::CountOp::create(b, call.getLoc(), step, site.weightCounter, zero, one);
+      site.weightCalls = call->getAttrOfType<IntegerAttr>("tile.calls").getInt();
+    }
+    Builder b(&getContext());
+    tables.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr("calls")), b.getNamedAttr("rows", b.getI64IntegerAttr(1))}));
   }
 
   // After a call of a router: rows [layer * count, (layer + 1) * count) of the table are the experts of a layer. Layers that take
@@ -135,12 +156,21 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     number("position_bytes", site.positionBytes);
     number("window", site.window);
     number("fixed_bytes", site.fixedBytes);
+    number("row_operations", site.work.rowOperations);
+    number("position_operations", site.work.positionOperations);
+    if (site.heaviest)
+      list.append("arithmetic", b.getStringAttr(site.work.arithmetic));
+    number("wanted", site.wanted);
+    number("weight_calls", site.weightCalls);
+    if (site.weightCalls)
+      list.append("weight_counter", b.getI64IntegerAttr(site.weightCounter));
     return list.getDictionary(&getContext());
   }
 
   void look(Operation *loop, Site &site) {
     bool attends = false, looksUp = false;
-    double share = 1;
+    SmallVector<func::CallOp> partial;
+    site.wanted = isOfWantedRows(loop);
     loop->walk([&](func::CallOp call) {
       Attribute does = kernelOf(call);
       if (!does)
@@ -151,9 +181,12 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
         attends = true;
         site.window = attend.getWindow();
       }
-      if (auto part = callee(call)->getAttrOfType<FloatAttr>("tile.weight_share"))
-        share = part.getValueAsDouble();
+      addWork(call, does, site);
+      if (call->hasAttr("tile.calls"))
+        partial.push_back(call);
     });
+    if (!partial.empty())
+      countCalls(partial, site);
     SetVector<llm::WeightOp> read; // once, though several branches of the loop read it
     loop->walk([&](tile::WeightOp op) { read.insert(getOperation().lookupSymbol<llm::WeightOp>(op.getWeight())); });
     for (llm::WeightOp weight : read) {
@@ -162,7 +195,7 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       if (looksUp && shape.size() == 2)
         site.rowBytes += meanLayerBytes(weight) / static_cast<double>(shape[0]);
       else
-        site.weightBytes += meanLayerBytes(weight) * share;
+        site.weightBytes += meanLayerBytes(weight);
     }
     SetVector<llm::StateOp> held;
     loop->walk([&](tile::StateOp op) { held.insert(getOperation().lookupSymbol<llm::StateOp>(op.getState())); });
@@ -172,6 +205,34 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       (attends ? site.positionBytes : site.appendBytes) += type.getPositionBytes();
       site.fixedBytes += 2 * type.getFixedBytes();
     }
+  }
+
+  static void addWork(func::CallOp call, Attribute does, Site &site) {
+    auto says = dyn_cast<tile::WorkAttrInterface>(does);
+    if (!says)
+      return;
+    tile::KernelWork work = says.getWork();
+    if (auto choices = call->getAttrOfType<IntegerAttr>("tile.choices"))
+      work.rowOperations *= choices.getInt();
+    site.work.rowOperations += work.rowOperations;
+    site.work.positionOperations += work.positionOperations;
+    if (int64_t operations = work.rowOperations + work.positionOperations; operations > site.heaviest)
+      site.heaviest = operations, site.work.arithmetic = work.arithmetic;
+  }
+
+  // Whether a loop goes by the number of wanted rows, and not by that of tokens.
+  static bool isOfWantedRows(Operation *loop) {
+    bool rows = false, tokens = false;
+    SmallVector<Value> values;
+    loop->walk([&](Operation *op) { llvm::append_range(values, op->getOperands()); });
+    while (!values.empty()) {
+      Operation *op = values.pop_back_val().getDefiningOp();
+      if (auto field = dyn_cast_or_null<tile::FieldOp>(op))
+        rows |= field.getName() == "rows", tokens |= field.getName() == "tokens";
+      else if (isa_and_nonnull<arith::IndexCastOp, arith::MulIOp>(op))
+        llvm::append_range(values, op->getOperands());
+    }
+    return rows && !tokens;
   }
 
   func::FuncOp callee(func::CallOp call) { return getOperation().lookupSymbol<func::FuncOp>(call.getCallee()); }

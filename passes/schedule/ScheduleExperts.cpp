@@ -14,6 +14,7 @@ using namespace llmc::schedule;
 struct StepBuilder::Choices {
   int64_t count = 0;       // matrices that run, each over its tiles
   int64_t matrices = 0;    // in the stack
+  int64_t choicesOfRow = 0; // matrices that a row of the step goes through
   Value experts, starts;   // i32 arrays; null: see above
   Value rows;              // where every matrix has its own input of so many rows
 };
@@ -95,7 +96,9 @@ void StepBuilder::stackedProduct(const Choices &choices, ArrayRef<Value> weights
     for (Value bias : biases)
       operands.push_back(matrixPointer(b, loc, vectorWeight(bias), matrix, i64(tile::alignTo(shapeOf(bias)[1] * 4, tile::kAlignment))));
     operands.push_back(tile::RowOp::create(b, loc, pointerType(), y, first, yRowBytes, 0));
-    call("linear", kernel, operands);
+    func::CallOp done = call("linear", kernel, operands);
+    done->setAttr("tile.calls", b.getI64IntegerAttr(choices.matrices * tiles)); // for --tile-profile
+    done->setAttr("tile.choices", b.getI64IntegerAttr(choices.choicesOfRow));
   };
   parallel(i64(choices.count * tiles), [&](Value index) {
     Value run = arith::DivUIOp::create(b, loc, index, i64(tiles)), tile = arith::RemUIOp::create(b, loc, index, i64(tiles));
@@ -151,7 +154,7 @@ void StepBuilder::experts(ExpertsOp op) {
   const Stored chosen = stored(op.getExperts()), weights = stored(op.getWeights());
   closeRows();
   Value choiceCount = arith::MulIOp::create(b, loc, rowCount(x.rows), i64(top));
-  Choices choices{.count = single ? top : count, .matrices = count, .experts = single ? chosen.pointer : Value()};
+  Choices choices{.count = single ? top : count, .matrices = count, .choicesOfRow = top, .experts = single ? chosen.pointer : Value()};
   Value gathered = x.pointer, places;
   if (!single) {
     choices.starts = memory((count + 1) * 4, "expert_starts");
@@ -235,7 +238,7 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
   });
   closeRows();
   Value results = memory(maxTokens * groups * outputs * 4, "group_results");
-  stackedProduct({.count = groups, .matrices = groups, .rows = rowCount(x.rows)}, weights, biases, cut, rowBytes, /*sharedRow=*/false, results, kernel);
+  stackedProduct({.count = groups, .matrices = groups, .choicesOfRow = groups, .rows = rowCount(x.rows)}, weights, biases, cut, rowBytes, /*sharedRow=*/false, results, kernel);
   eachGroup(y, outputs * 4, results, outputs * 4,
             [&](Value to, Value from) { call("copy", copyOf(b.getContext(), outputs * 4), {from, to}); });
 }

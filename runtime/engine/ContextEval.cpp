@@ -168,7 +168,7 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
   step.scratch = scratch.data();
   step.team = workers->team();
   int64_t entry = owner->entryIndexFor(chunk.tokens);
-  step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens))) : Profile::none();
+  step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows) : Profile::none();
   struct Call {
     llmc_step_fn run;
     const llmc_step *step;

@@ -42,6 +42,13 @@ Expected<Profile::Version> Profile::readVersion(const Json &described, int worke
       return damaged();
     version.counters.emplace_back(size_t(rows));
   }
+  for (const Json &site : listOf(described, "sites")) {
+    version.read[jsonInt(site, "window").value_or(0)] = 0;
+    int64_t counter = jsonInt(site, "weight_counter").value_or(0);
+    if (jsonInt(site, "weight_calls").value_or(0) > 0 &&
+        (counter < 0 || counter >= int64_t(version.counters.size()) || version.counters[size_t(counter)].empty()))
+      return damaged();
+  }
   return version;
 }
 
@@ -67,13 +74,26 @@ llmc_profile *Profile::none() {
   return &nothing;
 }
 
-llmc_profile *Profile::begin(int64_t entry, std::span<const int32_t> positions) {
+llmc_profile *Profile::begin(int64_t entry, std::span<const int32_t> positions, int64_t wanted) {
   current = &versions[size_t(entry)];
   ++current->steps;
   current->tokens += int64_t(positions.size());
+  current->wanted += wanted;
   for (int32_t position : positions)
     current->seen += position + 1;
+  countRead(*current, positions);
   return &hooks;
+}
+
+// Tokens of one sequence stand one after the other: a run of them reads what its first one may look back on, and its own positions.
+void Profile::countRead(Version &version, std::span<const int32_t> positions) {
+  for (size_t begin = 0, end = 0; begin < positions.size(); begin = end) {
+    for (end = begin + 1; end < positions.size() && positions[end] == positions[end - 1] + 1;)
+      ++end;
+    double all = double(positions[end - 1]) + 1, tokens = double(end - begin);
+    for (auto &[window, sum] : version.read)
+      sum += window ? std::min(all, tokens - 1 + double(window)) : all;
+  }
 }
 
 void Profile::mark(llmc_profile *profile, int64_t worker, int64_t site, int64_t moment) {
@@ -92,7 +112,16 @@ void Profile::count(llmc_profile *profile, int64_t counter, int64_t row, int64_t
   table[size_t(row)].fetch_add(amount, std::memory_order_relaxed);
 }
 
-// Bytes as the cost model has them: weights once a run, rows and caches for each token, recurrent states once a step.
+// The part of a site's weights that its runs read, as runs of the whole: counted where it varies.
+double Profile::weightRuns(const Version &version, const Json &described, double runs) {
+  double calls = number(described, "weight_calls");
+  if (calls <= 0)
+    return runs;
+  return double(version.counters[size_t(jsonInt(described, "weight_counter").value_or(0))].front().load(std::memory_order_relaxed)) / calls;
+}
+
+// Bytes and operations as the cost model has them: weights once a run, rows for each token, positions of caches once a
+// step, recurrent states once a run; operations of caches for each token and position.
 Json Profile::siteJson(const Version &version, size_t site) {
   const Json &described = listOf(version.described, "sites")[site];
   const Site &first = version.workers.front().sites[site];
@@ -100,17 +129,23 @@ Json Profile::siteJson(const Version &version, size_t site) {
   for (const Worker &worker : version.workers)
     busy += double(worker.sites[site].busyNs) / double(version.workers.size());
   double runsPerStep = double(first.runs) / double(version.steps), tokens = double(version.tokens);
+  double rows = number(described, "wanted") ? double(version.wanted) : tokens;
   double seen = version.seen;
   if (double window = number(described, "window"))
     seen = std::min(seen, tokens * window);
-  double bytes = double(first.runs) * (number(described, "weight_bytes") + number(described, "fixed_bytes")) +
+  double read = version.read.at(jsonInt(described, "window").value_or(0));
+  double bytes = weightRuns(version, described, double(first.runs)) * number(described, "weight_bytes") +
+                 double(first.runs) * number(described, "fixed_bytes") +
                  runsPerStep * (tokens * (number(described, "row_bytes") + number(described, "append_bytes")) +
-                                seen * number(described, "position_bytes"));
+                                read * number(described, "position_bytes"));
+  double operations = runsPerStep * (rows * number(described, "row_operations") + seen * number(described, "position_operations"));
   return {{"name", std::string(jsonString(described, "name").value_or("loop"))},
           {"runs", first.runs},
           {"ns", first.busyNs + first.waitNs},
           {"busy_ns", int64_t(busy)},
-          {"bytes", int64_t(bytes)}};
+          {"bytes", int64_t(bytes)},
+          {"operations", int64_t(operations)},
+          {"arithmetic", std::string(jsonString(described, "arithmetic").value_or(""))}};
 }
 
 std::string Profile::json() const {

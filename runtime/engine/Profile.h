@@ -11,6 +11,7 @@
 #include "runtime/support/Json.h"
 
 #include <atomic>
+#include <map>
 
 namespace llmc {
 
@@ -21,9 +22,9 @@ public:
   // For steps that nobody asks: a profile that keeps nothing.
   static llmc_profile *none();
 
-  // What a step of this entry gets; `positions`: of its tokens.
-  llmc_profile *begin(int64_t entry, std::span<const int32_t> positions);
-  // {"versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters":
+  // What a step of this entry gets; `positions`: of its tokens; `wanted`: rows whose logits are.
+  llmc_profile *begin(int64_t entry, std::span<const int32_t> positions, int64_t wanted);
+  // {"versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes", "operations", "arithmetic"}], "counters":
   // [{"name", "layer_rows", "counts"}]}]}: of the versions that ran. `ns` as the first worker saw it; `busy_ns`: the mean worker's without its waiting.
   std::string json() const;
 
@@ -38,8 +39,9 @@ private:
   };
   struct Version {
     Json described; // as in the metadata
-    int64_t steps = 0, tokens = 0;
+    int64_t steps = 0, tokens = 0, wanted = 0;
     double seen = 0; // positions that the tokens could look back on, their own among them
+    std::map<int64_t, double> read; // by window of a site (0: none): positions that a step reads, once however many of its tokens see them
     std::vector<Worker> workers;
     std::vector<std::vector<std::atomic<int64_t>>> counters;
   };
@@ -47,6 +49,8 @@ private:
   static void mark(llmc_profile *profile, int64_t worker, int64_t site, int64_t moment);
   static void count(llmc_profile *profile, int64_t counter, int64_t row, int64_t amount);
   static Expected<Version> readVersion(const Json &described, int workers);
+  static void countRead(Version &version, std::span<const int32_t> positions);
+  static double weightRuns(const Version &version, const Json &described, double runs);
   static Json siteJson(const Version &version, size_t site);
 
   llmc_profile hooks{};

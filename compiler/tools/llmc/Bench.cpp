@@ -1,5 +1,6 @@
 // llmc bench: tokens per second, reading a prompt (pp) and generating (tg).
 #include "compiler/driver/SourceKey.h"
+#include "compiler/tools/llmc/BenchHtml.h"
 #include "compiler/tools/llmc/BenchProfile.h"
 #include "compiler/tools/llmc/Interrupt.h"
 #include "compiler/tools/llmc/OpenModel.h"
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
@@ -22,7 +25,7 @@ struct BenchOptions {
   std::vector<int64_t> promptSizes{512}, generatedSizes{128};
   std::vector<int32_t> threads;
   int64_t repetitions = 5, context = 0;
-  std::string format = "table";
+  std::string format = "table", html;
 };
 
 struct Result {
@@ -72,10 +75,21 @@ absl::StatusOr<double> runOnce(Context &context, const Result &test, const std::
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// Measured once for each number of threads.
+const Limits &limitsOf(int32_t threads) {
+  static std::map<int32_t, Limits> measured;
+  auto [place, isNew] = measured.try_emplace(threads);
+  if (isNew)
+    place->second = measureLimits(threads);
+  return place->second;
+}
+
 absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, Result test, Progress &progress) {
   int64_t count = test.promptTokens + test.generatedTokens;
   LLMC_ASSIGN(context, Context::create(model, std::max(options.context, count), test.threads));
   test.threads = context->info().threads;
+  if (options.model.profile)
+    limitsOf(test.threads);
   std::vector<int32_t> tokens = someTokens(count, model.info().vocab);
   std::string what = test.name() + ", " + std::to_string(test.threads) + " threads";
   for (int64_t i = -1; i < options.repetitions; ++i) { // the first one warms up
@@ -87,7 +101,7 @@ absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, 
       LLMC_RETURN_IF_ERROR(beginProfile(*context));
   }
   if (options.model.profile) {
-    LLMC_ASSIGN(profile, readProfile(*context));
+    LLMC_ASSIGN(profile, readProfile(*context, limitsOf(test.threads)));
     test.profile = std::move(profile);
   }
   return test;
@@ -145,7 +159,7 @@ void printTable(const std::vector<Result> &results) {
 }
 
 // What of this machine matters to the numbers.
-void printMachine(const Model &model) {
+std::string machineText(const Model &model) {
   std::istringstream features(machineKey());
   std::string shown;
   for (std::string feature; features >> feature;)
@@ -153,18 +167,31 @@ void printMachine(const Model &model) {
                               "i8mm", "bf16"})
       if (feature == known)
         shown += " " + feature;
-  fprintf(stderr, "machine: %u CPUs,%s; instructions used: %s; median of the runs\n", std::thread::hardware_concurrency(),
-          shown.empty() ? " no vector features known" : shown.c_str(), model.info().isa);
+  return std::to_string(std::thread::hardware_concurrency()) + " CPUs," + (shown.empty() ? " no vector features known" : shown) +
+         "; instructions used: " + model.info().isa + "; median of the runs";
+}
+
+absl::Status writeHtml(const BenchOptions &options, const Model &model, const std::vector<Result> &results) {
+  Json tests = Json::array();
+  for (const Result &result : results)
+    tests.push_back(toJson(result));
+  std::string name = options.model.model.substr(options.model.model.find_last_of('/', options.model.model.size() - 2) + 1);
+  std::ofstream file(options.html);
+  file << profilePage(name, machineText(model), tests);
+  file.close();
+  return file ? absl::OkStatus() : invalidArgument("--html " + options.html + ": can't be written");
 }
 
 absl::Status bench(const BenchOptions &options) {
   if (options.model.profile && options.format == "csv")
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
+  if (!options.html.empty() && !options.model.profile)
+    return invalidArgument("--html: is a page of what --profile finds; want both");
   std::vector<Result> tests = listTests(options);
   if (tests.empty())
     return invalidArgument("-p, -n: want at least one test that is not 0");
   LLMC_ASSIGN(model, openModel(options.model));
-  printMachine(*model);
+  fprintf(stderr, "machine: %s\n", machineText(*model).c_str());
   Progress progress;
   std::vector<Result> results;
   for (const Result &test : tests) {
@@ -172,6 +199,8 @@ absl::Status bench(const BenchOptions &options) {
     results.push_back(std::move(result));
   }
   progress.finish();
+  if (!options.html.empty())
+    LLMC_RETURN_IF_ERROR(writeHtml(options, *model, results));
   options.format == "json" ? printJson(results) : options.format == "csv" ? printCsv(results) : printTable(results);
   return absl::OkStatus();
 }
@@ -194,8 +223,10 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   verb->add_option("-o,--output", options->format, "table, json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
   verb->add_flag("--profile", options->model.profile,
                  "Where the time goes, loop by loop; a source is compiled for it, a library must be (llmc compile --profile)");
+  verb->add_option("--html", options->html, "With --profile: write it as a page too, with a roofline plot and the step's graph");
   verb->footer("Examples:\n"
                "  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json\n"
-               "  llmc bench model.gguf -p 512 -n 64 --profile");
+               "  llmc bench model.gguf -p 512 -n 64 --profile --html profile.html\n"
+               "  llmc bench model.gguf -n 64 --disable-pass llm-fuse-glu");
   verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });
 }

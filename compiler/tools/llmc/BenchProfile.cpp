@@ -40,12 +40,30 @@ static Json expertLoads(const Json &version) {
   return loads;
 }
 
+static Json toJson(const Limits &limits) {
+  Json peaks = Json::object();
+  for (const auto &[kind, operations] : limits.operationsPerSecond)
+    peaks[kind] = operations;
+  return {{"threads", limits.threads}, {"read_bytes_per_second", limits.readBytesPerSecond}, {"operations_per_second", std::move(peaks)}};
+}
+
+// A kind of arithmetic without a measured peak leaves the bound of the bytes.
+static void addBound(Json &site, const Limits &limits) {
+  double seconds = number(site, "ns") / 1e9;
+  double memory = limits.readBytesPerSecond > 0 ? number(site, "bytes") / limits.readBytesPerSecond : 0, arithmetic = 0;
+  auto peak = limits.operationsPerSecond.find(std::string(jsonString(site, "arithmetic").value_or("")));
+  if (peak != limits.operationsPerSecond.end() && peak->second > 0)
+    arithmetic = number(site, "operations") / peak->second;
+  site["bound"] = seconds > 0 ? std::max(memory, arithmetic) / seconds : 0;
+  site["bound_by"] = arithmetic > memory ? "arithmetic" : memory > 0 ? "memory" : "";
+}
+
 absl::Status tools::beginProfile(Context &context) {
   llmc_error *error = nullptr;
   return context.model().status(context.model().api().profile_set(context.handle(), 1, &error), error);
 }
 
-absl::StatusOr<Json> tools::readProfile(Context &context) {
+absl::StatusOr<Json> tools::readProfile(Context &context, const Limits &limits) {
   const Model &model = context.model();
   llmc_error *error = nullptr;
   char *text = nullptr;
@@ -58,9 +76,15 @@ absl::StatusOr<Json> tools::readProfile(Context &context) {
     return invalidArgument("--profile: no step ran");
   auto byTime = [](const Json &a, const Json &b) { return number(a, "ns") < number(b, "ns"); };
   Json longest = *std::max_element(versions.begin(), versions.end(), byTime);
-  std::stable_sort(longest["sites"].begin(), longest["sites"].end(), [&](const Json &a, const Json &b) { return byTime(b, a); });
+  int64_t order = 0;
   for (Json &site : longest["sites"])
+    site["order"] = order++;
+  std::stable_sort(longest["sites"].begin(), longest["sites"].end(), [&](const Json &a, const Json &b) { return byTime(b, a); });
+  for (Json &site : longest["sites"]) {
     site["share"] = number(site, "ns") / std::max(number(longest, "ns"), 1.0);
+    addBound(site, limits);
+  }
+  longest["limits"] = toJson(limits);
   longest["experts"] = expertLoads(longest);
   longest.erase("counters");
   return longest;
@@ -75,15 +99,26 @@ static void printExperts(const Json &loads) {
            100 * number(load, "min_share"), 100 * number(load, "median_share"), 100 * number(load, "max_share"), number(load, "imbalance"));
 }
 
+static void printLimits(const Json &limits) {
+  printf("  limits of %.0f threads: read %.1f GB/s", number(limits, "threads"), number(limits, "read_bytes_per_second") / 1e9);
+  for (const auto &[kind, peak] : limits["operations_per_second"].items())
+    printf(", %s %.0f Gop/s", kind.c_str(), peak.get<double>() / 1e9);
+  printf(" (bytes: unique ones of weights, caches and states)\n");
+}
+
 void tools::printProfile(const Json &profile) {
   double steps = std::max(number(profile, "steps"), 1.0), all = number(profile, "ns");
   printf("  a step of up to %.0f tokens: %.1f us, mean of %.0f\n", number(profile, "max_tokens"), all / steps / 1e3, steps);
-  printf("  %6s %11s %7s %7s %9s %8s  %s\n", "share", "us a step", "waits", "loops", "MB a step", "GB/s", "what");
+  printLimits(profile["limits"]);
+  printf("  %6s %11s %7s %7s %9s %8s %11s %9s %5s %8s %-4s %s\n", "share", "us a step", "waits", "loops", "MB a step", "GB/s", "Mop a step", "Gop/s",
+         "kind", "of bound", "by", "what");
   for (const Json &site : profile["sites"]) {
-    double ns = number(site, "ns"), bytes = number(site, "bytes");
+    double ns = number(site, "ns"), bytes = number(site, "bytes"), operations = number(site, "operations");
     double waits = ns > 0 ? std::max(0.0, 1 - number(site, "busy_ns") / ns) : 0;
-    printf("  %5.1f%% %11.1f %6.1f%% %7.0f %9.2f %8.2f  %s\n", 100 * number(site, "share"), ns / steps / 1e3, 100 * waits,
-           number(site, "runs") / steps, bytes / steps / 1e6, ns > 0 ? bytes / ns : 0, std::string(jsonString(site, "name").value_or("")).c_str());
+    std::string kind(jsonString(site, "arithmetic").value_or("")), by(jsonString(site, "bound_by").value_or(""));
+    printf("  %5.1f%% %11.1f %6.1f%% %7.0f %9.2f %8.2f %11.2f %9.2f %5s %7.1f%% %-4s %s\n", 100 * number(site, "share"), ns / steps / 1e3, 100 * waits,
+           number(site, "runs") / steps, bytes / steps / 1e6, ns > 0 ? bytes / ns : 0, operations / steps / 1e6, ns > 0 ? operations / ns : 0,
+           kind.c_str(), 100 * number(site, "bound"), by.substr(0, 3).c_str(), std::string(jsonString(site, "name").value_or("")).c_str());
   }
   printExperts(profile["experts"]);
 }

@@ -1,8 +1,8 @@
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" | FileCheck %s
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile)" --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(tile-profile,tile-to-llvm)" | FileCheck %s --check-prefix=LLVM
-// STATS-DAG: (S) 4 sites
-// STATS-DAG: (S) 2 counters
+// STATS-DAG: (S) 5 sites
+// STATS-DAG: (S) 3 counters
 
 llm.asset @weights0 weights "model.safetensors"
 llm.weight @embed : !llm.weights<1x64x32xf32> from "embed"
@@ -15,8 +15,8 @@ func.func private @attend(!llvm.ptr, !llvm.ptr) attributes {
 
 // A loop over layers is one site: what a layer reads is the mean. Weights that are looked up by row count by row.
 // CHECK-LABEL: func.func @step_1(
-// CHECK-SAME: tile.sites = [{name = "decode_row @embed", row_bytes = 128 : i64},
-// CHECK-SAME: {name = "attend @down @kv", position_bytes = 16 : i64, weight_bytes = 2048 : i64, window = 512 : i64}]
+// CHECK-SAME: tile.sites = [{arithmetic = "f32", name = "decode_row @embed", row_bytes = 128 : i64, row_operations = 32 : i64},
+// CHECK-SAME: {arithmetic = "f32", name = "attend @down @kv", position_bytes = 16 : i64, position_operations = 80 : i64, weight_bytes = 2048 : i64, window = 512 : i64}]
 // CHECK-NEXT: tile.mark %[[STEP:.*]], %[[WORKER:.*]] site 0 moment 0
 // CHECK: func.call @decode_row
 // CHECK: tile.mark %[[STEP]], %[[WORKER]] site 0 moment 1
@@ -108,6 +108,34 @@ func.func @step_4(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 4
   } do {
   ^bb0(%tile: i64):
     func.call @route(%x, %x, %x) : (!llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+    scf.yield
+  }
+  tile.barrier %step
+  return
+}
+
+// A product of N outputs from K inputs is 2 * N * K operations a row; calls that read one matrix of a stack are counted, and each row goes
+// through two of them.
+func.func private @product(!llvm.ptr, i64) attributes {tile.kernel = #tile.linear<weights = [tensor<16x32xf32>], arithmetic = int8, single = true,
+  panels = 1, bias = false, glu = false, residual = false>}
+
+// CHECK-LABEL: func.func @step_5(
+// CHECK-SAME: tile.counters = [{name = "calls", rows = 1 : i64}]
+// CHECK-SAME: tile.sites = [{arithmetic = "int8", name = "linear @down", row_operations = 2048 : i64, wanted = 1 : i64,
+// CHECK-SAME: weight_bytes = 2048 : i64, weight_calls = 8 : i64, weight_counter = 0 : i64}]
+// CHECK: func.call @product
+// CHECK: tile.count %{{.*}} counter 0 row %
+func.func @step_5(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 5 : i64} {
+  %zero = arith.constant 0 : i64
+  %rows = tile.field %step "rows" : i64
+  scf.while : () -> i64 {
+    %tile = tile.claim %step
+    %more = arith.cmpi slt, %tile, %rows : i64
+    scf.condition(%more) %tile : i64
+  } do {
+  ^bb0(%tile: i64):
+    %w = tile.weight %step @down[%zero]
+    func.call @product(%w, %rows) {tile.calls = 8 : i64, tile.choices = 2 : i64} : (!llvm.ptr, i64) -> ()
     scf.yield
   }
   tile.barrier %step
