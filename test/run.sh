@@ -17,13 +17,14 @@
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
+#   benchmark    test/benchmark/compare without peers, quick
 #   examples     each example as a user runs it
 #   docs         the how-tos, run; generated pages, checked for freshness
 #   conformance  with --full only: three seeds of every supported family, every lowering
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
-allSuites=(build runtime unit lit golden lowerings road scale state models gemma hostile sanitizers examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road scale state models gemma hostile sanitizers benchmark examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -33,7 +34,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -213,6 +214,8 @@ fuzz() { # FUZZER SECONDS: starts from the seeds beside it in the tree, if there
   [ ! -d "test/hostile/seeds/$name" ] || seeds=("test/hostile/seeds/$name")
   "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$results/$name-" "$corpus" "${seeds[@]}"
 }
+
+suite_benchmark() { lastLine "$python" test/benchmark/compare_test.py --bin "$build/bin"; }
 
 suite_examples() {
   check "quickstart on tiny-llama" examples/quickstart.sh --offline --build-dir "$build" --tokens 16

@@ -1,0 +1,90 @@
+"""Where things are: the repository, the cache, the Python environments that are made in it, and the model files."""
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "llmc", "benchmark")
+
+
+def say(text):
+    print(f"== {text}", file=sys.stderr, flush=True)
+
+
+def call(command, what, env=None):
+    """Runs a command that is no part of any timing; its output is shown only if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    if done.returncode:
+        raise SystemExit(f"{what} failed (exit status {done.returncode}): {' '.join(command)}\n{done.stdout[-2000:]}")
+    return done.stdout
+
+
+def clang():
+    for name in ("clang++-22", "/usr/lib/llvm-22/bin/clang++"):
+        if shutil.which(name):
+            return shutil.which(name)
+    raise SystemExit("clang++-22 is not there; examples/install.sh installs it")
+
+
+def environment(name, steps, env=None):
+    """The Python of an environment in the cache, made by pip's arguments `steps` on first use."""
+    folder = os.path.join(CACHE, "venv-" + name)
+    python, mark = os.path.join(folder, "bin", "python"), os.path.join(folder, "made")
+    if os.path.exists(mark):
+        return python
+    say(f"making {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    call([sys.executable, "-m", "venv", folder], "python3 -m venv")
+    for step in steps:
+        call([python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *step], "pip", env)
+    open(mark, "w").close()
+    return python
+
+
+def python_with_gguf():
+    return environment("gguf", [["numpy", "gguf"]])
+
+
+def python_with_llama_cpp():
+    compiler = clang()
+    env = {**os.environ, "CC": compiler.replace("clang++", "clang"), "CXX": compiler, "CMAKE_ARGS": "-DGGML_NATIVE=ON"}
+    say("llama-cpp-python is built from source by clang 22: some minutes")
+    return environment("llama-cpp", [["--no-binary", "llama-cpp-python", "llama-cpp-python"]], env)
+
+
+def peer_python(name, given):
+    if given:
+        return given
+    return environment_of[name]()
+
+
+def model_file(row, folder):
+    """The row's GGUF file: from --models, or made (Gemma: fetched) in the cache."""
+    if folder:
+        names = [row.file] + (["gemma.gguf"] if row.preset.startswith("gemma") else [])
+        for name in names:
+            if os.path.exists(os.path.join(folder, name)):
+                return os.path.join(folder, name)
+    if row.preset.startswith("gemma"):
+        return call([os.path.join(ROOT, "examples", "get-gemma.sh")], "get-gemma.sh").strip().splitlines()[-1]
+    return synthetic(row)
+
+
+def synthetic(row):
+    generator = os.path.join(ROOT, "test", "conformance", "make_synthetic_gguf.py")
+    digest = hashlib.sha256(open(generator, "rb").read()).hexdigest()[:12]   # another generator, other files
+    path = os.path.join(CACHE, "models", digest, row.file)
+    if not os.path.exists(path):
+        say(f"making {path}")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        part = f"{path}.{os.getpid()}"
+        call([python_with_gguf(), generator, "--preset", row.preset, "--quant", row.quant, "--out", part], "make_synthetic_gguf.py")
+        os.replace(part, path)
+    return path
+
+
+environment_of = {"llama.cpp": python_with_llama_cpp}
