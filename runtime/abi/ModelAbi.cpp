@@ -16,8 +16,13 @@ Expected<OpenOptions> openOptions(const llmc_open_options *given) {
   ours.weightsPath = options.weights_path ? options.weights_path : "";
   const char *forced = std::getenv("LLMC_ISA");
   ours.isa = options.isa ? options.isa : forced ? forced : "";
+  if (options.huge_pages < LLMC_HUGE_PAGES_AUTO || options.huge_pages > LLMC_HUGE_PAGES_OFF)
+    return invalidInput("huge_pages: " + std::to_string(options.huge_pages) + " is no member of llmc_huge_pages");
+  ours.hugePages = HugePages(options.huge_pages);
   return ours;
 }
+
+static_assert(int(HugePages::On) == LLMC_HUGE_PAGES_ON && int(HugePages::Off) == LLMC_HUGE_PAGES_OFF);
 
 Expected<ContextOptions> contextOptions(const llmc_context_options *given) {
   LLMC_TRY(options, readStruct(given, "llmc_context_options"));
@@ -72,6 +77,24 @@ const void *llmc_model_asset(const llmc_model_handle *model, const char *name, i
   auto asset = model->model->asset(name);
   *bytes = asset ? int64_t(asset->size()) : 0;
   return asset ? asset->data() : nullptr;
+}
+
+int32_t llmc_weight_memory(const llmc_model_handle *handle, int32_t wait, llmc_weight_memory_info *info,
+                           llmc_error **error) {
+  return guard(error, [&]() -> Expected<void> {
+    LLMC_CHECK(notNull(handle, "model"));
+    WeightMemory &memory = handle->model->weightMemory();
+    if (wait)
+      memory.settle();
+    WeightMemory::State state = memory.state();
+    llmc_weight_memory_info ours{};
+    ours.weight_bytes = handle->model->artifact().weight_bytes;
+    ours.copied_bytes = state.copiedBytes;
+    ours.huge_bytes = state.hugeBytes;
+    ours.settled = state.settled;
+    ours.note = state.note;
+    return writeStruct(ours, info, "llmc_weight_memory_info");
+  });
 }
 
 int32_t llmc_memory(const llmc_model_handle *handle, const llmc_context_options *options, llmc_memory_info *info,

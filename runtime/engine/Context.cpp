@@ -7,7 +7,11 @@
 namespace llmc {
 
 Context::Context(std::shared_ptr<const LoadedModel> model, const ContextPlan &plan)
-    : owner(std::move(model)), sizes(plan) {}
+    : owner(std::move(model)), sizes(plan) {
+  owner->weightMemory().promise(sizes.allBytes());
+}
+
+Context::~Context() { owner->weightMemory().promise(-sizes.allBytes()); }
 
 Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedModel> model,
                                                    const ContextOptions &options) {

@@ -39,6 +39,8 @@ public:
   static Expected<std::unique_ptr<Context>> create(std::shared_ptr<const LoadedModel> model,
                                                    const ContextOptions &options);
 
+  ~Context();
+
   const LoadedModel &model() const { return *owner; }
   const ContextPlan &plan() const { return sizes; }
 

@@ -149,6 +149,7 @@ Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t firs
 }
 
 void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
+  WeightMemory::Step weights = owner->weightMemory().beginStep();
   llmc_step step{};
   step.tokens = chunk.tokens;
   step.rows = chunk.rows;
@@ -159,7 +160,7 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
   step.row_tokens = stepRows.data();
   step.logits = logits;
   step.hidden = hidden;
-  step.weights = owner->weights().data();
+  step.weights = weights.starts();
   step.states = states.starts();
   step.state_slot_bytes = states.slotStrides();
   step.state_layer_bytes = states.layerStrides();

@@ -26,6 +26,7 @@ struct ContextPlan {
   int64_t checkpoints;           // of each slot; 0 if no state needs any
   int64_t checkpointBytes, allCheckpointBytes; // of one, of all
   int64_t workBytes() const { return arenaBytes + scratchBytes + logitBytes + hiddenBytes; }
+  int64_t allBytes() const { return workBytes() + stateBytes + allCheckpointBytes; }
 };
 
 // Errors: InvalidInput naming the option, its value and its range.

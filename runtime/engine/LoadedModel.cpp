@@ -81,23 +81,12 @@ LoadedModel::open(const llmc_artifact &artifact, const std::string &libraryPath,
   LLMC_TRY(isa, options.isa.empty() ? bestIsa(artifact) : namedIsa(artifact, options.isa));
   model->level = isa;
   LLMC_TRY(packed, openWeights(artifact, libraryPath, options.weightsPath));
-  model->packed = std::move(packed);
-  LLMC_CHECK(model->bindWeights());
+  std::span weights(artifact.weights, size_t(artifact.weight_count));
+  LLMC_TRY(memory, WeightMemory::create(std::move(packed), weights, options.hugePages));
+  model->memory = std::move(memory);
   LLMC_CHECK(model->readMetadata());
   LLMC_CHECK(model->readAssets());
   return model;
-}
-
-Expected<void> LoadedModel::bindWeights() {
-  int64_t size = int64_t(packed.bytes.size());
-  for (int64_t i = 0; i < descriptor->weight_count; ++i) {
-    const llmc_weight &weight = descriptor->weights[i];
-    if (weight.offset < 0 || weight.offset % 64 != 0 || weight.bytes < 0 || weight.offset > size ||
-        weight.bytes > size - weight.offset)
-      return internalError("weight '" + std::string(weight.name) + "' lies outside the packed weights");
-    weightStarts.push_back(reinterpret_cast<const uint8_t *>(packed.bytes.data()) + weight.offset);
-  }
-  return {};
 }
 
 Expected<void> LoadedModel::readMetadata() {

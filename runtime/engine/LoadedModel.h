@@ -1,9 +1,9 @@
-// An opened artifact: weights mapped, instruction set chosen, tokenizer loaded. Immutable, thus thread-safe.
+// An opened artifact: weights mapped, instruction set chosen, tokenizer loaded. Immutable but for where the weights lie; thread-safe.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/engine/GenerationConfig.h"
-#include "runtime/engine/WeightFile.h"
+#include "runtime/engine/WeightMemory.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <memory>
@@ -15,6 +15,7 @@ namespace llmc {
 struct OpenOptions {
   std::string weightsPath = {}; // empty: as the artifact says
   std::string isa = {};         // empty: the best that this CPU has
+  HugePages hugePages = HugePages::Auto;
 };
 
 class LoadedModel {
@@ -26,8 +27,8 @@ public:
   const llmc_artifact &artifact() const { return *descriptor; }
   const llmc_isa &isa() const { return *level; }
   const std::string &libraryPath() const { return library; }
-  const std::string &weightsPath() const { return packed.path; }
-  std::span<const uint8_t *const> weights() const { return weightStarts; }
+  const std::string &weightsPath() const { return memory->path(); }
+  WeightMemory &weightMemory() const { return *memory; }
   // The bytes of an asset; nullopt if there is none of this name.
   std::optional<std::span<const std::byte>> asset(std::string_view name) const;
   // Errors: Unsupported if the artifact has no tokenizer.
@@ -44,15 +45,13 @@ public:
 
 private:
   LoadedModel() = default;
-  Expected<void> bindWeights();
   Expected<void> readAssets();
   Expected<void> readMetadata();
 
   const llmc_artifact *descriptor = nullptr;
   const llmc_isa *level = nullptr;
   std::string library;
-  PackedWeights packed;
-  std::vector<const uint8_t *> weightStarts;
+  std::unique_ptr<WeightMemory> memory;
   std::optional<Tokenizer> words;
   GenerationConfig config;
   std::vector<TokenId> stops;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <sched.h>
@@ -118,6 +119,24 @@ int64_t availableMemoryBytes() {
       bytes = std::min(bytes, *left);
   });
   return bytes;
+}
+
+bool hasHugePages() {
+  std::string modes = readPseudoFile("/sys/kernel/mm/transparent_hugepage/enabled"); // "always [madvise] never"
+  return modes.find("[always]") != std::string::npos || modes.find("[madvise]") != std::string::npos;
+}
+
+int64_t hugePagesOf(const void *address) {
+  std::ifstream maps("/proc/self/smaps");
+  bool isIt = false;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+      isIt = begin <= reinterpret_cast<uintptr_t>(address) && reinterpret_cast<uintptr_t>(address) < end;
+    else if (auto kibibytes = isIt ? field(line, "AnonHugePages:") : std::nullopt)
+      return *kibibytes * 1024;
+  }
+  return 0;
 }
 
 std::string formatBytes(int64_t bytes) {

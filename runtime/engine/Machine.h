@@ -12,6 +12,11 @@ int availableCpus();
 // Memory that can be taken without swapping: what the system calls available, at most what the cgroup leaves.
 int64_t availableMemoryBytes();
 
+// Whether the system backs anonymous memory with huge pages where it is asked to (transparent huge pages).
+bool hasHugePages();
+// Bytes in huge pages of the mapping that holds `address`.
+int64_t hugePagesOf(const void *address);
+
 // "17.0 GiB", "512 B".
 std::string formatBytes(int64_t bytes);
 

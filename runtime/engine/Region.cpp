@@ -27,11 +27,13 @@ Region::~Region() {
     ::munmap(start, size_t(length));
 }
 
-void Region::release(int64_t offset, int64_t count) {
-  int64_t page = ::sysconf(_SC_PAGESIZE);
-  int64_t first = (offset + page - 1) / page * page, end = (offset + count) / page * page;
-  if (first < end)
-    ::madvise(start + first, size_t(end - first), MADV_DONTNEED);
+void Region::release(int64_t offset, int64_t count) { dropPages(start, offset, offset + count); }
+
+void dropPages(const void *mapping, int64_t begin, int64_t end) {
+  uintptr_t page = uintptr_t(::sysconf(_SC_PAGESIZE)), base = reinterpret_cast<uintptr_t>(mapping);
+  uintptr_t first = (base + uintptr_t(begin) + page - 1) / page * page, last = (base + uintptr_t(end)) / page * page;
+  if (first < last)
+    ::madvise(reinterpret_cast<void *>(first), size_t(last - first), MADV_DONTNEED);
 }
 
 void Region::preferHugePages() {

@@ -37,4 +37,7 @@ private:
   int64_t length = 0;
 };
 
+// Takes the pages that lie whole in [begin, end) of a mapping out of this process.
+void dropPages(const void *mapping, int64_t begin, int64_t end);
+
 } // namespace llmc

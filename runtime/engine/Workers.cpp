@@ -1,10 +1,10 @@
 #include "runtime/engine/Workers.h"
 
 #include "runtime/engine/Machine.h"
+#include "runtime/engine/SignalsBlocked.h"
 
 #include <chrono>
 #include <climits>
-#include <csignal>
 #include <linux/futex.h>
 #include <string>
 #include <sys/prctl.h>
@@ -48,20 +48,6 @@ private:
 #else
   DefaultFloatEnvironment() {}
 #endif
-};
-
-// Signals belong to the program's own threads; threads inherit the mask of their maker.
-class SignalsBlocked {
-public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &saved);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &saved, nullptr); }
-
-private:
-  sigset_t saved;
 };
 
 } // namespace

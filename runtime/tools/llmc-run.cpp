@@ -25,6 +25,7 @@ struct Options {
   std::vector<int32_t> tokens;
   llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0, 0};
   llmc_sampler_options sampler{};
+  int32_t hugePages = LLMC_HUGE_PAGES_AUTO;
   int64_t count = -1;
   std::vector<std::string> stops;
   bool ids = false, ignoreEos = false, noSpecial = false, parseSpecial = false, showSpecial = false, quiet = false;
@@ -52,6 +53,10 @@ void addOptions(CLI::App &app, Options &options) {
   app.add_flag("-q,--quiet", options.quiet, "Print no figures");
   app.add_option("-t,--threads", options.context.threads, "Worker threads (default: the CPUs of this process)");
   app.add_option("-c,--ctx-size", options.context.context, "Positions of the context (default: the model's)");
+  app.add_option("--huge-pages", options.hugePages, "Weights in huge pages once the first step is done: auto, on, off")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, int32_t>{
+          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}))
+      ->type_name("auto|on|off");
   app.add_option("--weights", options.weights, "Packed weight file (default: what the library names)");
   app.add_option("--isa", options.isa, "Instruction set level inside the library (default: the best)");
 }
@@ -148,7 +153,7 @@ Expected<void> open(Session &session, const Options &options) {
   if (llmc_api_open(path.c_str(), &session.api, message, sizeof message))
     return invalidInput(message);
   llmc_open_options how{sizeof how, options.weights.empty() ? nullptr : options.weights.c_str(),
-                        options.isa.empty() ? nullptr : options.isa.c_str()};
+                        options.isa.empty() ? nullptr : options.isa.c_str(), options.hugePages};
   LLMC_CHECK(session.call(session.api.model_open, &how, &session.model));
   return session.call(session.api.context_create, session.model, &options.context, &session.context);
 }

@@ -97,7 +97,10 @@ absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, 
     LLMC_ASSIGN(seconds, runOnce(*context, test, tokens));
     if (i >= 0)
       test.samples.push_back(double(count) / seconds);
-    if (i < 0 && options.model.profile)
+    if (i >= 0)
+      continue;
+    LLMC_RETURN_IF_ERROR(model.weightMemory(/*wait=*/true).status()); // where they will stay
+    if (options.model.profile)
       LLMC_RETURN_IF_ERROR(beginProfile(*context));
   }
   if (options.model.profile) {
@@ -182,6 +185,14 @@ absl::Status writeHtml(const BenchOptions &options, const Model &model, const st
   return file ? absl::OkStatus() : invalidArgument("--html " + options.html + ": can't be written");
 }
 
+// Once they have settled.
+absl::Status printWeights(const Model &model) {
+  LLMC_ASSIGN(info, model.weightMemory(/*wait=*/true));
+  fprintf(stderr, "weights: %s, %s of them copied, into %s of huge pages%s%s\n", bytesText(info.weight_bytes).c_str(),
+          bytesText(info.copied_bytes).c_str(), bytesText(info.huge_bytes).c_str(), *info.note ? "; " : "", info.note);
+  return absl::OkStatus();
+}
+
 absl::Status bench(const BenchOptions &options) {
   if (options.model.profile && options.format == "csv")
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
@@ -201,6 +212,7 @@ absl::Status bench(const BenchOptions &options) {
   progress.finish();
   if (!options.html.empty())
     LLMC_RETURN_IF_ERROR(writeHtml(options, *model, results));
+  LLMC_RETURN_IF_ERROR(printWeights(*model));
   options.format == "json" ? printJson(results) : options.format == "csv" ? printCsv(results) : printTable(results);
   return absl::OkStatus();
 }

@@ -120,17 +120,22 @@ absl::Status inspectMemory(const Options &options) {
   memory.struct_size = sizeof memory;
   llmc_error *error = nullptr;
   LLMC_RETURN_IF_ERROR(model->status(model->api().memory(model->handle(), &wanted, &memory, &error), error));
+  LLMC_ASSIGN(weights, model->weightMemory(/*wait=*/true)); // as they will lie at work
   if (options.json) {
     Json json{{"context", memory.context},         {"weight_bytes", memory.weight_bytes},
               {"work_bytes", memory.work_bytes},   {"state_slot_bytes", memory.state_slot_bytes},
               {"state_bytes", memory.state_bytes}, {"available_bytes", memory.available_bytes},
-              {"checkpoints", memory.checkpoints}, {"checkpoint_bytes", memory.checkpoint_bytes}};
+              {"checkpoints", memory.checkpoints}, {"checkpoint_bytes", memory.checkpoint_bytes},
+              {"weight_copied_bytes", weights.copied_bytes}, {"weight_huge_bytes", weights.huge_bytes},
+              {"weight_note", weights.note}};
     printf("%s\n", plain(json).c_str());
     return absl::OkStatus();
   }
   int64_t needed = memory.work_bytes + memory.state_bytes + memory.checkpoint_bytes;
   printLine("context", std::to_string(memory.context) + " positions");
   printLine("weights", bytesText(memory.weight_bytes) + " (mapped from the file; the system may drop and read them again)");
+  printLine("", "after the first step " + bytesText(weights.copied_bytes) + " of them copied, into " +
+                    bytesText(weights.huge_bytes) + " of huge pages" + (*weights.note ? std::string("; ") + weights.note : ""));
   printLine("work", bytesText(memory.work_bytes) + " (arena, scratch of the threads, output rows)");
   printLine("states", bytesText(memory.state_bytes) + " when full (" + bytesText(memory.state_bytes / memory.context) + " per position)");
   if (memory.checkpoints)

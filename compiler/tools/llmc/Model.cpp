@@ -5,7 +5,8 @@
 using namespace llmc;
 using namespace llmc::tools;
 
-absl::StatusOr<std::unique_ptr<Model>> Model::open(const std::string &path, std::shared_ptr<void> keepAlive) {
+absl::StatusOr<std::unique_ptr<Model>> Model::open(const std::string &path, std::shared_ptr<void> keepAlive,
+                                                   int32_t hugePages) {
   std::unique_ptr<Model> model(new Model);
   model->keepAlive = std::move(keepAlive);
   char message[512];
@@ -14,7 +15,10 @@ absl::StatusOr<std::unique_ptr<Model>> Model::open(const std::string &path, std:
     return invalidArgument(message);
   const llmc_api &api = model->functions;
   llmc_error *error = nullptr;
-  LLMC_RETURN_IF_ERROR(model->status(api.model_open(nullptr, &model->model, &error), error));
+  llmc_open_options options{};
+  options.struct_size = sizeof options;
+  options.huge_pages = hugePages;
+  LLMC_RETURN_IF_ERROR(model->status(api.model_open(&options, &model->model, &error), error));
   model->facts.struct_size = sizeof model->facts;
   LLMC_RETURN_IF_ERROR(model->status(api.model_get_info(model->model, &model->facts, &error), error));
   LLMC_ASSIGN(metadata, toStatus(parseJson(api.model_metadata(model->model), path + ": metadata")));
@@ -36,6 +40,14 @@ absl::Status Model::status(int32_t code, llmc_error *error) const {
   absl::Status status = toStatus(ErrorCode(code), error ? functions.error_message(error) : "failed without a message");
   functions.error_free(error);
   return status;
+}
+
+absl::StatusOr<llmc_weight_memory_info> Model::weightMemory(bool wait) const {
+  llmc_weight_memory_info info{};
+  info.struct_size = sizeof info;
+  llmc_error *error = nullptr;
+  LLMC_RETURN_IF_ERROR(status(functions.weight_memory(model, wait, &info, &error), error));
+  return info;
 }
 
 absl::StatusOr<std::vector<int32_t>> Model::tokenize(std::string_view text, uint32_t flags) const {

@@ -14,8 +14,9 @@ namespace llmc::tools {
 
 class Model {
 public:
-  // Opens the library at `path`. `keepAlive`: what must outlive the model (a cache entry's lock).
-  static absl::StatusOr<std::unique_ptr<Model>> open(const std::string &path, std::shared_ptr<void> keepAlive);
+  // Opens the library at `path`. `keepAlive`: what must outlive the model (a cache entry's lock). `hugePages`: enum llmc_huge_pages.
+  static absl::StatusOr<std::unique_ptr<Model>> open(const std::string &path, std::shared_ptr<void> keepAlive,
+                                                     int32_t hugePages = LLMC_HUGE_PAGES_AUTO);
   ~Model();
 
   const llmc_api &api() const { return functions; }
@@ -23,6 +24,9 @@ public:
   const llmc_model_info &info() const { return facts; }
   const Json &metadata() const { return recorded; }
   bool isExact() const;
+
+  // Where the weights are. `wait`: once no more of them will be copied.
+  absl::StatusOr<llmc_weight_memory_info> weightMemory(bool wait) const;
 
   // `flags`: enum llmc_text_flags.
   absl::StatusOr<std::vector<int32_t>> tokenize(std::string_view text, uint32_t flags) const;

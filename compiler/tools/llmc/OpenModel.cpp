@@ -71,7 +71,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openUncached(const ModelOptions &o
   auto scratch = std::make_shared<ScratchDirectory>(std::move(made));
   CompileOptions compile = compileOptions(options, scratch->directory());
   LLMC_RETURN_IF_ERROR(compileSource(options.model, compile));
-  return Model::open(compile.output, scratch);
+  return Model::open(compile.output, scratch, options.hugePages);
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &options) {
@@ -91,7 +91,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &opt
   if (!entry)
     return toStatus(entry.error());
   auto kept = std::make_shared<JitCache::Entry>(std::move(*entry));
-  return Model::open(kept->directory + "/model.so", kept);
+  return Model::open(kept->directory + "/model.so", kept, options.hugePages);
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &options) {
@@ -104,7 +104,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                                                      : nullptr;
   if (given)
     return invalidArgument(std::string(given) + ": " + options.model + " is compiled already; give it to llmc compile");
-  LLMC_ASSIGN(model, Model::open(options.model, nullptr));
+  LLMC_ASSIGN(model, Model::open(options.model, nullptr, options.hugePages));
   if (options.exact && !model->isExact())
     return invalidArgument("--exact: " + options.model + " was compiled without it; compile it anew: llmc compile SRC --exact -o " +
                            options.model);

@@ -1,5 +1,6 @@
 #include "compiler/tools/llmc/Options.h"
 
+#include "llmc/llmc.h"
 #include "runtime/support/Files.h"
 #include "runtime/support/Json.h"
 
@@ -46,6 +47,10 @@ void tools::addModelOptions(CLI::App &verb, ModelOptions &options) {
   verb.add_option("MODEL", options.model, "A compiled .so, or a source (Hugging Face directory, .gguf, .mlir), compiled just in time")
       ->required();
   addCompilerOptions(verb, options);
+  verb.add_option("--huge-pages", options.hugePages, "Weights in huge pages once the first step is done: auto (where it pays and memory is plenty), on, off")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, int32_t>{
+          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}))
+      ->type_name("auto|on|off");
   verb.add_flag("--no-cache", options.noCache, "Compile anew, and keep nothing")->group("Compiling");
 }
 

@@ -19,6 +19,7 @@ struct ModelOptions {
   bool profile = false; // see CompileOptions
   std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;
   std::string pipeline;
+  int32_t hugePages = 0; // enum llmc_huge_pages
 };
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins);

@@ -66,6 +66,14 @@ LLMC_API void llmc_free(void *memory);
 
 // ---- Model ----------------------------------------------------------------------------------------------------------
 
+// Whether the weights move into huge pages, which are read faster: after the first step a thread copies them there, a tenth of one
+// CPU's time while steps run; the file's pages are then given back.
+enum llmc_huge_pages {
+  LLMC_HUGE_PAGES_AUTO = 0, // if they are 16 MiB or more, and fit free memory beside what the contexts may take
+  LLMC_HUGE_PAGES_ON = 1,   // at any size; llmc_model_open fails if the system gives none or memory is short
+  LLMC_HUGE_PAGES_OFF = 2,
+};
+
 struct llmc_open_options {
   size_t struct_size;
   // The packed weights. NULL: embedded in the library, else the file beside it that the library names.
@@ -73,13 +81,15 @@ struct llmc_open_options {
   // Name of the instruction set level to use, one of those inside. NULL: environment LLMC_ISA, else the best that this
   // CPU has.
   const char *isa;
+  int32_t huge_pages; // enum llmc_huge_pages
 };
 
 struct llmc_model_handle;
 
 // Opens the model that this library is. The weights are mapped, not read: milliseconds, whatever their size.
 // `options` may be NULL. Errors: INVALID_INPUT on weights that are absent, of another model, truncated or stripped off,
-// on an unknown `isa`; UNSUPPORTED when the CPU has no level of those inside, or on another LLMC_ARTIFACT_ABI.
+// on an unknown `isa`; UNSUPPORTED when the CPU has no level of those inside, on another LLMC_ARTIFACT_ABI, or where huge pages
+// are ON and can't be had.
 LLMC_API int32_t llmc_model_open(const struct llmc_open_options *options, struct llmc_model_handle **model,
                                  struct llmc_error **error);
 LLMC_API void llmc_model_close(struct llmc_model_handle *model);
@@ -102,6 +112,20 @@ LLMC_API int32_t llmc_model_get_info(const struct llmc_model_handle *model, stru
 LLMC_API const char *llmc_model_metadata(const struct llmc_model_handle *model);
 // An asset by name ("chat_template", "generation_config"); NULL and 0 bytes if the model has none of this name.
 LLMC_API const void *llmc_model_asset(const struct llmc_model_handle *model, const char *name, int64_t *bytes);
+
+struct llmc_weight_memory_info {
+  size_t struct_size;
+  int64_t weight_bytes;
+  int64_t copied_bytes; // of them, read from anonymous memory by the steps that begin now; the rest from the mapped file
+  int64_t huge_bytes;   // of that memory, what the system backs with huge pages
+  int32_t settled;      // 1: no more will be copied
+  const char *note;     // why not all is copied; empty if there is no reason
+};
+
+// Where the weights are. wait = 1: copies now, at full speed, what is still to be copied, and returns when that is done: before
+// measuring, or before a server takes requests. Any thread.
+LLMC_API int32_t llmc_weight_memory(const struct llmc_model_handle *model, int32_t wait, struct llmc_weight_memory_info *info,
+                                    struct llmc_error **error);
 
 // ---- Context: workers, states of the sequences, buffers -------------------------------------------------------------
 

@@ -28,6 +28,7 @@
   X(model_get_info)                                                                                                    \
   X(model_metadata)                                                                                                    \
   X(model_asset)                                                                                                       \
+  X(weight_memory)                                                                                                     \
   X(memory)                                                                                                            \
   X(context_create)                                                                                                    \
   X(context_free)                                                                                                      \
