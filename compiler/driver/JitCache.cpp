@@ -297,6 +297,15 @@ void sweep(const std::string &root, const fs::path &leftover) {
 
 } // namespace
 
+// A cache is a guest on the disk, also on a small one. What it takes itself counts as free, so that the limit does not shrink as it fills.
+static uint64_t defaultLimit(const std::string &root, uint64_t cacheBytes) {
+  constexpr uint64_t mostBytes = uint64_t(20) << 30, share = 10;
+  struct statvfs disk;
+  if (statvfs(root.c_str(), &disk) != 0)
+    return mostBytes;
+  return std::min(mostBytes, (uint64_t(disk.f_bavail) * disk.f_frsize + cacheBytes) / share);
+}
+
 void JitCache::trim() const {
   std::vector<Resident> residents;
   uint64_t total = 0;
@@ -313,13 +322,7 @@ void JitCache::trim() const {
       total += residents.back().bytes;
     }
   }
-  uint64_t limit = limitBytes;
-  struct statvfs disk;
-  if (limit == 0) {
-    limit = uint64_t(20) << 30;
-    if (statvfs(root.c_str(), &disk) == 0)
-      limit = std::min<uint64_t>(limit, (uint64_t(disk.f_bavail) * disk.f_frsize + total) / 2);
-  }
+  uint64_t limit = limitBytes ? limitBytes : defaultLimit(root, total);
   std::sort(residents.begin(), residents.end(), [](const Resident &a, const Resident &b) {
     return std::pair(a.used.tv_sec, a.used.tv_nsec) < std::pair(b.used.tv_sec, b.used.tv_nsec);
   });

@@ -39,7 +39,7 @@ class JitCache {
 public:
   struct Settings {
     std::string directory;
-    uint64_t limitBytes = 0; // 0: 20 GB, or half of what the disk has free, whichever is less
+    uint64_t limitBytes = 0; // 0: 20 GB, or a tenth of what the disk has free and the cache itself takes, whichever is less
   };
   // LLMC_CACHE_DIR, else $XDG_CACHE_HOME/llmc/jit, else ~/.cache/llmc/jit; LLMC_CACHE_LIMIT in bytes, or with K, M, G or T.
   // Errors: InvalidInput if no directory is known or the limit is no size.

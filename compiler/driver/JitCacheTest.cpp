@@ -104,6 +104,21 @@ TEST_F(JitCacheTest, keepsWhatIsInUse) {
   EXPECT_TRUE(fs::exists(user->directory + "/model.so"));
 }
 
+// Once the user is gone, the next entry that is made pushes out the older one.
+TEST_F(JitCacheTest, evictsWhatIsNoLongerInUse) {
+  JitCache jit = cache(150'000);
+  add(jit, "a", 100'000);
+  {
+    auto user = jit.find("a");
+    add(jit, "b", 100'000);
+    EXPECT_TRUE(jit.find("a"));
+  }
+  add(jit, "c", 100'000);
+  EXPECT_FALSE(jit.find("a"));
+  EXPECT_FALSE(jit.find("b"));
+  EXPECT_TRUE(jit.find("c"));
+}
+
 TEST_F(JitCacheTest, oneOfManyMakesIt) {
   JitCache jit = cache();
   std::atomic<int> count = 0, found = 0;
