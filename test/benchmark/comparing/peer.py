@@ -38,3 +38,8 @@ class Peer:
 
 def llama_cpp(python, model, threads):
     return Peer("llama.cpp", python, "llama_cpp_worker.py", {"model": model, "threads": threads})
+
+
+def openvino(name, python, preset, weights, threads, precision):
+    folder = places.openvino_folder(preset, weights, python)
+    return Peer(name, python, "openvino_worker.py", {"folder": folder, "threads": threads, "precision": precision})

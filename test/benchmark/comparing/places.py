@@ -30,8 +30,8 @@ def clang():
     raise SystemExit("clang++-22 is not there; examples/install.sh installs it")
 
 
-def environment(name, steps, env=None):
-    """The Python of an environment in the cache, made by pip's arguments `steps` on first use."""
+def environment(name, steps, env=None, after=None):
+    """The Python of an environment in the cache, made by pip's arguments `steps` and the command `after` on first use."""
     folder = os.path.join(CACHE, "venv-" + name)
     python, mark = os.path.join(folder, "bin", "python"), os.path.join(folder, "made")
     if os.path.exists(mark):
@@ -41,6 +41,8 @@ def environment(name, steps, env=None):
     call([sys.executable, "-m", "venv", folder], "python3 -m venv")
     for step in steps:
         call([python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *step], "pip", env)
+    if after:
+        call([*after, folder], after[-1])
     open(mark, "w").close()
     return python
 
@@ -52,14 +54,30 @@ def python_with_gguf():
 def python_with_llama_cpp():
     compiler = clang()
     env = {**os.environ, "CC": compiler.replace("clang++", "clang"), "CXX": compiler, "CMAKE_ARGS": "-DGGML_NATIVE=ON"}
-    say("llama-cpp-python is built from source by clang 22: some minutes")
     return environment("llama-cpp", [["--no-binary", "llama-cpp-python", "llama-cpp-python"]], env)
 
 
-def peer_python(name, given):
-    if given:
-        return given
-    return environment_of[name]()
+# What optimum-intel and nncf ask for, but for torch's CUDA packages and torchvision, which nothing here uses: gigabytes.
+OPENVINO = (["--no-deps", "torch", "optimum-intel", "optimum", "nncf", "openvino", "openvino-genai", "openvino-tokenizers"],
+            ["transformers<5.6", "huggingface-hub<1.22", "numpy<2.5", "networkx<=3.6.1", "pydot<=4.0.1", "setuptools>=77.0.3", "openvino-telemetry",
+             "requests", "packaging", "psutil", "rich", "safetensors", "scikit-learn", "scipy", "tabulate", "ninja", "filelock",
+             "typing-extensions", "sympy", "jinja2", "fsspec"])
+
+
+def python_with_openvino():
+    stubs = os.path.join(ROOT, "test", "conformance", "torch_stubs.sh")
+    return environment("openvino", OPENVINO, after=["bash", stubs])
+
+
+def openvino_folder(preset, weights, python):
+    """The row's shape in OpenVINO's own format, exported on first use."""
+    path = os.path.join(CACHE, "models", f"{preset}-openvino-{weights}")
+    if not os.path.exists(path):
+        say(f"making {path}")
+        part = f"{path}.{os.getpid()}"
+        call([python, os.path.join(HERE, "openvino_export.py"), preset, weights, part], "openvino_export.py")
+        os.replace(part, path)
+    return path
 
 
 def model_file(row, folder):
@@ -85,6 +103,3 @@ def synthetic(row):
         call([python_with_gguf(), generator, "--preset", row.preset, "--quant", row.quant, "--out", part], "make_synthetic_gguf.py")
         os.replace(part, path)
     return path
-
-
-environment_of = {"llama.cpp": python_with_llama_cpp}
