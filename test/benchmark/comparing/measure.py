@@ -87,7 +87,8 @@ def row_results(row, model, tests, cost, settings, all_limits, results):
     results["versions"] = list(dict.fromkeys(results["versions"] + [p.about["version"] for p in peers]))
     llmc = ours.Llmc(settings.llmc, model, settings.now_threads)
     try:
-        results["starts"].append(start_of(row, model, settings, peers))
+        start = start_of(row, model, settings, peers)
+        results["starts"].append(start)
         for test in tests:
             result = one_test(row, test, llmc, peers, settings, cost, all_limits)
             if result is None:
@@ -99,6 +100,7 @@ def row_results(row, model, tests, cost, settings, all_limits, results):
             theirs = "".join(f", {name} {p['tokens_per_second']:.1f} (ratio {p['ratio']:.2f})" for name, p in result["peers"].items())
             places.say(f"{row.name}, {test.name}, {settings.now_threads} threads: llmc {result['tokens_per_second']:.1f} "
                        f"({result['of_bound']:.0%} of the bound){theirs}")
+        start["peak_bytes"] = llmc.peak
     finally:
         for p in peers:
             p.close()

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 
 
@@ -11,6 +12,7 @@ class Llmc:
 
     def __init__(self, command, model, threads):
         self.command, self.model, self.threads = command, model, threads
+        self.peak = {"anonymous": 0, "rss": 0}   # bytes, of all runs
 
     def supports(self, test):
         """Whether this build's bench knows the options that the test needs."""
@@ -25,13 +27,31 @@ class Llmc:
         if test.sequences > 1:
             sizes += ["--sequences", test.sequences]
         command = [self.command, "bench", self.model, *map(str, sizes), "-r", "1", "-t", str(self.threads), "-o", "json"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr.strip()}")
-        return json.loads(done.stdout)[-1]["tokens_per_second"]
+        status, out, err, peak = watched(command, 0.05)
+        if status:
+            raise SystemExit(f"{' '.join(command)}: exit status {status}\n{err.strip()}")
+        self.peak = {key: max(value, peak[key]) for key, value in self.peak.items()}
+        return json.loads(out)[-1]["tokens_per_second"]
 
     def close(self):
         pass
+
+
+def watched(command, period):
+    """Exit status, stdout, stderr and peak memory in bytes, which is looked at every `period` seconds."""
+    peak = {"anonymous": 0, "rss": 0}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = subprocess.Popen(command, stdout=out, stderr=err)
+        while True:
+            for key, value in memory_of(child.pid).items():
+                peak[key] = max(peak[key], value)
+            try:
+                child.wait(period)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        out.seek(0), err.seek(0)
+        return child.returncode, out.read(), err.read(), peak
 
 
 def start(command, model, threads, cached, context=2048):
@@ -39,16 +59,11 @@ def start(command, model, threads, cached, context=2048):
     words = [command, "run", model, "--tokens", ",".join(str(i) for i in range(3, 19)), "-n", "1", "-t", str(threads), "--temp", "0", "--ids",
              "--ignore-eos", "-c", str(context)]
     begin = time.perf_counter()
-    child = subprocess.Popen(words + ([] if cached else ["--no-cache"]), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    peak = {"anonymous": 0, "rss": 0}
-    while child.poll() is None:
-        for key, value in memory_of(child.pid).items():
-            peak[key] = max(peak[key], value)
-        time.sleep(0.001)
-    seconds, message = time.perf_counter() - begin, child.stderr.read()
+    status, _, message, peak = watched(words + ([] if cached else ["--no-cache"]), 0.002)
+    seconds = time.perf_counter() - begin
     first = re.search(r"first token after ([0-9.]+) ms", message)
-    if child.returncode or not first:
-        raise SystemExit(f"{' '.join(words)}: exit status {child.returncode}\n{message.strip()}")
+    if status or not first:
+        raise SystemExit(f"{' '.join(words)}: exit status {status}\n{message.strip()}")
     first_token = float(first[1]) / 1e3
     return {"process_seconds": seconds, "load_seconds": max(seconds - first_token, 0.0), "first_token_seconds": first_token,
             "anonymous_bytes": peak["anonymous"], "rss_bytes": peak["rss"]}

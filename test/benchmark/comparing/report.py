@@ -37,19 +37,24 @@ def table(results):
 
 
 def start_table(results):
-    head = ["model", "compile and load, s", "load again, s", "first token of 16, ms", "whole process, ms", "anonymous MB", "RSS MB"]
+    head = ["model", "compile and load, s", "load again, s", "first token of 16, ms", "whole process, ms", "anonymous / RSS, MB", "peak of all tests, MB"]
     head += [f"{name}: load, s / first token, ms" for name in start_peers(results)]
     lines = []
     for start in results["starts"]:
         warm, cold = start["warm"], start["cold"]
         line = [start["row"], f"{cold['load_seconds']:.2f}" if cold else "", f"{warm['load_seconds']:.3f}",
                 f"{warm['first_token_seconds'] * 1e3:.0f}", f"{warm['process_seconds'] * 1e3:.0f}",
-                number(warm["anonymous_bytes"] / 1e6), number(warm["rss_bytes"] / 1e6)]
+                megabytes(warm["anonymous_bytes"], warm["rss_bytes"]),
+                megabytes(start["peak_bytes"]["anonymous"], start["peak_bytes"]["rss"])]
         for name in start_peers(results):
             peer = start["peers"].get(name)
             line.append(f"{peer['load_seconds']:.2f} / {peer['first_token_seconds'] * 1e3:.0f}" if peer else "")
         lines.append(line)
     return head, lines
+
+
+def megabytes(anonymous, rss):
+    return f"{number(anonymous / 1e6)} / {number(rss / 1e6)}"
 
 
 def start_peers(results):
