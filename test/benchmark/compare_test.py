@@ -26,6 +26,8 @@ def check_cost():
     want(cost.step_bytes == header.data_bytes - left_out, f"{cost.step_bytes} bytes a step, want {header.data_bytes - left_out}")
     heads, layers = header.get("attention.head_count_kv"), header.get("block_count")
     width = header.get("attention.key_length") or header.get("embedding_length") // header.get("attention.head_count")
+    sliding = gguf_header.Cost(step_bytes=1, prompt_operations=1, cache_bytes=6, window_bytes=5, window=512)
+    want(sliding.cache_bytes_at(100) == 600 and sliding.cache_bytes_at(4096) == 4096 + 5 * 512, "bytes of sliding windows")
     want(cost.cache_bytes == heads * layers * width * 4, f"{cost.cache_bytes} bytes of cache a token")
 
 

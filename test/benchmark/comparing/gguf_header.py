@@ -13,6 +13,12 @@ class Cost:
     step_bytes: int          # of weights, read by a step of one token
     prompt_operations: int   # of products, per token of a long prompt (its output row is not counted: only the last needs one)
     cache_bytes: int         # per token of context, 2 bytes an element; 0 without attention
+    window_bytes: int = 0    # the part of it that is in layers which see the last `window` tokens only
+    window: int = 0
+
+    def cache_bytes_at(self, context):
+        return (self.cache_bytes - self.window_bytes) * context + self.window_bytes * min(context, self.window)
+
 
 
 class Header:
@@ -69,14 +75,19 @@ def cost(path):
         step_bytes += 0 if looked_up else sizes[name] * share
         if name not in ("token_embd.weight", "output.weight") and len(shape) > 1:
             operations += 2 * math.prod(shape) * share
-    return Cost(int(step_bytes), int(operations), cache_bytes(header))
+    layers = cache_bytes_by_layer(header)
+    window, period = header.get("attention.sliding_window"), PERIODS.get(header.values.get("general.architecture"))
+    windowed = sum(size for i, size in enumerate(layers) if window and period and (i + 1) % period)
+    return Cost(int(step_bytes), int(operations), sum(layers), windowed, window)
 
 
-def cache_bytes(header):
+# Every so many layers one sees the whole context: files don't say it.
+PERIODS = {"gemma2": 2, "gemma3": 6}
+
+
+def cache_bytes_by_layer(header):
     heads = header.get("attention.head_count_kv")
-    if not heads:
-        return 0
     per_layer = heads if isinstance(heads, list) else [heads] * header.get("block_count")
     width = header.get("embedding_length") // max(header.get("attention.head_count", 1), 1)
     keys, values = header.get("attention.key_length", width), header.get("attention.value_length", width)
-    return sum(per_layer) * (keys + values) * 2
+    return [count * (keys + values) * 2 for count in per_layer]

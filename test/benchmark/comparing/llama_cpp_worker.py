@@ -54,7 +54,7 @@ class LlamaCpp:
         positions = -(-(count + depth) // 256) * 256
         entry = self.context(positions, sequences)
         context, memory = entry[0], api.llama_get_memory(entry[0])
-        tokens = some_tokens(count + depth, self.vocab)
+        tokens = some_tokens(depth + count * sequences, self.vocab)
         if depth and entry[1] == tokens[:depth] and api.llama_memory_seq_rm(memory, 0, depth, -1):
             pass   # read once; later runs go back to where it ended
         else:
@@ -66,8 +66,9 @@ class LlamaCpp:
         if question["prefill"]:
             self.read(context, tokens[:count])
         else:
-            for i in range(depth, depth + count):
-                self.decode(context, [(tokens[i], i, s, True) for s in range(sequences)])
+            for i in range(count):
+                step = tokens[depth + i * sequences:]
+                self.decode(context, [(step[s], depth + i, s, True) for s in range(sequences)])
             api.llama_synchronize(context)
         return time.perf_counter() - begin
 
