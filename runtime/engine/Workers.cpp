@@ -3,6 +3,7 @@
 #include "runtime/engine/Machine.h"
 #include "runtime/engine/SignalsBlocked.h"
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <linux/futex.h>
@@ -66,13 +67,14 @@ bool EventCount::spin(uint32_t seen, int64_t spinNs) const {
 
 // Either advance() sees this sleeper and wakes it, or the kernel sees the new count and does not let it sleep: both
 // sides write their own word before they read the other's, in one total order.
-void EventCount::waitWhile(uint32_t seen, int64_t spinNs) {
+bool EventCount::waitWhile(uint32_t seen, int64_t spinNs) {
   if (spin(seen, spinNs))
-    return;
+    return true;
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (count.load(std::memory_order_seq_cst) == seen)
     futexWait(&count, seen);
   sleepers.fetch_sub(1, std::memory_order_relaxed);
+  return false;
 }
 
 void EventCount::advance() {
@@ -81,12 +83,16 @@ void EventCount::advance() {
     futexWakeAll(&count);
 }
 
-Workers::Workers(int count) : shared{0, barrierThunk, this}, workerCount(count) {
-  // Spinning only helps while every worker has a CPU of its own.
-  bool roomy = count <= availableCpus();
-  barrierSpinNs = roomy ? 50'000 : 0;
-  regionSpinNs = roomy ? 100'000 : 0;
+void SpinBudget::learn(bool wasEnough) {
+  constexpr int64_t leastNs = 1'000;
+  int64_t before = ns(), after = wasEnough ? std::min(before * 2, mostNs) : std::max(before / 2, std::min(leastNs, mostNs));
+  if (after != before) // or the workers would take the line from each other at every barrier
+    budgetNs.store(after, std::memory_order_relaxed);
 }
+
+// Spinning only helps while every worker has a CPU of its own.
+Workers::Workers(int count)
+    : shared{0, barrierThunk, this}, workerCount(count), spinning(count <= availableCpus() ? 50'000 : 0) {}
 
 Expected<std::unique_ptr<Workers>> Workers::create(int count) {
   auto workers = std::unique_ptr<Workers>(new Workers(count));
@@ -112,7 +118,7 @@ void Workers::work(int64_t worker) {
   ::prctl(PR_SET_NAME, ("llmc-" + std::to_string(worker)).c_str());
   DefaultFloatEnvironment environment;
   for (uint32_t seen = 0;; ++seen) {
-    regions.waitWhile(seen, regionSpinNs);
+    regions.waitWhile(seen, 2 * spinning.ns()); // what the caller does between steps takes longer than a loop
     if (stopping)
       return;
     body(data, worker);
@@ -136,7 +142,7 @@ void Workers::barrierThunk(llmc_team *team) { static_cast<Workers *>(team->engin
 void Workers::barrier() {
   uint32_t phase = phases.current();
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 != workerCount)
-    return phases.waitWhile(phase, barrierSpinNs);
+    return spinning.learn(phases.waitWhile(phase, spinning.ns()));
   arrived.store(0, std::memory_order_relaxed);
   std::atomic_ref(shared.next_tile).store(0, std::memory_order_relaxed);
   if (workerCount > 1)

@@ -3,8 +3,8 @@
 //   LLMC_TRY(workers, Workers::create(2));
 //   workers->run([](void *data, int64_t worker) { … }, &data);
 //
-// The calling thread is worker 0. A waiting worker spins for some microseconds, then sleeps in the kernel, so that idle
-// models cost nothing and machines that are shared stay fast. Thread-compatible: one region at a time.
+// The calling thread is worker 0. A waiting worker spins for some microseconds, fewer while other programs want its CPU, then sleeps
+// in the kernel, so that idle models cost nothing and machines that are shared stay fast. Thread-compatible: one region at a time.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
@@ -22,13 +22,29 @@ namespace llmc {
 class EventCount {
 public:
   uint32_t current() const { return count.load(std::memory_order_acquire); }
-  void waitWhile(uint32_t seen, int64_t spinNs);
+  // Whether spinning was enough.
+  bool waitWhile(uint32_t seen, int64_t spinNs);
   void advance();
 
 private:
   bool spin(uint32_t seen, int64_t spinNs) const;
   alignas(64) std::atomic<uint32_t> count{0};
   std::atomic<uint32_t> sleepers{0};
+};
+
+// How long to spin before parking, learnt from how the last waits went. Alone on its CPUs, a team meets within microseconds, and parking
+// would cost more than the loops. Beside other programs a missing worker has lost its CPU for milliseconds: who spins meanwhile uses
+// up the time that the system would owe it, and is the next to go; who sleeps is run again at once. Thread-safe.
+class SpinBudget {
+public:
+  explicit SpinBudget(int64_t mostNs) : mostNs(mostNs), budgetNs(mostNs) {}
+  int64_t ns() const { return budgetNs.load(std::memory_order_relaxed); }
+  // Twice as long after a wait that spinning was enough for, half as long after one that it was not.
+  void learn(bool wasEnough);
+
+private:
+  const int64_t mostNs; // 0: never spins
+  std::atomic<int64_t> budgetNs;
 };
 
 class Workers {
@@ -56,10 +72,10 @@ private:
 
   llmc_team shared;
   const int workerCount;
-  int64_t barrierSpinNs, regionSpinNs;
   Body body = nullptr;
   void *data = nullptr;
   bool stopping = false;
+  SpinBudget spinning;
   alignas(64) std::atomic<int> arrived{0};
   EventCount phases;  // barriers passed
   EventCount regions; // regions begun

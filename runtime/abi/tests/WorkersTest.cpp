@@ -58,6 +58,35 @@ TEST(Workers, SleepersAreWokenForTheNextRegion) {
   EXPECT_EQ(10, ran);
 }
 
+// Loops of a few microseconds beside programs that want every CPU: no barrier is lost, and none waits for ever.
+TEST(Workers, BarriersHoldBesideABusyMachine) {
+  std::atomic<bool> over{false};
+  std::vector<std::jthread> neighbours;
+  for (int i = 0; i < 2; ++i)
+    neighbours.emplace_back([&] {
+      while (!over)
+        ;
+    });
+  relay(2, 20, 50);
+  over = true;
+}
+
+TEST(Workers, SpinsShorterAfterAWaitInVain) {
+  SpinBudget spinning(8'000);
+  spinning.learn(false);
+  EXPECT_EQ(4'000, spinning.ns());
+  for (int i = 0; i < 10; ++i)
+    spinning.learn(false);
+  EXPECT_EQ(1'000, spinning.ns());
+  for (int i = 0; i < 10; ++i)
+    spinning.learn(true);
+  EXPECT_EQ(8'000, spinning.ns());
+  SpinBudget never(0);
+  never.learn(true);
+  never.learn(false);
+  EXPECT_EQ(0, never.ns());
+}
+
 TEST(Workers, ReportsTheCostOfABarrier) {
   auto workers = Workers::create(2);
   ASSERT_TRUE(workers);
