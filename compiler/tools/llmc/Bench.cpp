@@ -2,13 +2,13 @@
 #include "compiler/driver/SourceKey.h"
 #include "compiler/tools/llmc/BenchHtml.h"
 #include "compiler/tools/llmc/BenchProfile.h"
+#include "compiler/tools/llmc/BenchRun.h"
 #include "compiler/tools/llmc/Interrupt.h"
 #include "compiler/tools/llmc/OpenModel.h"
 #include "compiler/tools/llmc/Progress.h"
 #include "compiler/tools/llmc/Verbs.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -22,15 +22,14 @@ namespace {
 
 struct BenchOptions {
   ModelOptions model;
-  std::vector<int64_t> promptSizes{512}, generatedSizes{128};
+  std::vector<int64_t> promptSizes{512}, generatedSizes{128}, depths{0}, sequences{1};
   std::vector<int32_t> threads;
   int64_t repetitions = 5, context = 0;
   std::string format = "table", html;
 };
 
 struct Result {
-  int64_t promptTokens, generatedTokens;
-  int32_t threads;
+  BenchTest test;
   std::vector<double> samples; // tokens per second, in the order they were taken
   Json profile;                // null if none was asked for
 
@@ -40,40 +39,7 @@ struct Result {
     size_t n = sorted.size();
     return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
   }
-  std::string name() const {
-    return promptTokens ? "pp" + std::to_string(promptTokens) : "tg" + std::to_string(generatedTokens);
-  }
 };
-
-// Ids that any vocabulary has, the same every time; what they are does not matter to the time.
-std::vector<int32_t> someTokens(int64_t count, int64_t vocab) {
-  std::vector<int32_t> tokens;
-  uint64_t state = 1;
-  for (int64_t i = 0; i < count; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    tokens.push_back(int32_t((state >> 33) % uint64_t(vocab)));
-  }
-  return tokens;
-}
-
-absl::Status evalLast(Context &context, const int32_t *tokens, int64_t count) {
-  llmc_eval_request request{};
-  request.tokens = tokens;
-  request.count = count;
-  request.want = LLMC_WANT_LAST;
-  return context.eval(request);
-}
-
-// Seconds of one run of a test, from an empty context.
-absl::StatusOr<double> runOnce(Context &context, const Result &test, const std::vector<int32_t> &tokens) {
-  LLMC_RETURN_IF_ERROR(context.clear());
-  auto begin = std::chrono::steady_clock::now();
-  if (test.promptTokens)
-    LLMC_RETURN_IF_ERROR(evalLast(context, tokens.data(), test.promptTokens));
-  for (int64_t i = 0; i < test.generatedTokens; ++i)
-    LLMC_RETURN_IF_ERROR(evalLast(context, tokens.data() + i, 1));
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // Measured once for each number of threads.
 const Limits &limitsOf(int32_t threads) {
@@ -84,51 +50,54 @@ const Limits &limitsOf(int32_t threads) {
   return place->second;
 }
 
-absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, Result test, Progress &progress) {
-  int64_t count = test.promptTokens + test.generatedTokens;
-  LLMC_ASSIGN(context, Context::create(model, std::max(options.context, count), test.threads));
-  test.threads = context->info().threads;
+absl::StatusOr<Result> measure(const BenchOptions &options, const Model &model, BenchTest test, Progress &progress) {
+  LLMC_ASSIGN(run, BenchRun::create(model, test, options.context));
+  test.threads = run.context().info().threads;
   if (options.model.profile)
     limitsOf(test.threads);
-  std::vector<int32_t> tokens = someTokens(count, model.info().vocab);
+  Result result{test, {}, {}};
   std::string what = test.name() + ", " + std::to_string(test.threads) + " threads";
   for (int64_t i = -1; i < options.repetitions; ++i) { // the first one warms up
     progress.update(what, double(i + 1) / double(options.repetitions + 1));
-    LLMC_ASSIGN(seconds, runOnce(*context, test, tokens));
+    LLMC_ASSIGN(seconds, run.run());
     if (i >= 0)
-      test.samples.push_back(double(count) / seconds);
+      result.samples.push_back(double(test.measuredTokens()) / seconds);
     if (i >= 0)
       continue;
     LLMC_RETURN_IF_ERROR(model.weightMemory(/*wait=*/true).status()); // where they will stay
     if (options.model.profile)
-      LLMC_RETURN_IF_ERROR(beginProfile(*context));
+      LLMC_RETURN_IF_ERROR(beginProfile(run.context()));
   }
   if (options.model.profile) {
-    LLMC_ASSIGN(profile, readProfile(*context, limitsOf(test.threads)));
-    test.profile = std::move(profile);
+    LLMC_ASSIGN(profile, readProfile(run.context(), limitsOf(test.threads)));
+    result.profile = std::move(profile);
   }
-  return test;
+  return result;
 }
 
-std::vector<Result> listTests(const BenchOptions &options) {
-  std::vector<Result> tests;
+std::vector<BenchTest> listTests(const BenchOptions &options) {
+  std::vector<BenchTest> tests;
   std::vector<int32_t> threads = options.threads.empty() ? std::vector<int32_t>{0} : options.threads;
-  for (int32_t count : threads) {
-    for (int64_t size : options.promptSizes)
-      if (size > 0)
-        tests.push_back({size, 0, count, {}, {}});
-    for (int64_t size : options.generatedSizes)
-      if (size > 0)
-        tests.push_back({0, size, count, {}, {}});
-  }
+  for (int32_t count : threads)
+    for (int64_t depth : options.depths)
+      for (int64_t sequences : options.sequences) {
+        for (int64_t size : options.promptSizes)
+          if (size > 0)
+            tests.push_back({.promptTokens = size, .depth = depth, .sequences = sequences, .threads = count});
+        for (int64_t size : options.generatedSizes)
+          if (size > 0)
+            tests.push_back({.generatedTokens = size, .depth = depth, .sequences = sequences, .threads = count});
+      }
   return tests;
 }
 
 // ---- Output ---------------------------------------------------------------------------------------------------------
 
 Json toJson(const Result &result) {
-  Json json{{"test", result.name()},       {"n_prompt", result.promptTokens},      {"n_gen", result.generatedTokens},
-          {"threads", result.threads}, {"tokens_per_second", result.median()}, {"samples", result.samples}};
+  const BenchTest &test = result.test;
+  Json json{{"test", test.name()},           {"n_prompt", test.promptTokens},         {"n_gen", test.generatedTokens},
+            {"n_depth", test.depth},         {"n_sequences", test.sequences},         {"threads", test.threads},
+            {"samples", result.samples},     {"tokens_per_second", result.median()}};
   if (!result.profile.is_null())
     json["profile"] = result.profile;
   return json;
@@ -141,10 +110,12 @@ void printJson(const std::vector<Result> &results) {
 }
 
 void printCsv(const std::vector<Result> &results) {
-  printf("n_prompt,n_gen,threads,tokens_per_second,samples\n");
+  printf("n_prompt,n_gen,n_depth,n_sequences,threads,tokens_per_second,samples\n");
   for (const Result &result : results) {
-    printf("%lld,%lld,%d,%.3f,", static_cast<long long>(result.promptTokens), static_cast<long long>(result.generatedTokens),
-           result.threads, result.median());
+    const BenchTest &test = result.test;
+    for (int64_t value : {test.promptTokens, test.generatedTokens, test.depth, test.sequences})
+      printf("%lld,", static_cast<long long>(value));
+    printf("%d,%.3f,", test.threads, result.median());
     for (size_t i = 0; i < result.samples.size(); ++i)
       printf("%s%.3f", i ? ";" : "", result.samples[i]);
     printf("\n");
@@ -152,10 +123,10 @@ void printCsv(const std::vector<Result> &results) {
 }
 
 void printTable(const std::vector<Result> &results) {
-  printf("%-10s %8s %14s %22s\n", "test", "threads", "tokens/s", "lowest to highest");
+  printf("%-16s %8s %14s %22s\n", "test", "threads", "tokens/s", "lowest to highest");
   for (const Result &result : results) {
     auto [low, high] = std::minmax_element(result.samples.begin(), result.samples.end());
-    printf("%-10s %8d %14.2f %11.2f to %7.2f\n", result.name().c_str(), result.threads, result.median(), *low, *high);
+    printf("%-16s %8d %14.2f %11.2f to %7.2f\n", result.test.name().c_str(), result.test.threads, result.median(), *low, *high);
     if (!result.profile.is_null())
       printProfile(result.profile);
   }
@@ -198,14 +169,14 @@ absl::Status bench(const BenchOptions &options) {
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
   if (!options.html.empty() && !options.model.profile)
     return invalidArgument("--html: is a page of what --profile finds; want both");
-  std::vector<Result> tests = listTests(options);
+  std::vector<BenchTest> tests = listTests(options);
   if (tests.empty())
     return invalidArgument("-p, -n: want at least one test that is not 0");
   LLMC_ASSIGN(model, openModel(options.model));
   fprintf(stderr, "machine: %s\n", machineText(*model).c_str());
   Progress progress;
   std::vector<Result> results;
-  for (const Result &test : tests) {
+  for (const BenchTest &test : tests) {
     LLMC_ASSIGN(result, measure(options, *model, test, progress));
     results.push_back(std::move(result));
   }
@@ -229,6 +200,8 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   };
   addList("-p,--n-prompt", options->promptSizes, "Prompt tokens, one test each; 0: none (512)")->check(range);
   addList("-n,--n-gen", options->generatedSizes, "Tokens to generate, one test each; 0: none (128)")->check(range);
+  addList("-d,--depth", options->depths, "Tokens that a sequence holds before a test begins, all tests for each (0)")->check(range);
+  addList("--sequences", options->sequences, "Sequences that a test works on together; tokens/s are those of all (1)")->check(CLI::Range(1, 4095));
   addList("-t,--threads", options->threads, "Worker threads, all tests for each; default: the CPUs of this process")->check(CLI::Range(1, 4096));
   verb->add_option("-c,--ctx-size", options->context, "Positions of the context, if more than a test needs")->check(range);
   verb->add_option("-r,--repetitions", options->repetitions, "Runs of each test, after one that warms up (5)")->check(CLI::Range(1, 1000));
@@ -239,6 +212,7 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   verb->footer("Examples:\n"
                "  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json\n"
                "  llmc bench model.gguf -p 512 -n 64 --profile --html profile.html\n"
-               "  llmc bench model.gguf -n 64 --disable-pass llm-fuse-glu");
+               "  llmc bench model.gguf -n 64 --disable-pass llm-fuse-glu\n"
+               "  llmc bench model.gguf -p 0 -n 32 --depth 0,4096 --sequences 1,16");
   verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });
 }

@@ -86,13 +86,14 @@ int32_t Model::leadingToken() const {
   return ids.ok() && bos >= 0 && !ids->empty() && ids->front() == bos ? bos : -1;
 }
 
-absl::StatusOr<std::unique_ptr<Context>> Context::create(const Model &model, int64_t context, int32_t threads) {
+absl::StatusOr<std::unique_ptr<Context>> Context::create(const Model &model, const Sizes &sizes) {
   std::unique_ptr<Context> result(new Context);
   result->owner = &model;
   llmc_context_options options{};
   options.struct_size = sizeof options;
-  options.context = context;
-  options.threads = threads;
+  options.context = sizes.context;
+  options.slots = sizes.slots;
+  options.threads = sizes.threads;
   llmc_error *error = nullptr;
   LLMC_RETURN_IF_ERROR(
       model.status(model.api().context_create(model.handle(), &options, &result->context, &error), error));
@@ -123,7 +124,12 @@ absl::Status Context::eval(const int32_t *tokens, int64_t count, float *logits) 
   return eval(request);
 }
 
-absl::Status Context::clear() {
+absl::Status Context::clear(int32_t slot) {
   llmc_error *error = nullptr;
-  return owner->status(owner->api().clear(context, 0, &error), error);
+  return owner->status(owner->api().clear(context, slot, &error), error);
+}
+
+absl::Status Context::fork(int32_t from, int32_t to) {
+  llmc_error *error = nullptr;
+  return owner->status(owner->api().fork(context, from, to, &error), error);
 }

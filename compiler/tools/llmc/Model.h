@@ -48,8 +48,15 @@ private:
 
 class Context {
 public:
-  // `context`, `threads`: as in llmc_context_options.
-  static absl::StatusOr<std::unique_ptr<Context>> create(const Model &model, int64_t context, int32_t threads);
+  // As in llmc_context_options.
+  struct Sizes {
+    int64_t context = 0, slots = 0;
+    int32_t threads = 0;
+  };
+  static absl::StatusOr<std::unique_ptr<Context>> create(const Model &model, const Sizes &sizes);
+  static absl::StatusOr<std::unique_ptr<Context>> create(const Model &model, int64_t context, int32_t threads) {
+    return create(model, {.context = context, .slots = 1, .threads = threads});
+  }
   ~Context();
 
   const Model &model() const { return *owner; }
@@ -59,7 +66,8 @@ public:
   // Appends tokens to slot 0. `logits`: [tokens, vocab] of every token, or null for none.
   absl::Status eval(const int32_t *tokens, int64_t count, float *logits);
   absl::Status eval(llmc_eval_request request);
-  absl::Status clear();
+  absl::Status clear(int32_t slot = 0);
+  absl::Status fork(int32_t from, int32_t to);
 
 private:
   Context() = default;
