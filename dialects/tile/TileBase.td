@@ -125,13 +125,15 @@ def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
 }
 
 def Tile_AttendAttr : Tile_Kernel<"Attend", "attend"> {
-  let summary = "Kernel: one head of one token attends to its cache";
+  let summary = "Kernel: some heads of one token attend to its cache";
   let description = [{
-    `@k(head: i64, position: i64, q, cache, out, scratch[, sinks])`: softmax over the positions in blocks of 64, in ascending order.
-    scratch: 64 + head_dim floats; sinks: f32 [heads].
+    `@k(tile: i64, position: i64, q, cache, out, scratch[, sinks])`: heads [tile * group, (tile + 1) * group), which share one head of
+    the cache, so that its keys and values are read once for all of them; softmax over the positions in blocks of 64, in ascending order.
+    A head's result does not depend on the group. scratch: group * (64 + head_dim) floats; sinks: f32 [heads].
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
-    "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap, DefaultValuedParameter<"bool", "false">:$sinks);
+    "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap, DefaultValuedParameter<"bool", "false">:$sinks,
+    DefaultValuedParameter<"int64_t", "1">:$group);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -6,6 +6,16 @@ using namespace llmc;
 using namespace llmc::llm;
 using namespace llmc::schedule;
 
+// How many of the `shared` heads that read one head of the cache go together: enough tiles must be left for the workers of a single
+// token, and few enough sums for the registers.
+static int64_t attendGroup(int64_t shared, int64_t kvHeads, bool single) {
+  constexpr int64_t kMost = 8, kEnoughTiles = 8;
+  for (int64_t group = std::min(shared, kMost); group > 1; --group)
+    if (shared % group == 0 && (!single || kvHeads * shared / group >= kEnoughTiles))
+      return group;
+  return 1;
+}
+
 void StepBuilder::attention(AttentionOp op) {
   auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
   auto cache = cast<KVCacheType>(state.getType());
@@ -22,7 +32,7 @@ void StepBuilder::attention(AttentionOp op) {
   Stored out = destination(op.getY(), Rows::Tokens, "attention");
   closeRows();
 
-  // One tile is one head of one token; heads of k and v follow those of q.
+  // One tile is a head, or some, of one token; heads of k and v follow those of q.
   auto tileOf = [&](Value tile, int64_t perToken) -> std::pair<Value, Value> {
     Value count = i64(perToken);
     return {arith::DivUIOp::create(b, loc, tile, count), arith::RemUIOp::create(b, loc, tile, count)};
@@ -39,11 +49,13 @@ void StepBuilder::attention(AttentionOp op) {
     call("prepare", prepare, operands);
   });
 
+  int64_t group = attendGroup(heads / kvHeads, kvHeads, maxTokens == 1);
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
-                                      op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()));
-  parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads)), [&](Value tile) {
-    auto [token, head] = tileOf(tile, heads);
-    SmallVector<Value> operands{head, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token), scratch((64 + headDim) * 4)};
+                                      op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group);
+  parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads / group)), [&](Value tile) {
+    auto [token, part] = tileOf(tile, heads / group);
+    SmallVector<Value> operands{part, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token),
+                                scratch(group * (64 + headDim) * 4)};
     if (op.getSinks())
       operands.push_back(vectorWeight(op.getSinks()));
     call("attend", attend, operands);

@@ -80,35 +80,46 @@ void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
 
 namespace {
 
+// The queries of `group` heads that share the keys and values of `kvHead`.
 struct Attend {
   KernelBuilder &b;
   tile::AttendAttr kernel;
   Cache cache;
-  Value kvHead, query, scores, sums; // scores: (64), sums: (head_dim), both scratch
-  Value first, end;                  // positions that may be seen: [first, end)
+  Value kvHead, queries, scores, sums; // queries, sums: [group][head_dim]; scores: [group][64]; the last two scratch
+  Value first, end;                    // positions that may be seen: [first, end)
 
-  // Scores of `count` blocks of 16 positions from `start` on, side by side so that their sums overlap; their maximum.
-  Value score(Value start, int64_t count, Value best) {
+  int64_t group() const { return kernel.getGroup(); }
+  Value scoresOf(int64_t head) { return b.at(scores, head * kSpan * 4); }
+  Value sumsOf(int64_t head) { return b.at(sums, head * cache.headDim * 4); }
+
+  // Scores of `count` blocks of 16 positions from `start` on, side by side so that their sums overlap; the maximum of each head.
+  Values score(Value start, int64_t count, ValueRange best) {
     VectorType lanes = b.floats(kBlock);
-    Values keys, zeros(count, b.constant(lanes, 0.0));
+    Values keys, zeros(count * group(), b.constant(lanes, 0.0));
     Value block = arith::DivUIOp::create(b, start, b.constant(kBlock));
     for (int64_t i = 0; i < count; ++i)
       keys.push_back(cache.block(b.add(block, b.constant(i)), kvHead));
     Values dots = b.loop(b.constant(0), b.constant(cache.headDim), 1, zeros, [&](Value index, ValueRange carried) {
-      Value q = b.loadBroadcast(lanes, b.getF32Type(), floatAt(b, query, index));
-      Values next;
-      for (int64_t i = 0; i < count; ++i)
-        next.push_back(b.fma(loadAs(b, kBlock, kernel.getElement(), b.at(keys[i], index, kBlock * cache.elementBytes)), q, carried[i]));
+      Values loaded, next;
+      for (Value key : keys)
+        loaded.push_back(loadAs(b, kBlock, kernel.getElement(), b.at(key, index, kBlock * cache.elementBytes)));
+      for (int64_t head = 0; head < group(); ++head) {
+        Value q = b.loadBroadcast(lanes, b.getF32Type(), floatAt(b, b.at(queries, head * cache.headDim * 4), index));
+        for (int64_t i = 0; i < count; ++i)
+          next.push_back(b.fma(loaded[i], q, carried[next.size()]));
+      }
       return next;
     });
-    for (int64_t i = 0; i < count; ++i) {
+    Values result(best.begin(), best.end());
+    for (auto [n, dot] : llvm::enumerate(dots)) {
+      int64_t head = int64_t(n) / count, i = int64_t(n) % count;
       Value from = b.add(start, b.constant(i * kBlock));
-      Value masked = mask(finish(dots[i]), from);
+      Value masked = mask(finish(dot), from);
       Value slot = arith::RemUIOp::create(b, from, b.constant(kSpan));
-      b.store(masked, floatAt(b, scores, slot), 4);
-      best = maximum(b, best, masked);
+      b.store(masked, floatAt(b, scoresOf(head), slot), 4);
+      result[head] = maximum(b, result[head], masked);
     }
-    return best;
+    return result;
   }
 
   Value finish(Value dot) {
@@ -128,26 +139,31 @@ struct Attend {
     return b.select(arith::AndIOp::create(b, early, late), score, b.constant(score.getType(), kMasked));
   }
 
-  // Scores of the span [start, start + 64), as far as it may be seen. Returns their maximum.
-  Value spanScores(Value start) {
-    Value none = b.constant(b.floats(kBlock), kMasked);
+  // Scores of the span [start, start + 64), as far as it may be seen. Returns the maximum of each head.
+  Values spanScores(Value start) {
+    Values none(group(), b.constant(b.floats(kBlock), kMasked));
+    // As many sums as leave registers for keys and a query.
+    int64_t blocks = std::clamp<int64_t>(16 / group(), 1, kBlocksOfSpan);
     Value whole = b.compare(arith::CmpIPredicate::sge, b.sub(end, start), b.constant(kSpan));
-    auto branch = scf::IfOp::create(b, TypeRange{none.getType()}, whole, /*addThenBlock=*/true, /*addElseBlock=*/true);
+    auto branch = scf::IfOp::create(b, ValueRange(none).getTypes(), whole, /*addThenBlock=*/true, /*addElseBlock=*/true);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
-    scf::YieldOp::create(b, score(start, kBlocksOfSpan, none));
+    Values best = none;
+    for (int64_t block = 0; block < kBlocksOfSpan; block += blocks)
+      best = score(b.add(start, b.constant(block * kBlock)), std::min(blocks, kBlocksOfSpan - block), best);
+    scf::YieldOp::create(b, best);
     b.setInsertionPointToStart(branch.elseBlock());
-    Values best = b.loop(start, end, kBlock, ValueRange{none}, [&](Value from, ValueRange carried) { return Values{score(from, 1, carried[0])}; });
-    scf::YieldOp::create(b, best[0]);
-    return branch.getResult(0);
+    best = b.loop(start, end, kBlock, none, [&](Value from, ValueRange carried) { return score(from, 1, carried); });
+    scf::YieldOp::create(b, best);
+    return Values(branch.getResults());
   }
 
-  // Turns scores into weights exp(score - best); returns their sum.
-  Value weigh(Value start, Value best) {
+  // Turns scores of a head into weights exp(score - best); returns their sum.
+  Value weigh(int64_t head, Value start, Value best) {
     Value count = arith::MinSIOp::create(b, b.sub(end, start), b.constant(kSpan));
     VectorType lanes = b.floats(kBlock);
     Values total = b.loop(b.constant(0), count, kBlock, ValueRange{b.constant(lanes, 0.0)}, [&](Value index, ValueRange carried) {
-      Value at = floatAt(b, scores, index);
+      Value at = floatAt(b, scoresOf(head), index);
       Value weight = exponential(b, b.sub(b.load(lanes, at, 4), b.broadcast(best, lanes)));
       b.store(weight, at, 4);
       return Values{b.add(carried[0], weight)};
@@ -155,51 +171,73 @@ struct Attend {
     return vector::ReductionOp::create(b, vector::CombiningKind::ADD, total[0], arith::FastMathFlags::reassoc);
   }
 
-  // sums = sums * fade + weights . values, for channels [channel, channel + 16 * vectors) or one narrower piece.
-  void mix(Value start, Value fade, int64_t channel, ArrayRef<int64_t> widths) {
+  // sums = sums * fade + weights . values of every head, for channels [channel, channel + widths).
+  void mix(Value start, ValueRange fades, int64_t channel, ArrayRef<int64_t> widths) {
+    auto eachSum = [&](auto visit) {
+      for (int64_t head = 0; head < group(); ++head) {
+        int64_t at = channel;
+        for (int64_t width : widths) {
+          visit(head, b.floats(width), b.at(sumsOf(head), at * 4));
+          at += width;
+        }
+      }
+    };
     Values initial;
-    int64_t at = channel;
-    for (int64_t width : widths) {
-      Value old = b.load(b.floats(width), b.at(sums, at * 4), 4);
-      initial.push_back(b.mul(old, b.broadcast(fade, b.floats(width))));
-      at += width;
-    }
+    eachSum([&](int64_t head, VectorType type, Value at) {
+      initial.push_back(b.mul(b.load(type, at, 4), b.broadcast(fades[head], type)));
+    });
     Value from = arith::MaxSIOp::create(b, start, first);
     Value to = arith::MinSIOp::create(b, end, b.add(start, b.constant(kSpan)));
     Values mixed = b.loop(from, to, 1, initial, [&](Value position, ValueRange carried) {
       Value block = cache.block(arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
       Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock));
       Value row = b.at(b.at(block, cache.keyBytes() + channel * cache.elementBytes), lane, cache.headDim * cache.elementBytes);
-      Value weight = b.load(b.getF32Type(), floatAt(b, scores, arith::RemUIOp::create(b, position, b.constant(kSpan))), 4);
-      Values next;
+      Value slot = arith::RemUIOp::create(b, position, b.constant(kSpan));
+      Values values, next;
       int64_t offset = 0;
-      for (auto [width, sum] : llvm::zip(widths, carried)) {
-        Value values = loadAs(b, width, kernel.getElement(), b.at(row, offset * cache.elementBytes));
-        next.push_back(b.fma(b.broadcast(weight, b.floats(width)), values, sum));
+      for (int64_t width : widths) {
+        values.push_back(loadAs(b, width, kernel.getElement(), b.at(row, offset * cache.elementBytes)));
         offset += width;
+      }
+      for (int64_t head = 0; head < group(); ++head) {
+        Value weight = b.load(b.getF32Type(), floatAt(b, scoresOf(head), slot), 4);
+        for (Value value : values)
+          next.push_back(b.fma(b.broadcast(weight, cast<VectorType>(value.getType())), value, carried[next.size()]));
       }
       return next;
     });
-    at = channel;
-    for (auto [width, sum] : llvm::zip(widths, mixed)) {
-      b.store(sum, b.at(sums, at * 4), 4);
-      at += width;
-    }
+    size_t next = 0;
+    eachSum([&](int64_t, VectorType, Value at) { b.store(mixed[next++], at, 4); });
   }
 
-  void mixAll(Value start, Value fade) {
+  void mixAll(Value start, ValueRange fades) {
+    size_t most = size_t(std::clamp<int64_t>(16 / group(), 1, 4)); // vectors of each head: as many sums as leave registers
     int64_t channel = 0;
     while (channel < cache.headDim) {
       SmallVector<int64_t> widths;
       int64_t left = cache.headDim - channel;
-      for (; widths.size() < 4 && left >= kLanes; left -= kLanes)
+      for (; widths.size() < most && left >= kLanes; left -= kLanes)
         widths.push_back(kLanes);
       if (widths.empty())
         widths.push_back(left);
-      mix(start, fade, channel, widths);
+      mix(start, fades, channel, widths);
       for (int64_t width : widths)
         channel += width;
     }
+  }
+
+  // Adds a span of 64 positions to the sums. `state`: the largest score of each head, then the sum of its weights.
+  Values addSpan(Value span, ValueRange state) {
+    Values best, totals, fades, maxima = spanScores(span);
+    for (int64_t head = 0; head < group(); ++head) {
+      Value spanBest = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, maxima[head]);
+      best.push_back(maximum(b, state[head], spanBest));
+      fades.push_back(exponential(b, b.sub(state[head], best[head])));
+      totals.push_back(b.add(b.mul(state[group() + head], fades[head]), weigh(head, span, best[head])));
+    }
+    mixAll(span, fades);
+    best.append(totals);
+    return best;
   }
 };
 
@@ -207,34 +245,29 @@ struct Attend {
 
 // Softmax in one pass over the cache: sums are rescaled when the maximum grows. Source: arXiv:1805.02867.
 void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
-  Value head = b.argument(0), position = b.argument(1), out = b.argument(4), scratch = b.argument(5);
-  int64_t headDim = kernel.getHeadDim();
+  int64_t headDim = kernel.getHeadDim(), group = kernel.getGroup();
+  Value head = b.mul(b.argument(0), b.constant(group)), position = b.argument(1), out = b.argument(4), scratch = b.argument(5);
   Type f32 = b.getF32Type();
   Cache cache{b, b.argument(3), kernel.getKvHeads(), headDim, kernel.getElement().getIntOrFloatBitWidth() / 8};
   Value kvHead = arith::DivUIOp::create(b, head, b.constant(kernel.getHeads() / kernel.getKvHeads()));
   Value end = b.add(position, b.constant(1)), first = b.constant(0);
   if (int64_t window = kernel.getWindow())
     first = arith::MaxSIOp::create(b, b.sub(end, b.constant(window)), first);
-  Attend attend{b, kernel, cache, kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, kSpan * 4), first, end};
+  Attend attend{b, kernel, cache, kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end};
 
-  forChannels(b, headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
-  Value start = b.multipleBelow(first, kSpan);
-  Value best = b.constant(f32, kMasked), total = b.constant(f32, 0.0);
-  if (kernel.getSinks()) // a score that is there from the start, of a value of zeros
-    best = b.load(f32, floatAt(b, b.argument(6), head), 4), total = b.constant(f32, 1.0);
-  Values last = b.loop(start, end, kSpan, ValueRange{best, total}, [&](Value span, ValueRange carried) {
-    Value spanBest = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, attend.spanScores(span));
-    Value best = maximum(b, carried[0], spanBest);
-    Value fade = exponential(b, b.sub(carried[0], best));
-    Value total = b.add(b.mul(carried[1], fade), attend.weigh(span, best));
-    attend.mixAll(span, fade);
-    return Values{best, total};
-  });
-  Value inverse = div(b, b.constant(f32, 1.0), last[1]);
-  forChannels(b, headDim, [&](Value index, VectorType type) {
-    Value sum = b.load(type, floatAt(b, attend.sums, index), 4);
-    b.store(b.mul(sum, b.broadcast(inverse, type)), floatAt(b, b.at(out, head, headDim * 4), index), 4);
-  });
+  forChannels(b, group * headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
+  Values best(group, b.constant(f32, kMasked)), totals(group, b.constant(f32, 0.0));
+  for (int64_t i = 0; i < group && kernel.getSinks(); ++i) // a score that is there from the start, of a value of zeros
+    best[i] = b.load(f32, floatAt(b, b.argument(6), b.add(head, b.constant(i))), 4), totals[i] = b.constant(f32, 1.0);
+  best.append(totals);
+  Values last = b.loop(b.multipleBelow(first, kSpan), end, kSpan, best, [&](Value span, ValueRange state) { return attend.addSpan(span, state); });
+  for (int64_t i = 0; i < group; ++i) {
+    Value inverse = div(b, b.constant(f32, 1.0), last[group + i]), to = b.at(b.at(out, head, headDim * 4), i * headDim * 4);
+    forChannels(b, headDim, [&](Value index, VectorType type) {
+      Value sum = b.load(type, floatAt(b, attend.sumsOf(i), index), 4);
+      b.store(b.mul(sum, b.broadcast(inverse, type)), floatAt(b, to, index), 4);
+    });
+  }
 }
 
 } // namespace llmc::kernels
