@@ -55,7 +55,7 @@ void addOptions(CLI::App &app, Options &options) {
   app.add_option("-c,--ctx-size", options.context.context, "Positions of the context (default: the model's)");
   app.add_option("--huge-pages", options.hugePages, "Weights in huge pages once the first step is done: auto, on, off")
       ->transform(CLI::CheckedTransformer(std::map<std::string, int32_t>{
-          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}))
+          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}).description(""))
       ->type_name("auto|on|off");
   app.add_option("--weights", options.weights, "Packed weight file (default: what the library names)");
   app.add_option("--isa", options.isa, "Instruction set level inside the library (default: the best)");

@@ -49,7 +49,7 @@ void tools::addModelOptions(CLI::App &verb, ModelOptions &options) {
   addCompilerOptions(verb, options);
   verb.add_option("--huge-pages", options.hugePages, "Weights in huge pages once the first step is done: auto (where it pays and memory is plenty), on, off")
       ->transform(CLI::CheckedTransformer(std::map<std::string, int32_t>{
-          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}))
+          {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}).description(""))
       ->type_name("auto|on|off");
   verb.add_flag("--no-cache", options.noCache, "Compile anew, and keep nothing")->group("Compiling");
 }
