@@ -14,6 +14,7 @@
 #   scale        code does not grow with depth, nor memory with weights (--full: a 1B model's file)
 #   state        sequences roll back, fork, and are kept, for attention, recurrences and hybrids, through the C ABI
 #   models       the demonstration models: answers, perplexity and stories as their cards say
+#   quantize     the demonstration models quantised: divergence from their source, threads, refusals
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
@@ -24,7 +25,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
-allSuites=(build runtime unit lit golden lowerings road scale state models gemma hostile sanitizers benchmark examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road scale state models quantize gemma hostile sanitizers benchmark examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -34,7 +35,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,24s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -158,6 +159,8 @@ suite_scale() {
 suite_state() { lastLine "$python" test/e2e/state_check.py --bin "$build/bin"; }
 
 suite_models() { lastLine "$python" test/e2e/models_check.py --bin "$build/bin"; }
+
+suite_quantize() { lastLine "$python" test/e2e/quantize_check.py --bin "$build/bin"; }
 
 suite_gemma() {
   local model

@@ -1,6 +1,7 @@
 #include "compiler/artifact/WeightWriter.h"
 
 #include "compiler/packing/Packing.h"
+#include "compiler/packing/Quantize.h"
 #include "compiler/support/StatusBridge.h"
 #include "dialects/tile/Tables.h"
 #include "runtime/artifact/Artifact.h"
@@ -61,8 +62,24 @@ private:
   llvm::BLAKE3 hash;
 };
 
+void quantizeOnePanel(const WeightSlice &slice, Format format, int64_t first, int64_t count, std::byte *to) {
+  FormatInfo info = formatInfo(format);
+  int64_t rowBytes = slice.columns / info.blockElements * info.blockBytes;
+  std::vector<float> values(slice.columns);
+  std::vector<std::byte> quantized(count * rowBytes);
+  packing::PanelRows rows{};
+  for (int64_t i = 0; i < count; ++i) {
+    slice.decodeRow(first + i, values);
+    packing::quantizeRow(format, values, {}, quantized.data() + i * rowBytes);
+    rows[i] = quantized.data() + i * rowBytes;
+  }
+  packing::packPanel(format, rows, slice.columns, to);
+}
+
 void packOnePanel(const WeightSlice &slice, Format format, int64_t panel, std::byte *to) {
   int64_t first = panel * tile::kPanelOutputs, count = std::min(tile::kPanelOutputs, slice.rows - first);
+  if (slice.format != format)
+    return quantizeOnePanel(slice, format, first, count, to);
   if (slice.transpose)
     return packing::packPanelTransposed(format, slice.data, slice.columns, slice.width,
                                         {slice.firstRow + first * slice.step, count, slice.step}, to);
@@ -139,6 +156,9 @@ llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const Pa
       auto slices = weights.find(weight, index);
       if (!slices)
         return slices.takeError();
+      if (Format format = storageFormat(weight.formatOf(index)); (*slices)[0].format != format && !packing::canQuantize(format))
+        return makeError(ErrorCode::Unsupported, "@" + weight.getSymName() + ": can't be quantised to " + formatInfo(format).name +
+                                                      "; there are q4_0, q5_0, q8_0, q4_k, q5_k, q6_k");
       bool areVectors = tile::isPackedAsVectors(weight.getWeights().getShape(), weight.formatOf(index));
       if (llvm::Error error = areVectors ? writer.vectors(*slices, entry->bytes) : writer.matrices(*slices, weight.formatOf(index)))
         return error;

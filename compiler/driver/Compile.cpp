@@ -15,6 +15,7 @@
 #include "compiler/support/ModelWeights.h"
 #include "compiler/support/StatusBridge.h"
 #include "dialects/tile/Tile.h"
+#include "passes/quantization/Schemes.h"
 #include "passes/support/Statistic.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -49,6 +50,8 @@ public:
     if (llvm::Error error = checkOptions())
       return error;
     if (llvm::Error error = checkStart())
+      return error;
+    if (llvm::Error error = checkQuantize())
       return error;
     registerEverything();
     if (llvm::Error error = loadPlugins())
@@ -145,6 +148,27 @@ private:
     return llvm::Error::success();
   }
 
+  llvm::Error checkQuantize() {
+    if (options.quantize.empty())
+      return llvm::Error::success();
+    auto wrong = [&](const Twine &what) { return makeError(ErrorCode::InvalidInput, "--quantize " + options.quantize + ": " + what); };
+    if (!findScheme(options.quantize))
+      return wrong("want q8, q6, q5, q4 or q4a");
+    if (skips("quantize"))
+      return wrong("--compile-from " + options.compileFrom + " starts after that phase");
+    auto isFloatMatrix = [](llm::WeightOp weight) {
+      return weight.getWeights().getShape().size() >= 2 && !isa<llm::QuantType>(weight.getWeights().getElement());
+    };
+    auto weights = module.getOps<llm::WeightOp>();
+    auto quantised = llvm::find_if(weights, [](llm::WeightOp weight) { return llm::isQuantised(weight.formatOf(0)); });
+    if (quantised != weights.end())
+      return wrong("@" + (*quantised).getSymName() + " is " + llm::stringifyFormat((*quantised).formatOf(0)) +
+                   " already; want a source in f32, f16 or bf16");
+    if (llvm::none_of(weights, isFloatMatrix))
+      return wrong("the source has no matrices");
+    return llvm::Error::success();
+  }
+
   tile::TargetAttr targetAttr(const codegen::Target &target) {
     return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16);
   }
@@ -182,6 +206,7 @@ private:
   PipelineOptions pipelineOptions(const codegen::Target *target) const {
     PipelineOptions pipeline;
     pipeline.exact = options.exact;
+    pipeline.quantize = options.quantize;
     pipeline.stepTokens = options.stepTokens;
     pipeline.kernels = options.kernels;
     pipeline.profile = options.profile;
@@ -266,7 +291,7 @@ private:
   llvm::Error runCommonPhases() {
     report("running passes", 0);
     bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
-    if (llvm::Error error = runPhases(module, "simplify", atFuse ? "fuse" : "specialize", nullptr))
+    if (llvm::Error error = runPhases(module, "simplify", atFuse ? "quantize" : "specialize", nullptr))
       return error;
     if (std::optional<int64_t> limit = positionLimit()) // later phases no longer show it
       module->setAttr("llm.position_limit", IntegerAttr::get(IntegerType::get(module.getContext(), 64), *limit));
@@ -462,6 +487,12 @@ private:
   std::string metadata(const artifact::Description &description) {
     llvm::json::Object json{{"vocab", description.vocab}, {"hidden", description.hidden}, {"context", description.context},
                             {"mode", module->hasAttr("llm.exact") ? "exact" : "default"}, {"kernels", options.kernels}};
+    if (!options.quantize.empty())
+      json["quantize"] = options.quantize;
+    if (auto accuracy = llvm::json::parse(options.accuracy))
+      json["accuracy"] = std::move(*accuracy);
+    else
+      llvm::consumeError(accuracy.takeError());
     if (auto family = module->getAttrOfType<StringAttr>("llm.family"))
       json["family"] = family.getValue();
     if (auto layers = module->getAttrOfType<IntegerAttr>("llm.layers"))

@@ -16,6 +16,8 @@ struct CompileOptions {
   Emit emit = Emit::SharedLibrary;
   std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4-bf16", "cpu:generic"
   bool exact = false;                   // float32 throughout
+  std::string quantize;                 // q8, q6, q5, q4, q4a (passes/quantization/Schemes.h); empty: weights keep their formats
+  std::string accuracy;                 // JSON for the metadata: how far the quantised model is from its source
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory
   bool sourceIsModule = false;          // a .mlir that people may have written: what a pass refuses is theirs to mend

@@ -1,20 +1,31 @@
 #include "compiler/interpreter/WeightSource.h"
 
+#include "compiler/packing/Quantize.h"
+#include "compiler/support/StatusBridge.h"
+
 using namespace llmc;
 
 namespace {
 // The rows of slices of one shape, those of one after those of another.
 class SliceRows : public WeightRows {
 public:
-  explicit SliceRows(llvm::SmallVector<WeightSlice, 1> slices) : slices(std::move(slices)) {}
+  // As `format`, to which a file's floats are rounded where it is another.
+  SliceRows(llvm::SmallVector<WeightSlice, 1> slices, Format format) : slices(std::move(slices)), format(format) {}
   int64_t rows() const override { return slices.size() * slices[0].rows; }
   int64_t columns() const override { return slices[0].columns; }
   void decode(int64_t row, llvm::MutableArrayRef<float> out) const override {
-    slices[row / slices[0].rows].decodeRow(row % slices[0].rows, {out.data(), out.size()});
+    std::span<float> values(out.data(), out.size());
+    slices[row / slices[0].rows].decodeRow(row % slices[0].rows, values);
+    if (slices[0].format == format)
+      return;
+    std::vector<std::byte> rounded(values.size() / formatInfo(format).blockElements * formatInfo(format).blockBytes);
+    packing::quantizeRow(format, values, {}, rounded.data());
+    decodeRow(format, rounded.data(), values);
   }
 
 private:
   llvm::SmallVector<WeightSlice, 1> slices;
+  Format format;
 };
 } // namespace
 
@@ -32,5 +43,8 @@ llvm::Expected<std::shared_ptr<const WeightRows>> FileWeightSource::load(llm::We
   auto slices = weights->find(weight, index);
   if (!slices)
     return slices.takeError();
-  return std::make_shared<SliceRows>(std::move(*slices));
+  Format format = storageFormat(weight.formatOf(index));
+  if ((*slices)[0].format != format && !packing::canQuantize(format))
+    return makeError(ErrorCode::Unsupported, "@" + weight.getSymName() + ": can't be quantised to " + formatInfo(format).name);
+  return std::make_shared<SliceRows>(std::move(*slices), format);
 }

@@ -4,6 +4,7 @@
 #include "passes/fusion/Passes.h"
 #include "passes/fusion/Pipelines.h"
 #include "passes/lowering/Passes.h"
+#include "passes/quantization/Passes.h"
 #include "passes/schedule/Passes.h"
 #include "passes/simplify/Pipelines.h"
 #include "passes/specialize/Passes.h"
@@ -23,6 +24,11 @@ void simplify(OpPassManager &pm, const PipelineOptions &) { buildSimplifyPipelin
 void fuse(OpPassManager &pm, const PipelineOptions &) {
   buildFusePipeline(pm);
   pm.addNestedPass<func::FuncOp>(createLLMChunkScan());
+}
+
+void quantize(OpPassManager &pm, const PipelineOptions &options) {
+  if (!options.quantize.empty())
+    pm.addPass(createLLMQuantize({.scheme = options.quantize}));
 }
 
 void specialize(OpPassManager &pm, const PipelineOptions &options) {
@@ -64,6 +70,7 @@ void lower(OpPassManager &pm, const PipelineOptions &options) {
 constexpr Phase kPhases[] = {
     {"simplify", "canonical forms, ties found, dead weights dropped", simplify},
     {"fuse", "Q/K/V and gate/up into one product; norms, activations and residuals into it; rope into attention; recurrences by chunks", fuse},
+    {"quantize", "with --quantize: weights of products get fewer bits", quantize},
     {"specialize", "versions of the step for one token and for many; the mode's numerics", specialize},
     {"schedule", "parallel loops over tiles, memory planned, one parallel region per step", schedule},
     {"lower", "kernels for the target, then the LLVM dialect", lower},
@@ -82,9 +89,9 @@ void registerPhasePipelines() {
   static PassPipelineRegistration<> registrations[] = {
       {"llmc-simplify", kPhases[0].does, [](OpPassManager &pm) { kPhases[0].build(pm, {}); }},
       {"llmc-fuse", kPhases[1].does, [](OpPassManager &pm) { kPhases[1].build(pm, {}); }},
-      {"llmc-specialize", kPhases[2].does, [](OpPassManager &pm) { kPhases[2].build(pm, {}); }},
-      {"llmc-schedule", kPhases[3].does, [](OpPassManager &pm) { kPhases[3].build(pm, {}); }},
-      {"llmc-lower", kPhases[4].does, [](OpPassManager &pm) { kPhases[4].build(pm, {}); }},
+      {"llmc-specialize", kPhases[3].does, [](OpPassManager &pm) { kPhases[3].build(pm, {}); }},
+      {"llmc-schedule", kPhases[4].does, [](OpPassManager &pm) { kPhases[4].build(pm, {}); }},
+      {"llmc-lower", kPhases[5].does, [](OpPassManager &pm) { kPhases[5].build(pm, {}); }},
   };
   (void)registrations;
 }

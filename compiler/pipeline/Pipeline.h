@@ -11,6 +11,7 @@ namespace llmc {
 
 struct PipelineOptions {
   bool exact = false;
+  std::string quantize;            // a scheme (passes/quantization/Schemes.h); empty: weights stay as they are
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "auto";    // mlir | halide | auto: mlir
@@ -24,7 +25,7 @@ struct Phase {
   void (*build)(mlir::OpPassManager &pm, const PipelineOptions &options);
 };
 
-// simplify, fuse, specialize, schedule, lower: in this order. The first three do not depend on the target.
+// simplify, fuse, quantize, specialize, schedule, lower: in this order. The first four do not depend on the target.
 llvm::ArrayRef<Phase> phases();
 const Phase *findPhase(llvm::StringRef name);
 

@@ -2,6 +2,7 @@
 
 #include "compiler/support/ModelFiles.h"
 #include "compiler/support/StatusBridge.h"
+#include "dialects/llm/StoredFormat.h"
 #include "runtime/support/Text.h"
 
 using namespace mlir;
@@ -146,7 +147,7 @@ llvm::Expected<SmallVector<WeightSlice, 1>> ModelWeights::find(llm::WeightOp wei
     auto found = tensor(weight, weight.sourceName(index, expert));
     if (!found)
       return found.takeError();
-    auto matrix = slice(weight, *found->first, *found->second, storageFormat(weight.formatOf(index)), expert);
+    auto matrix = slice(weight, *found->first, *found->second, storageFormat(llm::storedFormat(weight, index)), expert);
     if (!matrix)
       return matrix.takeError();
     slices.push_back(*matrix);

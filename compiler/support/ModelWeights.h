@@ -42,7 +42,7 @@ public:
   static llvm::Expected<std::unique_ptr<ModelWeights>> open(mlir::ModuleOp module, llvm::StringRef moduleDirectory,
                                                             bool allowOutside = false);
 
-  // Entry `index` of the array: one slice, or one for each expert. Errors: InvalidInput, naming file, tensor, wanted and
+  // Entry `index` of the array, as the file stores it: one slice, or one for each expert. Errors: InvalidInput, naming file, tensor, wanted and
   // got, if a tensor is missing, in two files, or not of the declared format and shape.
   llvm::Expected<llvm::SmallVector<WeightSlice, 1>> find(llm::WeightOp weight, int64_t index) const;
 

@@ -2,6 +2,7 @@
 // description.
 #include "dialects/llm/LLM.h"
 #include "dialects/llm/Shapes.h"
+#include "dialects/llm/StoredFormat.h"
 
 #include "llvm/ADT/BitVector.h"
 
@@ -75,6 +76,28 @@ static LogicalResult verifyLayers(WeightOp op) {
   return verifyAscending(op, op.getLayers(), entries.size());
 }
 
+// What `llm.stored` names (dialects/llm/StoredFormat.h), if it is a float.
+static std::optional<Format> storedFloat(WeightOp op) {
+  auto stored = op->getAttrOfType<TypeAttr>(kStored);
+  if (!stored || !(stored.getValue().isF32() || stored.getValue().isF16() || stored.getValue().isBF16()))
+    return std::nullopt;
+  return WeightsType::get(op.getContext(), 1, {1}, stored.getValue()).getFormats()[0];
+}
+
+static LogicalResult verifyStored(WeightOp op) {
+  if (!op->hasAttr(kStored))
+    return success();
+  SmallVector<Format> formats = op.getWeights().getFormats();
+  FormatTraits traits = formatTraits(formats[0]);
+  if (!storedFloat(op) || formats.size() != 1 || !isQuantised(formats[0]) || op.getWeights().getShape().size() < 2)
+    return op.emitOpError("'llm.stored' must be f32, f16 or bf16, of matrices of one quantised format");
+  if (op.getWeights().getShape().back() % traits.blockElements != 0)
+    return op.emitOpError("rows of ") << op.getWeights().getShape().back() << " can't be quantised in blocks of " << traits.blockElements;
+  return success();
+}
+
+Format llmc::llm::storedFormat(WeightOp weight, int64_t index) { return storedFloat(weight).value_or(weight.formatOf(index)); }
+
 LogicalResult WeightOp::verify() {
   WeightsType type = getWeights();
   if (getNames() && (static_cast<int64_t>(getNames()->size()) != type.getLayers() || !getSource().empty())) // weight_c5
@@ -104,7 +127,9 @@ LogicalResult WeightOp::verify() {
     if (!fits || !getTranspose() || getRows())
       return emitOpError("'columns' must be [begin, end) with ") << type.getShape().back() << " columns of a transpose, and no 'rows'";
   }
-  if (getTranspose() && isa<QuantType>(type.getElement()))
+  if (failed(verifyStored(*this)))
+    return failure();
+  if (getTranspose() && isa<QuantType>(type.getElement()) && !(*this)->hasAttr(kStored))
     return emitOpError("quantised weights can't be transposed");
   return success();
 }

@@ -1,5 +1,5 @@
 // llmc compile: a source becomes a library, or any stage on the way.
-#include "compiler/tools/llmc/OpenModel.h"
+#include "compiler/tools/llmc/CompareModels.h"
 #include "compiler/tools/llmc/Service.h"
 #include "compiler/tools/llmc/Verbs.h"
 
@@ -17,6 +17,7 @@ struct Options {
   ModelOptions model;
   CompileOptions compile;
   std::string emit = "so";
+  std::string evaluate; // text
   bool printPipeline = false;
   std::unique_ptr<Unsupported> refused;
 };
@@ -32,6 +33,33 @@ absl::Status checkOutput(const CompileOptions &compile) {
     return invalidArgument("-o -: a library can't be written to standard output");
   if (compile.emit == Emit::Object && compile.output == "-" && isatty(STDOUT_FILENO))
     return invalidArgument("-o -: an object file does not belong on a terminal");
+  return absl::OkStatus();
+}
+
+// How far the quantised model is from its source in exact mode, as JSON.
+absl::StatusOr<std::string> evaluate(const Options &options) {
+  ModelOptions source = options.model;
+  source.quantize.clear();
+  source.exact = true;
+  LLMC_ASSIGN(text, readInput(options.evaluate));
+  LLMC_ASSIGN(reference, openModel(source));
+  LLMC_ASSIGN(model, openModel(options.model));
+  LLMC_ASSIGN(result, compareModels(*model, *reference, text, 0, 0));
+  return Json{{"mean_kld", result.mean},           {"p99_kld", result.p99},
+              {"top1_agreement", result.agreement}, {"tokens", result.tokens},
+              {"perplexity", result.perplexity},    {"source_perplexity", result.referencePerplexity}}
+      .dump();
+}
+
+absl::Status checkEvaluate(const Options &options) {
+  if (options.evaluate.empty())
+    return absl::OkStatus();
+  if (options.model.quantize.empty())
+    return invalidArgument("--evaluate: compares a quantised model with its source; want --quantize too");
+  if (options.compile.emit != Emit::SharedLibrary || !options.compile.compileTo.empty() || !options.compile.compileFrom.empty())
+    return invalidArgument("--evaluate: its figures are kept in a library; leave --emit, --compile-to and --compile-from out");
+  if (options.evaluate == "-")
+    return invalidArgument("--evaluate -: want a file");
   return absl::OkStatus();
 }
 
@@ -54,9 +82,15 @@ absl::Status compile(Options &options) {
     return invalidArgument(options.model.model + ": no such file or directory");
   if (isLibrary(options.model.model))
     return invalidArgument(options.model.model + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  LLMC_RETURN_IF_ERROR(checkEvaluate(options));
   CompileOptions request = options.compile;
+  if (!options.evaluate.empty()) {
+    LLMC_ASSIGN(accuracy, evaluate(options));
+    request.accuracy = accuracy;
+  }
   request.targets = options.model.targets;
   request.exact = options.model.exact;
+  request.quantize = options.model.quantize;
   request.allowOutside = options.model.allowOutside;
   request.kernels = options.model.kernels;
   request.profile = options.model.profile;
@@ -101,10 +135,12 @@ void tools::addCompile(CLI::App &program, Action &chosen) {
   verb->add_option("-o,--output", options->compile.output, "The file to write; the weights go beside it, as .weights");
   verb->add_flag("--embed-weights", options->compile.embedWeights, "Append the weights to the library: one file");
   addCompilerOptions(*verb, options->model);
+  verb->add_option("--evaluate", options->evaluate, "With --quantize: compare with the source on this text; llmc inspect shows the figures")
+      ->group("Compiling");
   verb->add_option("-O", options->compile.optimize, "LLVM's optimisation level: -O0 … -O3 (default)")->check(CLI::Range(0, 3))->group("Compiling");
   addInspection(*verb, *options);
   options->refused = std::make_unique<Unsupported>(
-      *verb, std::initializer_list<Unsupported::Option>{{"--quantize", "quantising is"}, {"--lora", "adapters are"}});
+      *verb, std::initializer_list<Unsupported::Option>{{"--lora", "adapters are"}});
   verb->footer("Examples:\n"
                "  llmc compile model.gguf -o model.so\n"
                "  llmc compile model.mlir -o model.so --embed-weights --target cpu:x86-64-v3,cpu:x86-64-v4\n"

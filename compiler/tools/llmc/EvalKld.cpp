@@ -1,12 +1,13 @@
 // llmc eval kld: how far a model's distributions are from those of a reference, window by window. Logits of a few rows of both are in
 // memory at a time.
-#include "compiler/tools/llmc/OpenModel.h"
+#include "compiler/tools/llmc/CompareModels.h"
 #include "compiler/tools/llmc/Progress.h"
 #include "compiler/tools/llmc/Softmax.h"
 #include "compiler/tools/llmc/Verbs.h"
 #include "compiler/tools/llmc/Windows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 
@@ -25,6 +26,7 @@ struct KldOptions {
 struct Comparison {
   std::vector<double> divergences; // of each row
   int64_t agreed = 0;              // rows whose largest logit is of the same token
+  double nll = 0, referenceNll = 0; // of the tokens that follow
 };
 
 struct Pair {
@@ -42,6 +44,8 @@ absl::Status comparePiece(Pair &pair, const int32_t *tokens, int64_t count, Comp
     const float *q = pair.modelRows.data() + row * vocab, *p = pair.referenceRows.data() + row * vocab;
     result.divergences.push_back(std::max(divergence(p, q, vocab), 0.0));
     result.agreed += argmax(p, vocab) == argmax(q, vocab);
+    result.nll += logSumExp(q, vocab) - q[tokens[row + 1]];
+    result.referenceNll += logSumExp(p, vocab) - p[tokens[row + 1]];
   }
   return absl::OkStatus();
 }
@@ -57,17 +61,21 @@ absl::Status compareWindow(Pair &pair, const std::vector<int32_t> &window, const
   return absl::OkStatus();
 }
 
-void print(Comparison &result, bool json) {
+Divergences summarize(Comparison result) {
   std::vector<double> &all = result.divergences;
   double count = double(all.size());
   double mean = std::accumulate(all.begin(), all.end(), 0.0) / count;
   auto rank = all.begin() + ptrdiff_t(0.99 * (count - 1));
   std::nth_element(all.begin(), rank, all.end());
-  double agreement = double(result.agreed) / count;
+  return {mean, *rank, double(result.agreed) / count, int64_t(all.size()), std::exp(result.nll / count), std::exp(result.referenceNll / count)};
+}
+
+void print(const Divergences &result, bool json) {
   if (json)
-    printf("{\"mean_kld\": %.9g, \"p99_kld\": %.9g, \"top1_agreement\": %.9g, \"tokens\": %zu}\n", mean, *rank, agreement, all.size());
+    printf("{\"mean_kld\": %.9g, \"p99_kld\": %.9g, \"top1_agreement\": %.9g, \"tokens\": %lld}\n", result.mean, result.p99, result.agreement,
+           static_cast<long long>(result.tokens));
   else
-    printf("mean KL divergence: %.6f\n99th percentile: %.6f\ntop-1 agreement: %.2f %%\n", mean, *rank, agreement * 100);
+    printf("mean KL divergence: %.6f\n99th percentile: %.6f\ntop-1 agreement: %.2f %%\n", result.mean, result.p99, result.agreement * 100);
 }
 
 absl::StatusOr<Pair> openContexts(const Model &model, const Model &reference, int64_t size, int32_t threads) {
@@ -83,23 +91,34 @@ absl::StatusOr<Pair> openContexts(const Model &model, const Model &reference, in
 // One model in its default mode against itself in exact mode, or two models, both in the mode that is asked for.
 absl::Status divergences(const KldOptions &options) {
   ModelOptions ours = options.model, theirs = options.model;
-  if (options.reference.empty() && !options.model.exact)
-    return invalidArgument("want a reference: --reference MODEL, or --exact for the same model in exact mode");
-  if (options.reference.empty())
+  bool isSame = options.reference.empty();
+  theirs.quantize.clear();
+  if (isSame && !options.model.exact && options.model.quantize.empty())
+    return invalidArgument("want a reference: --reference MODEL, --exact for the same model in exact mode, or --quantize for its source");
+  if (isSame && options.model.exact)
     ours.exact = false;
-  else
+  if (!isSame)
     theirs.model = options.reference;
   LLMC_ASSIGN(text, readInput(options.file));
   LLMC_ASSIGN(reference, openModel(theirs));
   LLMC_ASSIGN(model, openModel(ours));
-  if (model->info().vocab != reference->info().vocab)
-    return invalidArgument(theirs.model + ": has " + std::to_string(reference->info().vocab) + " tokens, and " + ours.model + " has " +
-                           std::to_string(model->info().vocab) + ": want two models of one vocabulary");
-  LLMC_ASSIGN(tokens, reference->tokenize(text, LLMC_ADD_SPECIAL));
-  int64_t size = options.context.context ? options.context.context
-                                         : std::min<int64_t>({512, model->info().context, reference->info().context});
-  LLMC_ASSIGN(windows, Windows::cut(std::move(tokens), size, reference->leadingToken()));
-  LLMC_ASSIGN(pair, openContexts(*model, *reference, size, options.context.threads));
+  LLMC_ASSIGN(result, compareModels(*model, *reference, text, options.context.context, options.context.threads));
+  print(result, options.json);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::StatusOr<Divergences> tools::compareModels(const Model &model, const Model &reference, const std::string &text, int64_t size,
+                                                 int32_t threads) {
+  if (model.info().vocab != reference.info().vocab)
+    return invalidArgument("the reference has " + std::to_string(reference.info().vocab) + " tokens, and the model has " +
+                           std::to_string(model.info().vocab) + ": want two models of one vocabulary");
+  LLMC_ASSIGN(tokens, reference.tokenize(text, LLMC_ADD_SPECIAL));
+  if (!size)
+    size = std::min<int64_t>({512, model.info().context, reference.info().context});
+  LLMC_ASSIGN(windows, Windows::cut(std::move(tokens), size, reference.leadingToken()));
+  LLMC_ASSIGN(pair, openContexts(model, reference, size, threads));
   Progress progress;
   Comparison result;
   for (int64_t i = 0; i < windows.count(); ++i) {
@@ -107,11 +126,8 @@ absl::Status divergences(const KldOptions &options) {
     progress.update("comparing", double(i + 1) / double(windows.count()));
   }
   progress.finish();
-  print(result, options.json);
-  return absl::OkStatus();
+  return summarize(std::move(result));
 }
-
-} // namespace
 
 void tools::addEvalKld(CLI::App &eval, Action &chosen) {
   auto options = std::make_shared<KldOptions>();

@@ -37,6 +37,7 @@ static CompileOptions compileOptions(const ModelOptions &options, const std::str
   result.output = directory + "/model.so";
   result.targets = options.targets;
   result.exact = options.exact;
+  result.quantize = options.quantize;
   result.allowOutside = options.allowOutside;
   result.kernels = options.kernels;
   result.profile = options.profile;
@@ -53,6 +54,8 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
   std::string key = "llmc just-in-time 1\n" + source + compilerKey(libraryDirectory()) + machineKey();
   key += std::string("exact ") + (options.exact ? "yes" : "no") + "\nkernels " + options.kernels + "\npipeline " + options.pipeline +
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
+  if (!options.quantize.empty())
+    key += "quantize " + options.quantize + "\n";
   if (options.profile)
     key += "profile\n";
   for (const std::string &pass : options.disabledPasses)
@@ -100,6 +103,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                       : !options.familyPlugins.empty() ? "--family-plugin"
                       : !options.pipeline.empty()    ? "--pipeline"
                       : !options.disabledPasses.empty() ? "--disable-pass"
+                      : !options.quantize.empty()    ? "--quantize"
                       : options.kernels != "auto"    ? "--kernels"
                                                      : nullptr;
   if (given)

@@ -21,6 +21,9 @@ void tools::addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins) 
 void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   const char *group = "Compiling";
   verb.add_flag("--exact", options.exact, "float32 throughout, the same for every step size")->group(group);
+  verb.add_option("--quantize", options.quantize, "Round float weights: q8, q6, q5, q4 (symmetric) or q4a (asymmetric)")
+      ->check(CLI::IsMember({"q8", "q6", "q5", "q4", "q4a"}))
+      ->group(group);
   verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide or auto")
       ->check(CLI::IsMember({"mlir", "halide", "auto"}))
       ->group(group);

@@ -15,6 +15,7 @@ namespace llmc::tools {
 struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
+  std::string quantize; // a scheme; empty: weights as they are
   std::string kernels = "auto";
   bool profile = false; // see CompileOptions
   std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;

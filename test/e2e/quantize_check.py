@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Quantised demonstration models: how far each scheme is from its source, and what users see.
+
+    quantize_check.py --bin build/bin
+"""
+import argparse
+import json
+import os
+import sys
+import tempfile
+from random import Random
+
+from harness import Checks, Llmc, same_bits, want
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODELS = os.path.join(HERE, "..", "..", "examples", "models")
+sys.path.insert(0, os.path.join(MODELS, "tiny-llama"))
+from generate_text import story  # noqa: E402
+
+# Largest mean KL divergence from the source, only the weights differing; twice what was measured.
+BOUNDS = {"tiny-llama": {"q8": 6e-4, "q4": 0.12}, "tiny-mixtral": {"q8": 2e-3, "q4": 0.18}, "tiny-bamba": {"q8": 1.2e-4, "q5": 6e-3, "q4": 0.02}}
+
+
+def stories():
+    """Text of the models' kind, of a seed that no training used."""
+    random = Random(20261124)
+    return "\n".join(story(random) for _ in range(60))
+
+
+def kld(llmc, model, text, *options):
+    return json.loads(llmc.call("eval", "kld", model, "-f", text, "-c", 128, "--json", *options))
+
+
+def check_divergence(llmc, name, bounds, text):
+    model, found = os.path.join(MODELS, name), {}
+    for scheme, bound in bounds.items():
+        found[scheme] = kld(llmc, model, text, "--exact", "--reference", model, "--quantize", scheme, "--no-cache")["mean_kld"]
+        want(0 < found[scheme] <= bound, f"{scheme}: mean KLD {found[scheme]:.2e}, want (0, {bound:.0e}]")
+    want(found["q8"] < found["q4"], f"q8 is no closer than q4: {found}")
+    return ", ".join(f"{s} {v:.1e}" for s, v in found.items())
+
+
+def check_threads(llmc, name):
+    """Neither packing nor running depends on threads; a library and what is compiled just in time are one."""
+    model, ids = os.path.join(MODELS, name), list(range(5, 40))
+    library = os.path.join(llmc.work, name + ".so")
+    llmc.call("compile", model, "-o", library, "--quantize", "q4")
+    one = llmc.logits(library, ids, "-t", 1)
+    same_bits(one, llmc.logits(library, ids, "-t", 3), "threads")
+    same_bits(one, llmc.logits(model, ids, "-t", 2, "--quantize", "q4", "--no-cache"), "just in time")
+
+
+def check_report(llmc, text):
+    library = os.path.join(llmc.work, "reported.so")
+    llmc.call("compile", os.path.join(MODELS, "tiny-llama"), "-o", library, "--quantize", "q4a", "--evaluate", text)
+    about = json.loads(llmc.call("inspect", library, "--json"))
+    want(about["quantize"] == "q4a", f"inspect: quantize is {about.get('quantize')}")
+    got = about["accuracy"]
+    want(0 < got["mean_kld"] < 0.2 and 0.8 < got["top1_agreement"] <= 1 and got["tokens"] > 100, f"accuracy: {got}")
+    want(abs(got["perplexity"] / got["source_perplexity"] - 1) < 0.2, f"accuracy: {got}")
+    return f"KLD {got['mean_kld']:.1e}"
+
+
+def check_phase(llmc):
+    """What --compile-to writes is what the next phases read."""
+    model, ids = os.path.join(MODELS, "tiny-llama"), list(range(5, 40))
+    module, library = os.path.join(llmc.work, "quantize.mlir"), os.path.join(llmc.work, "phase.so")
+    llmc.call("compile", model, "-o", module, "--quantize", "q4", "--compile-to", "quantize")
+    with open(module) as f:
+        want("llm.stored = bf16" in f.read(), "the module has no llm.stored")
+    llmc.call("compile", module, "-o", library, "--compile-from", "specialize", "--allow-outside")
+    same_bits(llmc.logits(library, ids), llmc.logits(model, ids, "--quantize", "q4", "--no-cache"), "by way of a module")
+
+
+def check_refusals(llmc, text):
+    def says(message, *args, status=1):
+        llmc.call(*args, status=status)
+        want(message in " ".join(llmc.stderr), f"{' '.join(args[-4:])}: {llmc.stderr[-1:]}")
+    model, out = os.path.join(MODELS, "tiny-llama"), os.path.join(llmc.work, "x.so")
+    says("--quantize", "compile", model, "-o", out, "--quantize", "int4")
+    says("already", "compile", os.path.join(HERE, "golden_gguf", "llama.gguf"), "-o", out, "--quantize", "q4")
+    says("--evaluate", "compile", model, "-o", out, "--evaluate", text)
+    library = os.path.join(llmc.work, "done.so")
+    llmc.call("compile", model, "-o", library, "--quantize", "q8")
+    says("is compiled already", "run", library, "-p", "x", "--quantize", "q8")
+    want(not os.path.exists(out), "a refused compilation left a file")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--bin", required=True)
+    args = ap.parse_args()
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as work:
+        llmc = Llmc(os.path.join(os.path.abspath(args.bin), "llmc"), work)
+        os.environ["LLMC_CACHE_DIR"] = os.path.join(work, "cache")
+        text = llmc.put("stories.txt", stories().encode())
+        for name, bounds in BOUNDS.items():
+            checks.run(f"{name}: divergence from its source", check_divergence, llmc, name, bounds, text)
+        for name in ("tiny-llama", "tiny-mixtral"):
+            checks.run(f"{name}: threads and just in time", check_threads, llmc, name)
+        checks.run("figures in the artifact", check_report, llmc, text)
+        checks.run("by way of --compile-to quantize", check_phase, llmc)
+        checks.run("refusals", check_refusals, llmc, text)
+    return checks.finish()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
