@@ -8,7 +8,7 @@ A GGUF file is decoded to float32 by gguf-py; that is the source. llama.cpp's qu
 Q4_0 of it; ours makes each scheme. A Hugging Face directory has no GGUF: there the same mixture is made from gguf-py's Q4_0 and Q8_0,
 which are ggml's reference bit for bit, decoded into a float32 checkpoint. Everything is run by llmc: `eval kld --reference SOURCE`, all
 with --exact, so that only the weights differ; and, for the GGUF, in the default mode too.
-Run it with a Python that has gguf, numpy and llama-cpp-python (for --models: torch-free, safetensors by hand).
+Run it with a Python that has gguf, numpy and llama-cpp-python (the last for --gguf only).
 """
 import argparse
 import ctypes
