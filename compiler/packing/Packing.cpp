@@ -23,7 +23,8 @@ constexpr uint32_t everyByte(uint32_t value) { return value * 0x01010101u; }
 using Words = std::array<uint32_t, 8>;
 
 // Nibbles lie as in the packed chunks: input i with input i + 16.
-void wordsQ4_0(const std::byte *block, int64_t, Words &words) { std::memcpy(words.data(), block + 2, 16); }
+template <int64_t nibbles>
+void wordsOfNibbles(const std::byte *block, int64_t, Words &words) { std::memcpy(words.data(), block + nibbles, 16); }
 
 // Bits i, i + 4, ..., i + 28 side by side.
 uint32_t everyFourthBit(uint32_t bits, int i) {
@@ -33,9 +34,11 @@ uint32_t everyFourthBit(uint32_t bits, int i) {
   return (bits | bits >> 12) & 0xff;
 }
 
-void wordsQ5_0(const std::byte *block, int64_t, Words &words) {
-  std::memcpy(words.data(), block + 6, 16);
-  uint32_t fifth = loadUnaligned<uint32_t>(block + 2);
+// The fifth bits lie before the nibbles.
+template <int64_t nibbles>
+void wordsOfFive(const std::byte *block, int64_t, Words &words) {
+  std::memcpy(words.data(), block + nibbles, 16);
+  uint32_t fifth = loadUnaligned<uint32_t>(block + nibbles - 4);
   words[4] = 0;
   for (int i = 0; i < 4; ++i)
     words[4] |= everyFourthBit(fifth, i) << (8 * i);
@@ -56,21 +59,41 @@ void wordsQ4_K(const std::byte *block, int64_t group, Words &words) {
   groupNibbles(block + 16 + 32 * (group / 2), group % 2, words.data());
 }
 
+// Bit `group` of 32 bytes, one byte an input.
+uint32_t groupBits(const std::byte *bits, int64_t group) {
+  uint32_t word = 0;
+  for (int quad = 0; quad < 8; ++quad)
+    word |= (wordAt(bits, quad) >> group & everyByte(1)) << quad;
+  return word;
+}
+
+// Bits 2 `run` and 2 `run` + 1 of 32 bytes, one byte an input.
+void groupPairs(const std::byte *bits, int64_t run, uint32_t *words) {
+  for (int chunk = 0; chunk < 2; ++chunk) {
+    words[chunk] = 0;
+    for (int j = 0; j < 4; ++j)
+      words[chunk] |= (wordAt(bits, 4 * chunk + j) >> (2 * run) & everyByte(3)) << (2 * j);
+  }
+}
+
 void wordsQ5_K(const std::byte *block, int64_t group, Words &words) {
   groupNibbles(block + 48 + 32 * (group / 2), group % 2, words.data());
-  words[4] = 0;
-  for (int quad = 0; quad < 8; ++quad)
-    words[4] |= (wordAt(block + 16, quad) >> group & everyByte(1)) << quad;
+  words[4] = groupBits(block + 16, group);
 }
 
 void wordsQ6_K(const std::byte *block, int64_t group, Words &words) {
   int64_t half = group / 4, run = group % 4;
   groupNibbles(block + 64 * half + 32 * (run % 2), run >= 2, words.data());
-  for (int chunk = 0; chunk < 2; ++chunk) {
-    words[4 + chunk] = 0;
-    for (int j = 0; j < 4; ++j)
-      words[4 + chunk] |= (wordAt(block + 128 + 32 * half, 4 * chunk + j) >> (2 * run) & everyByte(3)) << (2 * j);
-  }
+  groupPairs(block + 128 + 32 * half, run, words.data() + 4);
+}
+
+void wordsQ2_K(const std::byte *block, int64_t group, Words &words) {
+  groupPairs(block + 16 + 32 * (group / 4), group % 4, words.data());
+}
+
+void wordsQ3_K(const std::byte *block, int64_t group, Words &words) {
+  groupPairs(block + 32 + 32 * (group / 4), group % 4, words.data());
+  words[2] = groupBits(block, group);
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,6 +106,35 @@ void copyHalf(std::byte *packed, int64_t offset, int64_t n, const std::byte *sou
 
 void scalesAtStart(const PackedBlock &, const std::byte *block, std::byte *packed, int64_t n) {
   copyHalf(packed, 0, n, block);
+}
+
+// What the format adds, a packed block subtracts.
+void scaleAndOffset(const PackedBlock &, const std::byte *block, std::byte *packed, int64_t n) {
+  copyHalf(packed, 0, n, block);
+  copyHalf(packed, 32, n, block + 2);
+  packed[32 + 2 * n + 1] ^= std::byte(0x80);
+}
+
+void scalesMXFP4(const PackedBlock &, const std::byte *block, std::byte *packed, int64_t n) {
+  uint16_t scale = bf16OfHalvedE8M0(byteAt(block, 0));
+  std::memcpy(packed + 2 * n, &scale, 2);
+}
+
+void scalesQ2_K(const PackedBlock &layout, const std::byte *block, std::byte *packed, int64_t n) {
+  copyHalf(packed, 0, n, block + 80);
+  copyHalf(packed, 32, n, block + 82);
+  for (int64_t group = 0; group < 16; ++group)
+    packed[layout.scalesOffset + group * kOutputs + n] = block[group];
+}
+
+// Scales of 6 bits, 32 too large: the low nibbles in 8 bytes, the upper bits in 4.
+void scalesQ3_K(const PackedBlock &layout, const std::byte *block, std::byte *packed, int64_t n) {
+  copyHalf(packed, 0, n, block + 108);
+  const std::byte *codes = block + 96;
+  for (int64_t group = 0; group < 16; ++group) {
+    int low = byteAt(codes, group % 8) >> (group / 8 * 4) & 15, upper = byteAt(codes, 8 + group % 4) >> (group / 4 * 2) & 3;
+    packed[layout.scalesOffset + group * kOutputs + n] = std::byte((low | upper << 4) - 32);
+  }
 }
 
 // Scales and minima of 6 bits each in 12 bytes.
@@ -161,9 +213,9 @@ void packRows(Format format, const PanelRows &rows, int64_t inputs, std::byte *p
   case Format::BF16:
     return packFloats<uint16_t, true>(rows, inputs, panel);
   case Format::Q4_0:
-    return blocks(packBlocks<BlockPacker{wordsQ4_0, scalesAtStart}, 4>);
+    return blocks(packBlocks<BlockPacker{wordsOfNibbles<2>, scalesAtStart}, 4>);
   case Format::Q5_0:
-    return blocks(packBlocks<BlockPacker{wordsQ5_0, scalesAtStart}, 5>);
+    return blocks(packBlocks<BlockPacker{wordsOfFive<6>, scalesAtStart}, 5>);
   case Format::Q8_0:
     return blocks(packBlocks<BlockPacker{wordsQ8_0, scalesAtStart}, 8>);
   case Format::Q4_K:
@@ -172,6 +224,18 @@ void packRows(Format format, const PanelRows &rows, int64_t inputs, std::byte *p
     return blocks(packBlocks<BlockPacker{wordsQ5_K, scalesQ4_K}, 5>);
   case Format::Q6_K:
     return blocks(packBlocks<BlockPacker{wordsQ6_K, scalesQ6_K}, 6>);
+  case Format::Q4_1:
+    return blocks(packBlocks<BlockPacker{wordsOfNibbles<4>, scaleAndOffset}, 4>);
+  case Format::Q5_1:
+    return blocks(packBlocks<BlockPacker{wordsOfFive<8>, scaleAndOffset}, 5>);
+  case Format::Q2_K:
+    return blocks(packBlocks<BlockPacker{wordsQ2_K, scalesQ2_K}, 2>);
+  case Format::Q3_K:
+    return blocks(packBlocks<BlockPacker{wordsQ3_K, scalesQ3_K}, 3>);
+  case Format::IQ4_NL:
+    return blocks(packBlocks<BlockPacker{wordsOfNibbles<2>, scalesAtStart}, 4>);
+  case Format::MXFP4:
+    return blocks(packBlocks<BlockPacker{wordsOfNibbles<1>, scalesMXFP4}, 4>);
   }
 }
 
@@ -222,27 +286,41 @@ void clearTail(Format format, int64_t inputs, std::byte *panel) {
 
 float halfAt(const std::byte *from, int64_t index) { return halfToFloat(loadUnaligned<uint16_t>(from + 2 * index)); }
 
-// The quant of input k (0..31) as stored, without the zero point.
+// The quant of input k (0..31) with its zero point, or what it stands for in the code book.
 int quantOf(const PackedBlock &layout, const std::byte *quants, int64_t n, int64_t k) {
   int64_t quad = k / 4, lane = 4 * n + k % 4;
   if (layout.bytes)
     return int8_t(byteAt(quants, quad * 64 + lane));
-  int code = byteAt(quants, quad % 4 * 64 + lane) >> (quad / 4 * 4) & 15;
+  int code = layout.lowBits == 4 ? byteAt(quants, quad % 4 * 64 + lane) >> (quad / 4 * 4) & 15
+                                 : byteAt(quants, quad / 4 * 64 + lane) >> (quad % 4 * 2) & 3;
+  if (layout.codeBook)
+    return (*layout.codeBook)[size_t(code)];
   if (layout.upperBits == 0)
     return code;
   int64_t perChunk = 8 / layout.upperBits;
-  int upper = byteAt(quants, (4 + quad / perChunk) * 64 + lane) >> (quad % perChunk * layout.upperBits);
-  return code | (upper & ((1 << layout.upperBits) - 1)) << 4;
+  int upper = byteAt(quants, (layout.lowBits + quad / perChunk) * 64 + lane) >> (quad % perChunk * layout.upperBits);
+  return code | (upper & ((1 << layout.upperBits) - 1)) << layout.lowBits;
+}
+
+// Scale and minimum of a group of a super-block, as integers.
+struct GroupCodes {
+  int scale, minimum;
+};
+GroupCodes groupCodes(const PackedBlock &layout, const std::byte *block, int64_t group, int64_t n) {
+  uint8_t scale = byteAt(block + layout.scalesOffset, group * kOutputs + n);
+  if (layout.nibbleScales)
+    return {scale & 15, scale >> 4};
+  return {layout.signedScales ? int(int8_t(scale)) : int(scale), byteAt(block + layout.minimaOffset, group * kOutputs + n)};
 }
 
 void unpackBlockCodes(const PackedBlock &layout, const std::byte *block, int64_t n, PackedCodes &out) {
-  float d = halfAt(block, n), dmin = layout.minima ? halfAt(block + 32, n) : 0;
+  float d = layout.bf16Scales ? bf16ToFloat(loadUnaligned<uint16_t>(block + 2 * n)) : halfAt(block, n);
+  float dmin = layout.minima ? halfAt(block + 32, n) : 0;
   for (int64_t group = 0; group < layout.inputs / layout.group; ++group) {
-    uint8_t code = byteAt(block + layout.scalesOffset, group * kOutputs + n);
-    float scale = float(layout.signedScales ? int(int8_t(code)) : int(code));
-    out.scales.push_back(layout.superBlock ? d * scale : d);
+    GroupCodes codes = groupCodes(layout, block, group, n);
+    out.scales.push_back(layout.superBlock ? d * float(codes.scale) : d);
     if (layout.minima)
-      out.minima.push_back(dmin * float(byteAt(block + layout.minimaOffset, group * kOutputs + n)));
+      out.minima.push_back(layout.superBlock ? dmin * float(codes.minimum) : dmin);
   }
   for (int64_t k = 0; k < layout.inputs; ++k)
     out.codes.push_back(quantOf(layout, block + layout.quantsOffset + k / 32 * layout.quantBytes(), n, k % 32) - int(layout.zero));
@@ -252,7 +330,8 @@ void unpackBlockCodes(const PackedBlock &layout, const std::byte *block, int64_t
 
 llm::Format dialectFormat(Format format) {
   static_assert(int(Format::F32) == int(llm::Format::f32) && int(Format::Q4_0) == int(llm::Format::q4_0) &&
-                int(Format::Q8_0) == int(llm::Format::q8_0) && int(Format::Q6_K) == int(llm::Format::q6_k));
+                int(Format::Q8_0) == int(llm::Format::q8_0) && int(Format::Q6_K) == int(llm::Format::q6_k) &&
+                int(Format::Q2_K) == int(llm::Format::q2_k) && int(Format::MXFP4) == int(llm::Format::mxfp4));
   return llm::Format(int(format));
 }
 

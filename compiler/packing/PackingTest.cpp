@@ -12,7 +12,8 @@ namespace llmc::packing {
 namespace {
 
 constexpr Format formats[] = {Format::F32,  Format::F16,  Format::BF16, Format::Q4_0, Format::Q5_0,
-                              Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
+                              Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::Q4_1,
+                              Format::Q5_1, Format::Q2_K, Format::Q3_K, Format::IQ4_NL, Format::MXFP4};
 
 class PackingTest : public testing::TestWithParam<Format> {
 protected:

@@ -16,6 +16,7 @@ using namespace llmc;
 static_assert(static_cast<int>(llm::Format::f32) == static_cast<int>(Format::F32));
 static_assert(static_cast<int>(llm::Format::q8_0) == static_cast<int>(Format::Q8_0));
 static_assert(static_cast<int>(llm::Format::q6_k) == static_cast<int>(Format::Q6_K));
+static_assert(static_cast<int>(llm::Format::mxfp4) == static_cast<int>(Format::MXFP4));
 
 Format llmc::storageFormat(llm::Format format) { return static_cast<Format>(format); }
 

@@ -14,8 +14,8 @@ struct FormatTraits {
   int64_t blockElements; // elements along a row that share one block (1 for floats)
   int64_t blockBytes;
   int64_t group;     // elements that share one scale; 0 for floats
-  int64_t zeroPoint; // value = scale * (q - zeroPoint) - minimum
-  bool hasMinimum;   // a minimum per group (q4_k, q5_k)
+  int64_t zeroPoint; // value = scale * (q - zeroPoint) - minimum; iq4_nl and mxfp4 look q up in a code book
+  bool hasMinimum;   // a minimum per group (q4_1, q5_1, q2_k, q4_k, q5_k)
 };
 
 FormatTraits formatTraits(Format format);

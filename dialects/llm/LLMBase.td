@@ -32,7 +32,9 @@ class LLM_I32Enum<string name, string summary, list<I32EnumAttrCase> cases>
 def LLM_Format : LLM_I32Enum<"Format", "storage format of weight elements", [
   I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"f16", 1>, I32EnumAttrCase<"bf16", 2>,
   I32EnumAttrCase<"q4_0", 3>, I32EnumAttrCase<"q5_0", 4>, I32EnumAttrCase<"q8_0", 5>,
-  I32EnumAttrCase<"q4_k", 6>, I32EnumAttrCase<"q5_k", 7>, I32EnumAttrCase<"q6_k", 8>]>;
+  I32EnumAttrCase<"q4_k", 6>, I32EnumAttrCase<"q5_k", 7>, I32EnumAttrCase<"q6_k", 8>,
+  I32EnumAttrCase<"q4_1", 9>, I32EnumAttrCase<"q5_1", 10>, I32EnumAttrCase<"q2_k", 11>,
+  I32EnumAttrCase<"q3_k", 12>, I32EnumAttrCase<"iq4_nl", 13>, I32EnumAttrCase<"mxfp4", 14>]>;
 
 def LLM_Activation : LLM_I32Enum<"Activation", "pointwise nonlinearity", [
   I32EnumAttrCase<"relu", 0>, I32EnumAttrCase<"silu", 1>, I32EnumAttrCase<"gelu", 2>,

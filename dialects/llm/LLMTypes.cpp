@@ -32,6 +32,12 @@ FormatTraits formatTraits(Format format) {
   case Format::q4_k: return {256, 144, 32, 0, true};
   case Format::q5_k: return {256, 176, 32, 0, true};
   case Format::q6_k: return {256, 210, 16, 32, false};
+  case Format::q4_1: return {32, 20, 32, 0, true};
+  case Format::q5_1: return {32, 24, 32, 0, true};
+  case Format::q2_k: return {256, 84, 16, 0, true};
+  case Format::q3_k: return {256, 110, 16, 4, false};
+  case Format::iq4_nl: return {32, 18, 32, 0, false};
+  case Format::mxfp4: return {32, 17, 32, 0, false};
   }
   llvm_unreachable("every format is listed");
 }

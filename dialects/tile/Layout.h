@@ -9,6 +9,8 @@
 //   4 bits:  chunk c of 64 bytes (c = 0..3) holds quad c in the low and quad c + 4 in the high nibbles.
 //   5th bit: 64 bytes after the nibbles; bit j of each byte belongs to quad j.
 //   6 bits:  two chunks of 64 bytes after the nibbles; chunk c holds quad 4c + j in bits 2j and 2j + 1.
+//   2 bits:  chunk c of 64 bytes (c = 0, 1) holds quad 4c + j in bits 2j and 2j + 1.
+//   3rd bit: 64 bytes after them; bit j of each byte belongs to quad j.
 //   8 bits:  8 quads of signed bytes.
 //
 // Float panels: f32 and f16 are [K][16]; bf16 is [K/2][16][2] (pairs of inputs, the operand of vdpbf16ps; an odd last
@@ -24,6 +26,7 @@
 
 #include "dialects/llm/Formats.h"
 
+#include <array>
 #include <cstdint>
 
 namespace llmc::tile {
@@ -44,25 +47,35 @@ constexpr int64_t int8SumsOffset(int64_t inputs) { return inputs + inputs / 4; }
 constexpr int64_t int8HalfSumsOffset(int64_t inputs) { return inputs + inputs / 4 + inputs / 8; }
 constexpr int64_t int8RowBytes(int64_t inputs) { return alignTo(int8HalfSumsOffset(inputs) + inputs / 4, kAlignment); }
 
+using CodeBook = std::array<int8_t, 16>;
+
 // One packed block of a quantised format: 16 outputs x `inputs`. Offsets are in bytes from the block's start.
 //
-//   value = scale * (q - zero) - minimum
+//   value = scale * (q - zero) - minimum, or scale * codeBook[q]
 //   scale = d[n], or d[n] * float(scales[group][n]) in a super-block (u8; s8 if `signedScales`)
-//   minimum = 0, or dmin[n] * float(minima[group][n]) in a super-block with minima
+//   minimum = 0, or with minima dmin[n], or dmin[n] * float(minima[group][n]) in a super-block
+//
+// Formats that add their minimum (q4_1, q5_1) are packed with the sign of dmin turned.
 struct PackedBlock {
   int64_t inputs = 0;            // 32, or 256 for a super-block
   int64_t group = 0;             // inputs that share a scale: 32, or 16
   int64_t zero = 0;              // a power of two, or 0; for signed bytes 0
-  int64_t upperBits = 0;         // bits above the nibble: 0, 1, 2; for bytes 0
+  int64_t lowBits = 4;           // 4, or 2; for bytes of no meaning
+  int64_t upperBits = 0;         // bits above those, in chunks of their own: 0, 1, 2; for bytes 0
   bool bytes = false;            // quants are signed bytes
+  const CodeBook *codeBook = nullptr; // what the 16 quants stand for, if not themselves
   bool superBlock = false;       // d is multiplied by an 8-bit scale of the group
   bool signedScales = false;     // those are signed
-  bool minima = false;           // the super-block has minima
-  int64_t scalesOffset = 0;      // [inputs / group][16]; d lies at 0: [16] f16, dmin at 32: [16] f16
-  int64_t minimaOffset = 0;      // [inputs / group][16]
+  bool minima = false;           // there is a minimum per group
+  bool nibbleScales = false;     // of a super-block's code of scale and minimum: the low and the high nibble of one byte
+  bool bf16Scales = false;       // d is bf16: the powers of two of mxfp4
+  int64_t scalesOffset = 0;      // [inputs / group][16]; d lies at 0: [16] f16 or bf16, dmin at 32: [16] f16
+  int64_t minimaOffset = 0;      // [inputs / group][16]; not if `nibbleScales`
   int64_t quantsOffset = 0;      // [inputs / 32][quantBytes]
 
-  constexpr int64_t quantBytes() const { return 8 * kQuadBytes * (bytes ? 8 : 4 + upperBits) / 8; } // of 32 inputs
+  // Whether dot products get signed bytes.
+  constexpr bool signedQuants() const { return bytes || codeBook; }
+  constexpr int64_t quantBytes() const { return kQuadBytes * (bytes ? 8 : lowBits + upperBits); } // of 32 inputs
   constexpr int64_t blockBytes() const { return quantsOffset + inputs / 32 * quantBytes(); }
 };
 // `format` is a quantised one.

@@ -25,6 +25,16 @@ void decodeQ4_0(const std::byte *block, float *out) {
   }
 }
 
+// block: half d, m; 16 bytes of nibbles as above. y = d * q + m
+void decodeQ4_1(const std::byte *block, float *out) {
+  float d = halfAt(block), m = halfAt(block + 2);
+  const std::byte *q = block + 4;
+  for (int i = 0; i < 16; ++i) {
+    out[i] = float(lowNibble(q, i)) * d + m;
+    out[i + 16] = float(highNibble(q, i)) * d + m;
+  }
+}
+
 // block: half d; 32 fifth bits; 16 bytes of nibbles as above. y = d * (q - 16)
 void decodeQ5_0(const std::byte *block, float *out) {
   float d = halfAt(block);
@@ -36,6 +46,36 @@ void decodeQ5_0(const std::byte *block, float *out) {
     out[i] = float(low - 16) * d;
     out[i + 16] = float(high - 16) * d;
   }
+}
+
+// block: half d, m; 32 fifth bits; 16 bytes of nibbles as above. y = d * q + m
+void decodeQ5_1(const std::byte *block, float *out) {
+  float d = halfAt(block), m = halfAt(block + 2);
+  uint32_t fifth = loadUnaligned<uint32_t>(block + 4);
+  const std::byte *q = block + 8;
+  for (int i = 0; i < 16; ++i) {
+    out[i] = float(lowNibble(q, i) | int(fifth >> i & 1) << 4) * d + m;
+    out[i + 16] = float(highNibble(q, i) | int(fifth >> (i + 16) & 1) << 4) * d + m;
+  }
+}
+
+constexpr int8_t iq4nlBook[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr int8_t mxfp4Book[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}; // E2M1, doubled
+
+// 16 bytes of nibbles as above. y = d * book[q]
+void decodeBook(const int8_t *book, float d, const std::byte *q, float *out) {
+  for (int i = 0; i < 16; ++i) {
+    out[i] = float(book[lowNibble(q, i)]) * d;
+    out[i + 16] = float(book[highNibble(q, i)]) * d;
+  }
+}
+
+// block: half d; 16 bytes of nibbles.
+void decodeIQ4_NL(const std::byte *block, float *out) { decodeBook(iq4nlBook, halfAt(block), block + 2, out); }
+
+// block: exponent e; 16 bytes of nibbles. d = 2^(e - 128)
+void decodeMXFP4(const std::byte *block, float *out) {
+  decodeBook(mxfp4Book, bf16ToFloat(bf16OfHalvedE8M0(uint8_t(block[0]))), block + 1, out);
 }
 
 // block: half d; 32 signed bytes. y = d * q
@@ -110,6 +150,34 @@ void decodeQ6_K(const std::byte *block, float *out) {
   }
 }
 
+// Quants of two bits in 64 bytes: each half of 128 elements has four runs of 32, run r in bits 2r and 2r + 1.
+int pairAt(const std::byte *from, int i) { return byteAt(from, i / 128 * 32 + i % 32) >> (i / 32 % 4 * 2) & 3; }
+
+// block: 16 bytes, low nibbles the scales, high ones the minima of groups of 16; 64 bytes of quants; half d, dmin.
+// y = (d * scale) * q - dmin * minimum
+void decodeQ2_K(const std::byte *block, float *out) {
+  float d = halfAt(block + 80), dmin = halfAt(block + 82);
+  for (int i = 0; i < 256; ++i) {
+    float scale = d * float(lowNibble(block, i / 16)), minimum = dmin * float(highNibble(block, i / 16));
+    out[i] = scale * float(pairAt(block + 16, i)) - minimum;
+  }
+}
+
+// block: 32 bytes of third bits, bit g of byte i belonging to element i of the 32 elements g; 64 bytes of quants; 12 bytes
+// of 6-bit scales of groups of 16: 8 bytes with the low 4 bits of 0..7 and 8..15, then the upper 2 bits; half d.
+// y = (d * (scale - 32)) * (q - 4)
+void decodeQ3_K(const std::byte *block, float *out) {
+  const std::byte *scales = block + 96;
+  float d = halfAt(block + 108);
+  for (int i = 0; i < 256; ++i) {
+    int group = i / 16;
+    int low = group < 8 ? lowNibble(scales, group) : highNibble(scales, group - 8);
+    int scale = low | (byteAt(scales, 8 + group % 4) >> (group / 4 * 2) & 3) << 4;
+    int q = pairAt(block + 32, i) | (byteAt(block, i % 32) >> (i / 32) & 1) << 2;
+    out[i] = (d * float(scale - 32)) * float(q - 4);
+  }
+}
+
 template <void (*decodeBlock)(const std::byte *, float *)>
 void decodeBlocks(Format format, const std::byte *row, std::span<float> out) {
   const FormatInfo &info = formatInfo(format);
@@ -146,6 +214,18 @@ void decodeRow(Format format, const std::byte *row, std::span<float> out) {
     return decodeBlocks<decodeQ5_K>(format, row, out);
   case Format::Q6_K:
     return decodeBlocks<decodeQ6_K>(format, row, out);
+  case Format::Q4_1:
+    return decodeBlocks<decodeQ4_1>(format, row, out);
+  case Format::Q5_1:
+    return decodeBlocks<decodeQ5_1>(format, row, out);
+  case Format::Q2_K:
+    return decodeBlocks<decodeQ2_K>(format, row, out);
+  case Format::Q3_K:
+    return decodeBlocks<decodeQ3_K>(format, row, out);
+  case Format::IQ4_NL:
+    return decodeBlocks<decodeIQ4_NL>(format, row, out);
+  case Format::MXFP4:
+    return decodeBlocks<decodeMXFP4>(format, row, out);
   }
 }
 

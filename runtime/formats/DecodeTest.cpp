@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, DecodeTest, testing::ValuesIn(goldens),
 TEST(TensorTest, namesRoundTrip) {
   for (const Golden &golden : goldens)
     EXPECT_EQ(parseFormat(formatInfo(golden.format).name), golden.format);
-  auto unknown = parseFormat("q2_k");
+  auto unknown = parseFormat("q8_k");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, ErrorCode::Unsupported);
   EXPECT_NE(unknown.error().message.find("q4_k"), std::string::npos);

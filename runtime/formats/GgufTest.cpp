@@ -12,7 +12,7 @@ using test::asBytes;
 using test::GgufBuilder;
 using test::put;
 
-constexpr uint32_t f32 = 0, q4_1 = 3, q8_0 = 8, q6_K = 14, iq4Xs = 23;
+constexpr uint32_t f32 = 0, q8_1 = 9, q8_0 = 8, q6_K = 14, iq4Xs = 23;
 
 Error errorOf(const std::string &bytes) {
   auto file = Gguf::parse(asBytes(bytes), "m.gguf");
@@ -243,13 +243,13 @@ TEST(GgufTest, refusesDuplicateAndOverlappingTensors) {
 
 TEST(GgufTest, namesUnsupportedTypesOnce) {
   Error error = errorOf(GgufBuilder()
-                            .tensor("a", {256}, q4_1, 0)
-                            .tensor("b", {256}, q4_1, 0)
+                            .tensor("a", {256}, q8_1, 0)
+                            .tensor("b", {256}, q8_1, 0)
                             .tensor("c", {256}, iq4Xs, 0)
                             .tensor("d", {256}, 77, 0),
                         64);
   EXPECT_EQ(error.code, ErrorCode::Unsupported);
-  EXPECT_NE(error.message.find("IQ4_XS (tensor 'c'), Q4_1 (tensor 'a'), type 77 (tensor 'd')"), std::string::npos)
+  EXPECT_NE(error.message.find("IQ4_XS (tensor 'c'), Q8_1 (tensor 'a'), type 77 (tensor 'd')"), std::string::npos)
       << error.message;
 }
 

@@ -46,4 +46,7 @@ inline uint16_t floatToBf16(float value) {
   return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// 2^(e - 128), half of the power of two that an E8M0 exponent `e` stands for, as bfloat16. Exact; never infinite.
+inline uint16_t bf16OfHalvedE8M0(uint8_t e) { return uint16_t(e < 2 ? 0x20 << e : (e - 1) << 7); }
+
 } // namespace llmc

@@ -11,9 +11,10 @@ namespace {
 // In the order of Format.
 constexpr FormatInfo formats[] = {
     {"f32", 1, 4},    {"f16", 1, 2},      {"bf16", 1, 2},     {"q4_0", 32, 18},   {"q5_0", 32, 22},
-    {"q8_0", 32, 34}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210},
+    {"q8_0", 32, 34}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210}, {"q4_1", 32, 20},
+    {"q5_1", 32, 24}, {"q2_k", 256, 84},  {"q3_k", 256, 110}, {"iq4_nl", 32, 18}, {"mxfp4", 32, 17},
 };
-static_assert(std::size(formats) == size_t(Format::Q6_K) + 1);
+static_assert(std::size(formats) == size_t(Format::MXFP4) + 1);
 
 // As holdsShape, dimension by dimension. Tensors have at most eight, so the two ways to go on are few.
 bool dimensionsFit(std::span<const int64_t> got, std::span<const int64_t> want) {

@@ -13,7 +13,7 @@
 namespace llmc {
 
 // Element formats that checkpoints use. Quantised ones are the block formats of GGUF (ggml-quants.h / the GGUF spec).
-enum class Format : uint8_t { F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K };
+enum class Format : uint8_t { F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, Q4_1, Q5_1, Q2_K, Q3_K, IQ4_NL, MXFP4 };
 
 struct FormatInfo {
   std::string_view name; // lower case, as the dialect prints it: "f32", "q4_k"

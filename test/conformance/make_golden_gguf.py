@@ -23,9 +23,9 @@ import make_synthetic_gguf as synthetic
 HIDDEN, FFN, HEADS, KV, VOCAB, LAYERS = 256, 256, 4, 1, 320, 2
 HEAD = HIDDEN // HEADS
 MATRICES = {"attn_q": (HIDDEN, HIDDEN, Q.Q4_K, Q.Q5_K), "attn_k": (KV * HEAD, HIDDEN, Q.F16, Q.BF16),
-            "attn_v": (KV * HEAD, HIDDEN, Q.F32, Q.Q8_0), "attn_output": (HIDDEN, HIDDEN, Q.Q5_0, Q.Q4_K),
-            "ffn_gate": (FFN, HIDDEN, Q.Q4_0, Q.Q4_K), "ffn_up": (FFN, HIDDEN, Q.Q4_0, Q.Q4_K),
-            "ffn_down": (HIDDEN, FFN, Q.Q6_K, Q.Q4_K)}
+            "attn_v": (KV * HEAD, HIDDEN, Q.F32, Q.Q8_0), "attn_output": (HIDDEN, HIDDEN, Q.Q5_0, Q.Q4_1),
+            "ffn_gate": (FFN, HIDDEN, Q.Q4_0, Q.Q2_K), "ffn_up": (FFN, HIDDEN, Q.MXFP4, Q.Q3_K),
+            "ffn_down": (HIDDEN, FFN, Q.Q6_K, Q.IQ4_NL)}
 # Gains make attention sharp and logits wide, so that a wrong order of channels shows.
 GAINS = {"attn_norm": 5.0, "ffn_norm": 4.0}
 NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
@@ -51,7 +51,7 @@ def tensors():
         yield from ((f"blk.{i}.{name}.weight", (HIDDEN,), Q.F32) for name in GAINS)
         yield from ((f"blk.{i}.{name}.weight", m[:2], m[2 + i]) for name, m in MATRICES.items())
     yield "output_norm.weight", (HIDDEN,), Q.F32
-    yield "token_embd.weight", (VOCAB, HIDDEN), Q.Q8_0
+    yield "token_embd.weight", (VOCAB, HIDDEN), Q.Q5_1
     yield "output.weight", (VOCAB, HIDDEN), Q.Q6_K
 
 

@@ -6,9 +6,10 @@ import random
 import struct
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# ggml type, elements and bytes of a block: F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K.
+# ggml type, elements and bytes of a block: F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K,
+# Q4_1, Q5_1, Q2_K, Q3_K, IQ4_NL, MXFP4.
 GGUF_BLOCKS = [(0, 1, 4), (1, 1, 2), (30, 1, 2), (2, 32, 18), (6, 32, 22), (8, 32, 34), (12, 256, 144), (13, 256, 176),
-               (14, 256, 210)]
+               (14, 256, 210), (3, 32, 20), (7, 32, 24), (10, 256, 84), (11, 256, 110), (20, 32, 18), (39, 32, 17)]
 
 
 def string(data):

@@ -1,6 +1,7 @@
 // One output's row of a packed matrix to f32, exactly: the look-up of an embedding. Four inputs of one output lie side by
 // side in a quad, so a vector holds four inputs here.
 #include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/PackedReader.h"
 
 using namespace mlir;
 using llmc::llm::Format;
@@ -27,7 +28,11 @@ private:
     Value vector = b.loadHalves(1, b.at(pointer, lane, 2));
     return vector::ExtractOp::create(b, vector, 0);
   }
-  Value groupScale(Value block, Value group, int64_t dOffset, int64_t codesOffset, bool isSigned);
+  // Of one group; `minimum` is null where the format has none.
+  struct GroupScales {
+    Value scale, minimum;
+  };
+  GroupScales groupScales(const tile::PackedBlock &layout, Value block, Value group);
   Value quad(const tile::PackedBlock &layout, Value quants, int64_t quad);
 
   KernelBuilder &b;
@@ -52,40 +57,54 @@ void DecodeRow::emitFloats() {
   });
 }
 
-// d, or d times the group's 8-bit scale; null if the super-block has none.
-Value DecodeRow::groupScale(Value block, Value group, int64_t dOffset, int64_t codesOffset, bool isSigned) {
-  Value code = b.load(b.getI8Type(), b.at(b.at(block, group, 16, codesOffset), lane, 1));
-  code = isSigned ? b.extendSigned(code, b.getI32Type()) : b.extendUnsigned(code, b.getI32Type());
-  return b.mul(half(b.at(block, dOffset)), b.toFloat(code));
+// As PackedReader::groupScales, of this lane.
+DecodeRow::GroupScales DecodeRow::groupScales(const tile::PackedBlock &layout, Value block, Value group) {
+  Value d = layout.bf16Scales ? vector::ExtractOp::create(b, b.loadBf16(1, b.at(block, lane, 2)), 0) : half(block);
+  Value dmin = layout.minima ? half(b.at(block, 32)) : Value();
+  if (!layout.superBlock)
+    return {d, dmin};
+  auto codes = [&](int64_t offset, bool isSigned) {
+    Value code = b.load(b.getI8Type(), b.at(b.at(block, group, 16, offset), lane, 1));
+    return isSigned ? b.extendSigned(code, b.getI32Type()) : b.extendUnsigned(code, b.getI32Type());
+  };
+  auto scaled = [&](Value d, Value code) { return b.mul(d, b.toFloat(code)); };
+  Value scale = codes(layout.scalesOffset, layout.signedScales);
+  if (layout.nibbleScales)
+    return {scaled(d, b.bitAnd(scale, 15)), scaled(dmin, b.shiftRight(scale, 4))};
+  return {scaled(d, scale), layout.minima ? scaled(dmin, codes(layout.minimaOffset, false)) : Value()};
 }
 
-// i32 [4]: the quants of a quad's four inputs, as stored.
+// i32 [4]: the quants of a quad's four inputs, less the zero point or as their code book has them.
 Value DecodeRow::quad(const tile::PackedBlock &layout, Value quants, int64_t quad) {
   auto bytesAt = [&](int64_t chunk) { return b.load(b.bytes(4), b.at(b.at(quants, chunk * tile::kQuadBytes), lane, 4), 4); };
   Type i32 = b.getI32Type();
   if (layout.bytes)
     return b.extendSigned(bytesAt(quad), i32);
-  Value code = b.bitAnd(b.shiftRight(b.extendUnsigned(bytesAt(quad % 4), i32), quad / 4 * 4), 0x0f);
+  bool nibbles = layout.lowBits == 4;
+  Value low = b.extendUnsigned(bytesAt(nibbles ? quad % 4 : quad / 4), i32);
+  Value code = nibbles ? b.bitAnd(b.shiftRight(low, quad / 4 * 4), 0x0f) : b.bitAnd(b.shiftRight(low, quad % 4 * 2), 3);
+  if (layout.codeBook)
+    return lookUp(b, *layout.codeBook, 0, code);
   if (int64_t bits = layout.upperBits) {
     int64_t quadsPerChunk = 8 / bits;
-    Value upper = b.extendUnsigned(bytesAt(4 + quad / quadsPerChunk), i32);
+    Value upper = b.extendUnsigned(bytesAt(layout.lowBits + quad / quadsPerChunk), i32);
     upper = b.bitAnd(b.shiftRight(upper, quad % quadsPerChunk * bits), (1 << bits) - 1);
-    code = b.bitOr(code, b.shiftLeft(upper, 4));
+    code = b.bitOr(code, b.shiftLeft(upper, layout.lowBits));
   }
   return b.sub(code, b.constant(code.getType(), layout.zero));
 }
 
 void DecodeRow::decodeGroup(const tile::PackedBlock &layout, Value block, Value group, Value target) {
-  Value quants = b.at(block, group, layout.quantBytes(), layout.quantsOffset), scale, minimum;
+  Value quants = b.at(block, group, layout.quantBytes(), layout.quantsOffset);
+  GroupScales scales;
   for (int64_t q = 0; q < 8; ++q) {
     if (q * 4 % layout.group == 0) {
       Value index = b.add(b.mul(group, b.constant(32 / layout.group)), b.constant(q * 4 / layout.group));
-      scale = layout.superBlock ? groupScale(block, index, 0, layout.scalesOffset, layout.signedScales) : half(block);
-      minimum = layout.minima ? groupScale(block, index, 32, layout.minimaOffset, false) : Value();
+      scales = groupScales(layout, block, index);
     }
-    Value value = b.mul(b.toFloat(quad(layout, quants, q)), b.broadcast(scale, b.floats(4)));
-    if (minimum)
-      value = b.sub(value, b.broadcast(minimum, b.floats(4)));
+    Value value = b.mul(b.toFloat(quad(layout, quants, q)), b.broadcast(scales.scale, b.floats(4)));
+    if (scales.minimum)
+      value = b.sub(value, b.broadcast(scales.minimum, b.floats(4)));
     b.store(value, b.at(target, 16 * q), 4);
   }
 }

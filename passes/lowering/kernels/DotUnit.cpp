@@ -13,7 +13,7 @@ public:
   int64_t quadsPerSum() const override { return std::min<int64_t>(8, 32767 / (largestWeight() * 127)); }
 
   void accumulate(Parts &sum, const Parts &weights, Value activations) override {
-    Value w = layout.bytes ? b.extendSigned(weights[0], b.getI16Type()) : b.extendUnsigned(weights[0], b.getI16Type());
+    Value w = layout.signedQuants() ? b.extendSigned(weights[0], b.getI16Type()) : b.extendUnsigned(weights[0], b.getI16Type());
     Value products = b.mul(w, b.extendSigned(activations, b.getI16Type()));
     if (sum.empty())
       sum.push_back(products);
@@ -65,7 +65,7 @@ private:
   Value pairSums(Value a, Value c) { return b.intrinsic("llvm.x86.avx2.pmadd.wd", b.words(8), {a, c}); }
   // Signed weights: |w| times x with the sign of w. |w| is at most 128 and |x| at most 127: a pair never saturates.
   Value pairs(Value weights, Value activations) {
-    if (layout.bytes) {
+    if (layout.signedQuants()) {
       activations = b.intrinsic("llvm.x86.avx2.psign.b", b.bytes(32), {activations, weights});
       weights = mlir::LLVM::AbsOp::create(b, weights.getType(), weights, /*is_int_min_poison=*/false);
     }
@@ -80,7 +80,8 @@ public:
   int64_t parts() const override { return 1; }
   int64_t quadsPerSum() const override { return 8; }
   Value prepare(Value weights) override { return layout.bytes ? b.bitXor(weights, 0x80) : weights; }
-  int64_t zero() const override { return layout.bytes ? 128 : layout.zero; }
+  int64_t bookZero() const override { return 128; }
+  int64_t zero() const override { return layout.signedQuants() ? 128 : layout.zero; }
 
   void accumulate(Parts &sum, const Parts &weights, Value activations) override {
     if (sum.empty())
@@ -100,6 +101,12 @@ public:
 };
 
 } // namespace
+
+int64_t DotUnit::largestWeight() const {
+  if (layout.codeBook)
+    return std::abs(*llvm::max_element(*layout.codeBook, [](int a, int b) { return std::abs(a) < std::abs(b); }));
+  return layout.bytes ? 128 : (int64_t(1) << (layout.lowBits + layout.upperBits)) - 1;
+}
 
 std::unique_ptr<DotUnit> DotUnit::create(KernelBuilder &b, const tile::PackedBlock &layout) {
   switch (b.target.getDot()) {

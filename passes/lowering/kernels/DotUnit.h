@@ -20,6 +20,8 @@ public:
   virtual int64_t quadsPerSum() const = 0;
   // The bytes that `accumulate` wants, from those stored; done once per quad, when many rows share it.
   virtual Value prepare(Value weights) { return weights; }
+  // What entries of a code book should have on top of their value.
+  virtual int64_t bookZero() const { return 0; }
   // What prepared bytes have on top of their value: a power of two, or 0.
   virtual int64_t zero() const { return layout.zero; }
 
@@ -40,7 +42,7 @@ public:
   virtual Parts startAt(Value value) { return {}; }
 
 protected:
-  int64_t largestWeight() const { return layout.bytes ? 128 : (16 << layout.upperBits) - 1; }
+  int64_t largestWeight() const;
 
   KernelBuilder &b;
   const tile::PackedBlock layout;

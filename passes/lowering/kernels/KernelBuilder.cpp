@@ -129,6 +129,11 @@ Value KernelBuilder::loadHalves(int64_t lanes, Value pointer) {
   return arith::ExtFOp::create(*this, floats(lanes), value);
 }
 
+Value KernelBuilder::loadBf16(int64_t lanes, Value pointer) {
+  Value bits = extendUnsigned(load(halves(lanes), pointer, 2), getI32Type());
+  return bitcast(shiftLeft(bits, 16), floats(lanes));
+}
+
 // As halfToFloat in runtime/formats/Half.h.
 Value KernelBuilder::convertHalves(Value bits) {
   Value word = extendUnsigned(bits, getI32Type());

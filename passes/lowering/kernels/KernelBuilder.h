@@ -74,6 +74,7 @@ public:
   Value toFloat(Value a); // from signed integers to f32
   // f16 bits, as i16 lanes or f16 lanes in memory at `pointer`, to f32. Exact, denormals too.
   Value loadHalves(int64_t lanes, Value pointer);
+  Value loadBf16(int64_t lanes, Value pointer); // the same from bf16
 
   // Lanes.
   Value bitcast(Value a, Type type);

@@ -127,11 +127,10 @@ TEST_P(ProductTest, largestQuantsDoNotOverflow) {
     for (float value : {1.0f, -1.0f}) {
       std::mt19937 random(1);
       std::vector<std::byte> row = randomRow(product().format, inputs, Weights::Usual, random);
-      int64_t scaleBytes = product().format == Format::Q6_K ? 0 : info.blockElements == 256 ? 16 : 2;
-      int64_t end = product().format == Format::Q6_K ? 192 : info.blockBytes;
+      auto [begin, end] = quantBytes(product().format);
       for (int64_t block = 0; block < inputs / info.blockElements; ++block)
-        for (int64_t i = scaleBytes; i < end; ++i)
-          row[size_t(block * info.blockBytes + i)] = std::byte(fill);
+        for (size_t i = begin; i < end; ++i)
+          row[size_t(block * info.blockBytes) + i] = std::byte(fill);
       std::vector<std::vector<std::byte>> rows(16, row);
       Buffer panel = packRows(product().format, rows, inputs), scratch(size_t(productScratch(product(), inputs)));
       Activations x(1, inputs, 0, random);
@@ -209,7 +208,8 @@ TEST_P(TargetTest, quantizesByDefinition) {
 
 TEST_P(TargetTest, decodesRowsExactly) {
   constexpr Format formats[] = {Format::F32,  Format::F16,  Format::BF16, Format::Q4_0, Format::Q5_0,
-                                Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
+                                Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::Q4_1,
+                                Format::Q5_1, Format::Q2_K, Format::Q3_K, Format::IQ4_NL, Format::MXFP4};
   KernelJit jit(GetParam());
   auto name = [](Format format, int64_t inputs) { return std::string(formatInfo(format).name) + "_" + std::to_string(inputs); };
   for (Format format : formats)

@@ -32,7 +32,8 @@ struct LinearCase {
 
 constexpr double kAlpha = 1.75, kLimit = 1.5, kOffset = 1;
 constexpr Format kFloats[] = {Format::F32, Format::F16, Format::BF16};
-constexpr Format kQuants[] = {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
+constexpr Format kQuants[] = {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K,
+                              Format::Q4_1, Format::Q5_1, Format::Q2_K, Format::Q3_K, Format::IQ4_NL, Format::MXFP4};
 
 template <class Range> auto pick(const Range &from, std::mt19937 &random) { return from[random() % std::size(from)]; }
 

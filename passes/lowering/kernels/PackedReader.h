@@ -10,9 +10,9 @@ using Parts = llvm::SmallVector<Value, 2>;
 
 class PackedReader {
 public:
-  // `parts`: into how many vectors a quad is cut.
-  PackedReader(KernelBuilder &b, llm::Format format, int64_t parts = 1)
-      : layout(tile::packedBlock(format)), b(b), parts(parts) {}
+  // `parts`: into how many vectors a quad is cut; `bookZero`: what entries of a code book have on top of their value.
+  PackedReader(KernelBuilder &b, llm::Format format, int64_t parts = 1, int64_t bookZero = 0)
+      : layout(tile::packedBlock(format)), b(b), parts(parts), bookZero(bookZero) {}
 
   const tile::PackedBlock layout;
 
@@ -31,17 +31,21 @@ public:
   Value quants(Value block, Value group32) {
     return b.at(block, group32, layout.quantBytes(), layout.quantsOffset);
   }
-  // Quad 0..7 of those 32 inputs as stored (unsigned with the zero point, or signed bytes).
+  // Quad 0..7 of those 32 inputs: unsigned with the zero point, or signed bytes, or entries of the code book.
   Parts quad(Value quants, int64_t quad);
   // The four inputs of a quad in ascending order, decoded to f32 [16] each.
   std::array<Value, 4> decodeQuad(Value quants, int64_t quad, const GroupScales &scales);
 
 private:
+  Value lowBits(Value quants, int64_t quad, int64_t part);
   Value quadPart(Value quants, int64_t quad, int64_t part);
   Value upperBits(Value quants, int64_t quad, int64_t part);
 
   KernelBuilder &b;
-  int64_t parts;
+  int64_t parts, bookZero;
 };
+
+// book[code] + zero for each lane of `codes` (0..15): bytes by the target's shuffles, wider lanes one comparison an entry.
+Value lookUp(KernelBuilder &b, const tile::CodeBook &book, int64_t zero, Value codes);
 
 } // namespace llmc::kernels

@@ -25,7 +25,7 @@ class Int8Product {
 public:
   Int8Product(KernelBuilder &b, tile::ProductAttr product)
       : b(b), inputs(product.getInputs()), single(product.getSingle()), layout(tile::packedBlock(product.getFormat())),
-        dot(DotUnit::create(b, layout)), reader(b, product.getFormat(), dot->parts()), panel(b.argument(0)),
+        dot(DotUnit::create(b, layout)), reader(b, product.getFormat(), dot->parts(), dot->bookZero()), panel(b.argument(0)),
         x(b.argument(1)), tokens(b.argument(2)), out(b.argument(3)), scratch(b.argument(4)) {}
 
   void emit() { single ? stream(b.constant(0), 1) : emitMany(); }
@@ -54,13 +54,15 @@ private:
   Values loopedDots(const Group &group, Value row, int64_t rows, Value index, int64_t sub);
   Sums carriedSums(const Group &group, Value row, int64_t rows, Value index, int64_t first, int64_t quads);
 
+  Value scaledSum(Value row, Value index, int64_t sub);
+
   int64_t groupsPerBlock() const { return layout.inputs / 32; }
   int64_t subs() const { return 32 / layout.group; }
-  Type vector() { return b.floats(16); }
+  VectorType vector() { return b.floats(16); }
 
   // Scratch: quads, then scales, then negated minima.
   static constexpr int64_t kScales = kBlockInputs * 16, kMinima = kScales + kBlockInputs / 16 * 64,
-                           kScratch = kMinima + kBlockInputs / 32 * 64;
+                           kScratch = kMinima + kBlockInputs / 16 * 64;
   friend int64_t llmc::kernels::int8ProductScratchBytes(tile::ProductAttr);
 
   KernelBuilder &b;
@@ -180,10 +182,18 @@ Values Int8Product::multiplyGroup(const Group &group, Value row, int64_t rows, V
       Value scaled = b.mul(b.toFloat(dots[r]), activation(tile::int8ScalesOffset(inputs)));
       result[r] = b.fma(scaled, scales.scale, result[r]);
       if (scales.minimum) // negated
-        result[r] = b.fma(scales.minimum, activation(tile::int8ScaledSumsOffset(inputs)), result[r]);
+        result[r] = b.fma(scales.minimum, scaledSum(b.at(row, r * rowBytes), index, sub), result[r]);
     }
   }
   return result;
+}
+
+// The scale of activations times the sum of a group's; of groups of 16 the row has only the sum.
+Value Int8Product::scaledSum(Value row, Value index, int64_t sub) {
+  if (layout.group == 32)
+    return b.loadBroadcast(vector(), b.getF32Type(), b.at(row, index, 4, tile::int8ScaledSumsOffset(inputs)));
+  Value sum = b.loadBroadcast(b.words(16), b.getI32Type(), b.at(row, index, 8, tile::int8HalfSumsOffset(inputs) + 4 * sub));
+  return b.mul(b.toFloat(sum), b.loadBroadcast(vector(), b.getF32Type(), b.at(row, index, 4, tile::int8ScalesOffset(inputs))));
 }
 
 // Streams the panel once, unpacking in registers: `rows` rows from `first` on.
@@ -242,7 +252,7 @@ void Int8Product::unpackBlocks(Value firstBlock, Value blocks) {
         auto [scale, minimum] = reader.groupScales(data, blockScales, subGroup);
         b.store(scale, b.at(scratch, index, 64 * subs(), kScales + 64 * sub), 64);
         if (minimum)
-          b.store(arith::NegFOp::create(b, minimum), b.at(scratch, index, 64, kMinima), 64);
+          b.store(arith::NegFOp::create(b, minimum), b.at(scratch, index, 64 * subs(), kMinima + 64 * sub), 64);
       }
     });
   });
@@ -269,7 +279,7 @@ void Int8Product::multiplyRows(Value firstRow, Value endRow, int64_t rows, Value
         PackedReader::GroupScales result;
         result.scale = b.load(vector(), b.at(scratch, group, 64 * subs(), kScales + 64 * sub), 64);
         if (layout.minima)
-          result.minimum = b.load(vector(), b.at(scratch, group, 64, kMinima), 64);
+          result.minimum = b.load(vector(), b.at(scratch, group, 64 * subs(), kMinima + 64 * sub), 64);
         return result;
       };
       return multiplyGroup({quad, scales}, row, rows, b.add(firstGroup, group), sums);

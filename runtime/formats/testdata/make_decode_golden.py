@@ -15,7 +15,9 @@ from gguf.quants import dequantize
 
 # Offsets of the float16 scales inside a block: random bytes there could be infinite.
 FORMATS = [("F32", T.F32, []), ("F16", T.F16, []), ("BF16", T.BF16, []), ("Q4_0", T.Q4_0, [0]), ("Q5_0", T.Q5_0, [0]),
-           ("Q8_0", T.Q8_0, [0]), ("Q4_K", T.Q4_K, [0, 2]), ("Q5_K", T.Q5_K, [0, 2]), ("Q6_K", T.Q6_K, [208])]
+           ("Q8_0", T.Q8_0, [0]), ("Q4_K", T.Q4_K, [0, 2]), ("Q5_K", T.Q5_K, [0, 2]), ("Q6_K", T.Q6_K, [208]),
+           ("Q4_1", T.Q4_1, [0, 2]), ("Q5_1", T.Q5_1, [0, 2]), ("Q2_K", T.Q2_K, [80, 82]), ("Q3_K", T.Q3_K, [108]),
+           ("IQ4_NL", T.IQ4_NL, [0]), ("MXFP4", T.MXFP4, [])]
 SCALES = np.array([-0.01234, 3.1e-7], dtype=np.float16)  # the second is subnormal
 
 

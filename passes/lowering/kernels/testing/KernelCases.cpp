@@ -6,6 +6,7 @@
 #include "llvm/TargetParser/Host.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace llmc::kernels::testing {
 
@@ -65,6 +66,43 @@ static void putHalf(std::byte *to, float value) {
   std::memcpy(to, &half, 2);
 }
 
+std::pair<size_t, size_t> quantBytes(Format format) {
+  switch (format) {
+  case Format::Q4_K:
+  case Format::Q5_K:
+    return {16, size_t(formatInfo(format).blockBytes)};
+  case Format::Q6_K:
+    return {0, 192};
+  case Format::Q2_K:
+    return {16, 80};
+  case Format::Q3_K:
+    return {0, 96};
+  case Format::Q4_1:
+  case Format::Q5_1:
+    return {4, size_t(formatInfo(format).blockBytes)};
+  case Format::MXFP4:
+    return {1, 17};
+  default:
+    return {2, size_t(formatInfo(format).blockBytes)};
+  }
+}
+
+// The block's own scales: random bits could make them infinite.
+static void putScales(Format format, std::byte *block, Weights weights, std::mt19937 &random) {
+  float shrink = formatInfo(format).blockElements == 256 ? 1.0f / 32 : format == Format::IQ4_NL ? 1.0f / 8 : 1.0f;
+  auto put = [&](size_t offset) { putHalf(block + offset, randomScale(weights, random) * shrink); };
+  if (format == Format::MXFP4) {
+    constexpr uint8_t extremes[] = {0, 1, 2, 90, 128, 140};
+    block[0] = std::byte(weights == Weights::Usual ? 118 + random() % 6 : extremes[random() % std::size(extremes)]);
+    return;
+  }
+  put(format == Format::Q6_K ? 208 : format == Format::Q2_K ? 80 : format == Format::Q3_K ? 108 : 0);
+  if (format == Format::Q2_K)
+    put(82);
+  else if (format == Format::Q4_K || format == Format::Q5_K || format == Format::Q4_1 || format == Format::Q5_1)
+    put(2);
+}
+
 std::vector<std::byte> randomRow(Format format, int64_t inputs, Weights weights, std::mt19937 &random) {
   std::vector<std::byte> row(size_t(rowBytes(format, inputs).value()));
   auto blockBytes = size_t(formatInfo(format).blockBytes);
@@ -84,11 +122,7 @@ std::vector<std::byte> randomRow(Format format, int64_t inputs, Weights weights,
         block[i] = weights == Weights::Usual ? std::byte(random()) : std::byte(std::array{0x00, 0xff, 0x80, 0x7f}[random() % 4]);
     if (formatInfo(format).blockElements == 1)
       continue;
-    bool super = formatInfo(format).blockElements == 256;
-    float shrink = super ? 1.0f / 32 : 1.0f;
-    putHalf(block + (format == Format::Q6_K ? 208 : 0), randomScale(weights, random) * shrink);
-    if (format == Format::Q4_K || format == Format::Q5_K)
-      putHalf(block + 2, randomScale(weights, random) * shrink);
+    putScales(format, block, weights, random);
   }
   return row;
 }
@@ -153,10 +187,12 @@ float int8ProductByDefinition(const packing::PackedCodes &weights, int64_t group
     int32_t dot = 0;
     for (int64_t k = first; k < first + group; ++k)
       dot += weights.codes[size_t(k)] * int(int8_t(row[k]));
-    float scaled = float(dot) * number(tile::int8ScalesOffset(inputs), first / 32);
+    float xScale = number(tile::int8ScalesOffset(inputs), first / 32), scaled = float(dot) * xScale;
     sum = multiplyAdd(scaled, weights.scales[size_t(first / group)], sum, fused);
-    if (!weights.minima.empty())
-      sum = multiplyAdd(-weights.minima[size_t(first / group)], number(tile::int8ScaledSumsOffset(inputs), first / 32), sum, fused);
+    if (!weights.minima.empty()) {
+      auto total = std::accumulate(row + first, row + first + group, 0, [](int sum, std::byte q) { return sum + int8_t(q); });
+      sum = multiplyAdd(-weights.minima[size_t(first / group)], xScale * float(total), sum, fused);
+    }
   }
   return sum;
 }

@@ -22,6 +22,12 @@ inline constexpr ProductCase productCases[] = {
     {Format::F32, false},  {Format::F16, false},  {Format::BF16, false}, {Format::Q4_0, false}, {Format::Q5_0, false},
     {Format::Q8_0, false}, {Format::Q4_K, false}, {Format::Q5_K, false}, {Format::Q6_K, false}, {Format::Q4_0, true},
     {Format::Q5_0, true},  {Format::Q8_0, true},  {Format::Q4_K, true},  {Format::Q5_K, true},  {Format::Q6_K, true},
+    {Format::Q4_1, false}, {Format::Q4_1, true},
+    {Format::Q5_1, false}, {Format::Q5_1, true},
+    {Format::Q2_K, false}, {Format::Q2_K, true},
+    {Format::Q3_K, false}, {Format::Q3_K, true},
+    {Format::IQ4_NL, false}, {Format::IQ4_NL, true},
+    {Format::MXFP4, false}, {Format::MXFP4, true},
 };
 std::string productName(const ProductCase &product); // "q4_0_int8"
 std::string productAttribute(const ProductCase &product, int64_t inputs, bool single);
@@ -50,6 +56,8 @@ enum class Weights {
   Usual,   // as in models
   Extreme, // largest and smallest quants, zero, subnormal and large scales
 };
+// Where quants, and nothing else but bits of them, lie in a block of a quantised format: from, to.
+std::pair<size_t, size_t> quantBytes(Format format);
 // A row of `inputs` in the source format.
 std::vector<std::byte> randomRow(Format format, int64_t inputs, Weights weights, std::mt19937 &random);
 // Packs rows of one panel.

@@ -95,10 +95,25 @@ Function *dotByDefinition(Module &module, FunctionType *type) {
   return function;
 }
 
+// vpshufb for indices below 16: each byte from the 16 bytes of its own part.
+Function *lookUpByDefinition(Module &module, FunctionType *type) {
+  Function *function = Function::Create(type, GlobalValue::InternalLinkage, "vpshufb", module);
+  function->addFnAttr(Attribute::NoInline);
+  IRBuilder<> b(BasicBlock::Create(module.getContext(), "", function));
+  Value *result = PoisonValue::get(type->getReturnType());
+  for (uint64_t i = 0; i < 64; ++i) {
+    Value *from = b.CreateAdd(b.CreateZExt(b.CreateExtractElement(function->getArg(1), i), b.getInt64Ty()), b.getInt64(i / 16 * 16));
+    result = b.CreateInsertElement(result, b.CreateExtractElement(function->getArg(0), from), i);
+  }
+  b.CreateRet(result);
+  return function;
+}
+
 void emulateVnni(Module &module) {
-  Function *intrinsic = Intrinsic::getDeclarationIfExists(&module, Intrinsic::x86_avx512_vpdpbusd_512);
-  if (intrinsic)
-    intrinsic->replaceAllUsesWith(dotByDefinition(module, intrinsic->getFunctionType()));
+  if (Function *dot = Intrinsic::getDeclarationIfExists(&module, Intrinsic::x86_avx512_vpdpbusd_512))
+    dot->replaceAllUsesWith(dotByDefinition(module, dot->getFunctionType()));
+  if (Function *lookUp = Intrinsic::getDeclarationIfExists(&module, Intrinsic::x86_avx512_pshuf_b_512))
+    lookUp->replaceAllUsesWith(lookUpByDefinition(module, lookUp->getFunctionType()));
 }
 
 } // namespace

@@ -19,7 +19,7 @@ struct JitTarget {
   std::string attribute; // of #tile.target<…>
   std::string cpu;       // LLVM's "target-cpu"; empty: this machine's features
   bool fused;            // does a float multiply-add round once?
-  bool emulateVnni;      // replace vpdpbusd by its definition
+  bool emulateVnni;      // replace 512-bit vpdpbusd and vpshufb by their definitions
 };
 
 class KernelJit {
