@@ -88,7 +88,11 @@ struct ExpertShape {
   double epsilon = 0;
   Key scale{"", 1}, groups{"", 1}, topGroups{"", 1};
   llm::GroupScore groupScore = llm::GroupScore::max;
-  bool gated = true, routerBias = false, biases = false; // biases: Hugging Face only
+  bool gated = true, routerBias = false, biases = false;
+  struct ClampedUnit {
+    double limit = 0, alpha = 1, offset = 0; // as Experts has them
+  };
+  ClampedUnit ggufUnit{}; // GGUF has no keys for it
 };
 
 // The file's name of the weight that plays a role in the graph. The role is also the symbol in the module; roles of a
@@ -155,6 +159,7 @@ struct Family {
   bool learnedPositions = false;                        // else rotary
   llvm::StringRef rotarySwitch = "";                    // a key that is true or "rope" where the model is rotary
   llm::RotaryStyle ggufRotary = llm::RotaryStyle::half; // Hugging Face: always half
+  bool ggufYarnTruncates = true;                        // to whole channels; GGUF does not say
   double ropeTheta = 10000;                             // when the configuration has none
   llvm::StringRef localThetaKey = "";                   // base of sliding layers, if it differs
   double localTheta = 10000;

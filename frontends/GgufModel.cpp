@@ -129,7 +129,7 @@ static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model 
   return llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, original,
                                    positive(data.number("rope.scaling.yarn_beta_fast", 32), "yarn_beta_fast", report),
                                    positive(data.number("rope.scaling.yarn_beta_slow", 1), "yarn_beta_slow", report),
-                                   positive(attention, "attn_factor", report), true, {}, {});
+                                   positive(attention, "attn_factor", report), model.family->ggufYarnTruncates, {}, {});
 }
 
 static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const LayerSpec &type, const Metadata &data,
@@ -245,6 +245,7 @@ static void readExperts(Model &model, const Metadata &data, Report &report) {
   moe.scores = shape.ggufScores;
   moe.groupScore = shape.groupScore;
   moe.epsilon = shape.epsilon;
+  moe.limit = shape.ggufUnit.limit, moe.alpha = shape.ggufUnit.alpha, moe.offset = shape.ggufUnit.offset;
   moe.normalize = shape.ggufNormalize;
   if (std::optional<bool> normalizes = data.flag("expert_weights_norm"))
     moe.normalize = *normalizes ? llm::RouterNormalize::sum : llm::RouterNormalize::none;

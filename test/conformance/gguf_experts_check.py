@@ -17,7 +17,8 @@ import tempfile
 import gguf
 import numpy as np
 
-ARCHITECTURES = {"mixtral": "llama", "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "deepseek_v3": "deepseek2"}
+ARCHITECTURES = {"mixtral": "llama", "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "deepseek_v3": "deepseek2",
+                 "gpt_oss": "gpt-oss"}
 
 
 def read_safetensors(path):
@@ -50,6 +51,13 @@ def write_metadata(w, c):
             add(c[key])
 
 
+def write_gpt_oss_metadata(w, c):
+    scaling = c["rope_parameters"]
+    w.add_sliding_window(c["sliding_window"]), w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    w.add_rope_scaling_factor(scaling["factor"]), w.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+    w.add_expert_feed_forward_length(c["intermediate_size"])
+
+
 def write_latent_metadata(w, c):
     rank, turned, scaling = c["kv_lora_rank"], c["qk_rope_head_dim"], c["rope_scaling"]
     w.add_q_lora_rank(c["q_lora_rank"]), w.add_kv_lora_rank(rank), w.add_rope_dimension_count(turned)
@@ -74,6 +82,17 @@ def latent_tensors(c, source, at):
     return out
 
 
+def gpt_oss_tensors(source, at):
+    """Attention sinks, and experts whose columns of gate and up take turns."""
+    out = {"attn_sinks.weight": source[at + "self_attn.sinks"], "post_attention_norm.weight": source[at + "post_attention_layernorm.weight"]}
+    for part in ("weight", "bias"):
+        out[f"ffn_gate_inp.{part}"] = source[f"{at}mlp.router.{part}"]
+        tail = "_bias" if part == "bias" else ""
+        both, down = (np.moveaxis(source[f"{at}mlp.experts.{long}{tail}"], -1, 1) for long in ("gate_up_proj", "down_proj"))
+        out[f"ffn_gate_exps.{part}"], out[f"ffn_up_exps.{part}"], out[f"ffn_down_exps.{part}"] = both[:, ::2], both[:, 1::2], down
+    return out
+
+
 def layer_tensors(name, c, source, i):
     """{GGUF name: values} of layer i."""
     at, out = f"model.layers.{i}.", {}
@@ -87,6 +106,9 @@ def layer_tensors(name, c, source, i):
             out[f"attn_{short}_norm.weight"] = norm
     if "kv_lora_rank" in c:
         out.update(latent_tensors(c, source, at))
+    if name == "gpt_oss":
+        del out["ffn_norm.weight"]
+        return {**out, **gpt_oss_tensors(source, at)}
     mlp, names = (at + "block_sparse_moe.", ("w1", "w3", "w2")) if name == "mixtral" else (at + "mlp.", ("gate_proj", "up_proj", "down_proj"))
     if mlp + "gate.weight" not in source:
         out.update({f"ffn_{short}.weight": source[f"{mlp}{long}.weight"] for short, long in zip(("gate", "up", "down"), names)})
@@ -111,6 +133,8 @@ def write_gguf(name, case, path):
     write_metadata(w, c)
     if "kv_lora_rank" in c:
         write_latent_metadata(w, c)
+    if name == "gpt_oss":
+        write_gpt_oss_metadata(w, c)
     w.add_tensor("token_embd.weight", source["model.embed_tokens.weight"])
     w.add_tensor("output_norm.weight", source["model.norm.weight"])
     w.add_tensor("output.weight", source["lm_head.weight"])
@@ -157,7 +181,7 @@ def main():
     ap.add_argument("cases")
     ap.add_argument("--llmc", required=True)
     # The case of qwen3_moe has a dense layer, which GGUF's qwen3moe has not.
-    ap.add_argument("--only", default="mixtral,qwen2_moe,olmoe,deepseek_v3")
+    ap.add_argument("--only", default="mixtral,qwen2_moe,olmoe,deepseek_v3,gpt_oss")
     a = ap.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="gguf-experts-") as work:

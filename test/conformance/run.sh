@@ -83,7 +83,7 @@ for seed in ${seeds//,/ }; do
   "$venvDir/bin/python" "$here/hf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$only" --ops "$ops" \
     ${results:+--json "$results/seed-$seed.json"} || status=1
   ggufCheck ssm_gguf_check.py mamba,falcon_mamba,mamba2
-  ggufCheck gguf_experts_check.py mixtral,qwen2_moe,olmoe,deepseek_v3 --only mixtral,qwen2_moe,olmoe,deepseek_v3
+  ggufCheck gguf_experts_check.py mixtral,qwen2_moe,olmoe,deepseek_v3,gpt_oss --only mixtral,qwen2_moe,olmoe,deepseek_v3,gpt_oss
   ggufCheck hybrid_gguf_check.py lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h \
     --only lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h
   [ $lowerings = no ] || "$venvDir/bin/python" "$here/../e2e/lowering_check.py" --bin "$(dirname "$llmc")" \
