@@ -347,11 +347,21 @@ private:
   llvm::Expected<std::unique_ptr<llvm::Module>> lower(TargetCode &code, llvm::LLVMContext &context) {
     if (llvm::Error error = runPhases(*code.module, "lower", "lower", &code.steps.target))
       return std::move(error);
+    noteHalideKernels(code);
     for (Operation &op : llvm::make_early_inc_range(*code.module->getBody()))
       if (isa<llm::LLMDialect>(op.getDialect())) // declarations: code no longer needs them
         op.erase();
     report("generating code for " + code.steps.target.name, 0.5);
     return codegen::translate(*code.module, context, code.steps.target, options.optimize);
+  }
+
+  // For the metadata: which kernels Halide makes.
+  void noteHalideKernels(TargetCode &code) {
+    llvm::json::Array list;
+    for (std::string &kernel : halide::declaredKernels(*code.module))
+      list.push_back(std::move(kernel));
+    if (!list.empty())
+      byHalide[code.steps.target.name] = std::move(list);
   }
 
   // --emit tiles, llvm, asm, obj and --compile-to schedule, lower: of the best target.
@@ -510,6 +520,8 @@ private:
     json["formats"] = std::move(formats);
     if (std::optional<int64_t> limit = positionLimit())
       json["position_limit"] = *limit;
+    if (!byHalide.empty())
+      json["halide"] = llvm::json::Object(byHalide);
     if (!profiled.empty())
       json["profile"] = llvm::json::Object(profiled);
     return llvm::formatv("{0}", llvm::json::Value(std::move(json))).str();
@@ -590,6 +602,7 @@ private:
   const CompileOptions &options;
   std::vector<codegen::Target> targets;
   llvm::json::Object profiled; // by target: the steps and their sites
+  llvm::json::Object byHalide; // by target: kernels
 };
 
 } // namespace

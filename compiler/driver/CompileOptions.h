@@ -21,7 +21,7 @@ struct CompileOptions {
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory
   bool sourceIsModule = false;          // a .mlir that people may have written: what a pass refuses is theirs to mend
-  std::string kernels = "auto";         // mlir | halide (those that it has, docs/howto/AddAHalideKernel.md) | auto: mlir
+  std::string kernels = "mlir";         // mlir | halide: those that it has | auto: those that were faster (docs/howto/AddAHalideKernel.md)
   std::string compileFrom;              // start at this phase: the source is a module that compileTo wrote before
   std::string compileTo;                // stop after this phase (compiler/pipeline/Pipeline.h) and write the module
   std::string pipeline;                 // replaces the pass pipeline up to the schedule phase, textual

@@ -1,6 +1,6 @@
 #include "compiler/halide/LinkKernels.h"
 
-#include "compiler/halide/Kernels.h"
+#include "compiler/halide/Kinds.h"
 #include "compiler/support/StatusBridge.h"
 #include "passes/lowering/kernels/Kernels.h"
 
@@ -43,33 +43,6 @@ llvm::Expected<KernelCompiler *> loadPlugin() {
   return makeError(ErrorCode::Unsupported, "--kernels halide: " + path + " can't be loaded: " + (reason ? reason : "no reason given"));
 }
 
-//===--- from attributes to kernels ---===//
-
-Kernel kernelOf(tile::NormAttr norm) {
-  return Norm{norm.getChannels(), norm.getGroup(), norm.getNorm().getKind() == llm::NormKind::layer, norm.getBias(),
-              norm.getNorm().getEps(), norm.getNorm().getOffset()};
-}
-
-struct Kind {
-  StringLiteral name;
-  Kernel (*convert)(mlir::Attribute);
-};
-
-template <class Attr> constexpr Kind kind() {
-  return {Attr::name, [](mlir::Attribute attribute) { return kernelOf(cast<Attr>(attribute)); }};
-}
-
-constexpr Kind kKinds[] = {kind<tile::NormAttr>()};
-
-llvm::Expected<Kernel> convert(StringRef name, mlir::Attribute attribute) {
-  for (const Kind &kind : kKinds)
-    if (attribute.getAbstractAttribute().getName() == kind.name)
-      return kind.convert(attribute);
-  std::string text;
-  raw_string_ostream(text) << attribute;
-  return makeError(ErrorCode::Internal, "kernel '" + name + "' has no body, and Halide has no " + text);
-}
-
 //===--- linking ---===//
 
 // A module of Halide's, made fit to be part of `code`.
@@ -83,39 +56,80 @@ llvm::Expected<std::unique_ptr<Module>> readModule(const Code &compiled, Module 
     flags->eraseFromParent();
   // Halide says by TBAA that buffers are disjoint; kernels may work in place. Every value is read before its place is written, which
   // optimisers keep as long as they believe that the two may be one.
-  for (Function &function : **module)
+  // What instructions it may use, the caller says for all functions.
+  for (Function &function : **module) {
+    for (StringRef attribute : {"target-cpu", "target-features", "tune-cpu"})
+      function.removeFnAttr(attribute);
     for (Instruction &instruction : instructions(function))
       instruction.setMetadata(LLVMContext::MD_tbaa, nullptr);
+  }
   return std::move(*module);
 }
 
-// void kernel(pointers) { buffers on the stack, whose `host` are the pointers; body(buffers) }. Once the body is inlined, no buffer is left.
+// c + a * b becomes one multiply-add that rounds once, as in the compiler's own kernels: Halide has no word for it. Where both addends
+// are products, the second is the product meant.
+void fuseMultiplyAdds(Function &body) {
+  for (Instruction &instruction : make_early_inc_range(instructions(body))) {
+    if (instruction.getOpcode() != Instruction::FAdd)
+      continue;
+    auto product = [&](unsigned operand) {
+      auto *value = dyn_cast<BinaryOperator>(instruction.getOperand(operand));
+      return value && value->getOpcode() == Instruction::FMul && value->hasOneUse() ? value : nullptr;
+    };
+    unsigned which = product(1) ? 1 : 0;
+    BinaryOperator *multiplied = product(which);
+    if (!multiplied)
+      continue;
+    IRBuilder<> b(&instruction);
+    Value *fused = b.CreateIntrinsic(Intrinsic::fma, {instruction.getType()},
+                                     {multiplied->getOperand(0), multiplied->getOperand(1), instruction.getOperand(1 - which)});
+    instruction.replaceAllUsesWith(fused);
+    instruction.eraseFromParent();
+    multiplied->eraseFromParent();
+  }
+}
+
+// void kernel(arguments) { buffers on the stack, whose `host` are the pointers; body(buffers, integers) }. Once the body is inlined, no
+// buffer is left.
 void callBody(Function &kernel, Function &body, const Code &compiled) {
   IRBuilder<> b(BasicBlock::Create(kernel.getContext(), "entry", &kernel));
-  SmallVector<Value *> buffers;
-  for (Argument &pointer : kernel.args()) {
+  SmallVector<Value *> arguments;
+  for (int place : compiled.arguments) {
+    Argument *argument = kernel.getArg(place);
+    if (!argument->getType()->isPointerTy()) {
+      arguments.push_back(argument);
+      continue;
+    }
     AllocaInst *buffer = b.CreateAlloca(ArrayType::get(b.getInt8Ty(), compiled.bufferBytes));
     buffer->setAlignment(Align(8));
-    b.CreateAlignedStore(&pointer, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), buffer, compiled.hostOffset), Align(8));
-    buffers.push_back(buffer);
+    b.CreateAlignedStore(argument, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), buffer, compiled.hostOffset), Align(8));
+    arguments.push_back(buffer);
   }
-  b.CreateCall(&body, buffers);
+  b.CreateCall(&body, arguments);
   b.CreateRetVoid();
   kernel.setName("halide_" + kernel.getName());
   kernel.setLinkage(GlobalValue::InternalLinkage);
   kernel.addFnAttr(Attribute::NoInline); // stays visible in --emit llvm and in profiles
 }
 
-llvm::Error linkKernel(Function &kernel, const Code &compiled, StringRef bodyName) {
+// The type that Halide's function has: the kernel's arguments in its own order.
+FunctionType *bodyType(Function &kernel, const Code &compiled) {
+  SmallVector<Type *> types;
+  for (int place : compiled.arguments)
+    types.push_back(kernel.getArg(place)->getType());
+  return FunctionType::get(Type::getInt32Ty(kernel.getContext()), types, false);
+}
+
+llvm::Error linkKernel(Function &kernel, const Code &compiled, StringRef bodyName, bool fuses) {
   Module &code = *kernel.getParent();
   auto module = readModule(compiled, code);
   if (!module)
     return module.takeError();
-  SmallVector<Type *> pointers(kernel.arg_size(), PointerType::getUnqual(code.getContext()));
-  Type *status = Type::getInt32Ty(code.getContext());
+  if (any_of(compiled.arguments, [&](int place) { return static_cast<size_t>(place) >= kernel.arg_size(); }))
+    return makeError(ErrorCode::Internal, "kernel '" + kernel.getName() + "': Halide wants more than its " + Twine(kernel.arg_size()) + " arguments");
   Function *defined = (*module)->getFunction(bodyName);
-  if (!defined || defined->getFunctionType() != FunctionType::get(status, pointers, false))
-    return makeError(ErrorCode::Internal, "Halide's code lacks a function '" + bodyName + "' of " + Twine(pointers.size()) + " buffers");
+  if (!defined || defined->getFunctionType() != bodyType(kernel, compiled))
+    return makeError(ErrorCode::Internal, "Halide's code lacks a function '" + bodyName + "' of the arguments of '" + kernel.getName() + "'");
   code.getOrInsertFunction(bodyName, defined->getFunctionType());
   auto internalize = [](Module &destination, const StringSet<> &names) {
     for (const auto &name : names)
@@ -127,44 +141,66 @@ llvm::Error linkKernel(Function &kernel, const Code &compiled, StringRef bodyNam
   Function *body = code.getFunction(bodyName);
   body->removeFnAttr(Attribute::NoInline);
   body->addFnAttr(Attribute::AlwaysInline);
+  if (fuses)
+    fuseMultiplyAdds(*body);
   callBody(kernel, *body, compiled);
   return llvm::Error::success();
 }
 
-bool takesPointersOnly(const Function &function) {
-  return function.getReturnType()->isVoidTy() && all_of(function.args(), [](const Argument &a) { return a.getType()->isPointerTy(); });
+bool isKernelDeclaration(mlir::LLVM::LLVMFuncOp function) { return function.isExternal() && function->hasAttr(kernels::kKernelAttr); }
+
+llvm::Error compileKernel(mlir::LLVM::LLVMFuncOp declaration, Module &code, const codegen::Target &target) {
+  mlir::Attribute attribute = declaration->getAttr(kernels::kKernelAttr);
+  StringRef name = declaration.getName();
+  Function *function = code.getFunction(name);
+  if (!function)
+    return llvm::Error::success();
+  auto described = tile::TargetAttr::get(declaration.getContext(), target.name, target.vectorBits, target.dot, target.bf16);
+  std::optional<Kernel> kernel = kernelOf(attribute, described);
+  if (!kernel) {
+    std::string text;
+    raw_string_ostream(text) << attribute;
+    return makeError(ErrorCode::Internal, "kernel '" + name + "' has no body, and Halide has no " + text);
+  }
+  auto plugin = loadPlugin();
+  if (!plugin)
+    return plugin.takeError();
+  std::string bodyName = ("halide_" + name + "_body").str();
+  auto compiled = toLlvm((*plugin)->compile(*kernel, bodyName, target.required));
+  if (!compiled)
+    return compiled.takeError();
+  bool fuses = compiled->fuses && is_contained(split(target.required, ' '), "fma");
+  return linkKernel(*function, *compiled, bodyName, fuses);
 }
 
 } // namespace
 
-ArrayRef<StringLiteral> providedKinds() {
-  static const SmallVector<StringLiteral> names(map_range(kKinds, [](const Kind &kind) { return kind.name; }));
-  return names;
+std::function<bool(mlir::Attribute, tile::TargetAttr)> choice(StringRef mode) {
+  if (mode == "halide")
+    return [](mlir::Attribute attribute, tile::TargetAttr target) { return kernelOf(attribute, target).has_value(); };
+  if (mode != "auto" || !sys::fs::exists(pluginPath()))
+    return nullptr;
+  return [](mlir::Attribute attribute, tile::TargetAttr target) {
+    std::optional<Kernel> kernel = kernelOf(attribute, target);
+    return kernel && isFaster(*kernel, target);
+  };
+}
+
+std::vector<std::string> declaredKernels(mlir::ModuleOp lowered) {
+  std::vector<std::string> kernels;
+  for (auto function : lowered.getOps<mlir::LLVM::LLVMFuncOp>())
+    if (isKernelDeclaration(function))
+      raw_string_ostream(kernels.emplace_back()) << "halide_" << function.getName() << ": " << function->getAttr(kernels::kKernelAttr);
+  return kernels;
 }
 
 llvm::Error checkAvailable() { return loadPlugin().takeError(); }
 
 llvm::Error linkKernels(mlir::ModuleOp lowered, Module &code, const codegen::Target &target) {
-  for (auto function : lowered.getOps<mlir::LLVM::LLVMFuncOp>()) {
-    mlir::Attribute attribute = function->getAttr(kernels::kKernelAttr);
-    Function *kernel = code.getFunction(function.getName());
-    if (!attribute || !kernel || !kernel->isDeclaration())
-      continue;
-    auto plugin = loadPlugin();
-    if (!plugin)
-      return plugin.takeError();
-    auto shape = convert(function.getName(), attribute);
-    if (!shape)
-      return shape.takeError();
-    if (!takesPointersOnly(*kernel))
-      return makeError(ErrorCode::Internal, "kernel '" + function.getName() + "': Halide wants pointers for arguments");
-    std::string bodyName = ("halide_" + function.getName() + "_body").str();
-    auto compiled = toLlvm((*plugin)->compile(*shape, bodyName, target.required));
-    if (!compiled)
-      return compiled.takeError();
-    if (llvm::Error error = linkKernel(*kernel, *compiled, bodyName))
-      return error;
-  }
+  for (auto function : lowered.getOps<mlir::LLVM::LLVMFuncOp>())
+    if (isKernelDeclaration(function))
+      if (llvm::Error error = compileKernel(function, code, target))
+        return error;
   return llvm::Error::success();
 }
 

@@ -1,7 +1,7 @@
-// Kernels that Halide compiles: `--kernels=halide`.
+// Kernels that Halide compiles: `--kernels=halide`, `--kernels=auto`.
 //
 //   if (llvm::Error error = halide::checkAvailable()) …          // early: does this build have Halide?
-//   tile-emit-kernels{external=…providedKinds()…}                 // leaves their declarations alone
+//   pm.addPass(createTileEmitKernelsBut(halide::choice("halide"))) // leaves their declarations alone
 //   if (llvm::Error error = halide::linkKernels(lowered, code, target)) …
 #pragma once
 
@@ -11,10 +11,16 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/Error.h"
 
+#include <functional>
+
 namespace llmc::halide {
 
-// Kinds of kernels that Halide has, by their attributes' names: "tile.norm".
-llvm::ArrayRef<llvm::StringLiteral> providedKinds();
+// Which kernels stay declared for Halide with --kernels=`mode`: null for mlir; those that it has for halide; for auto, those that were
+// measured to be faster on machines like the target, if this build has Halide.
+std::function<bool(mlir::Attribute kernel, tile::TargetAttr target)> choice(llvm::StringRef mode);
+
+// The kernels that `lowered` only declares, as "halide_norm_3: #tile.norm<…>".
+std::vector<std::string> declaredKernels(mlir::ModuleOp lowered);
 
 // Errors: Unsupported if this build has no llmc-halide.so, or it can't be loaded.
 llvm::Error checkAvailable();

@@ -6,31 +6,41 @@ using namespace Halide;
 namespace llmc::halide {
 namespace {
 
-// sum over i < count of term(i, group): 16 partial sums, then those in ascending order. All of it is computed where `consumer` needs it.
+// sum over i < count of term(i, group): partial sums, then halves of them added until one is left. A long row has 64 partial sums, so
+// that four vectors of additions overlap. All of it is computed where `consumer` needs it.
 struct Sum {
-  Func partial{"partial"}, total{"total"};
+  Func partial{"partial"};
+  std::vector<Func> halved; // the last is the sum, at lane 0
   Var lane{"lane"}, group{"group"};
-  int whole, rest;
+  int lanes, whole, rest;
 
-  Sum(int count, const std::function<Expr(Expr, Expr)> &term) : whole(count / kLanes), rest(count % kLanes) {
+  Sum(int count, const std::function<Expr(Expr, Expr)> &term)
+      : lanes(count >= 8 * kLanes ? 4 * kLanes : kLanes), whole(count / lanes), rest(count % lanes) {
     partial(lane, group) = 0.0f;
     if (whole > 0) {
       RDom block(0, whole, "block");
-      partial(lane, group) += term(lane + kLanes * block, group);
+      partial(lane, group) += term(lane + lanes * block, group);
     }
     if (rest > 0) {
       RDom tail(0, rest, "tail");
-      partial(tail, group) += term(whole * kLanes + tail, group);
+      partial(tail, group) += term(whole * lanes + tail, group);
     }
-    RDom lanes(0, kLanes, "lanes");
-    total(group) = 0.0f;
-    total(group) += partial(lanes, group);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+      Func from = halved.empty() ? partial : halved.back(), to("halved");
+      to(lane, group) = from(lane, group) + from(lane + half, group);
+      halved.push_back(to);
+    }
   }
 
+  Expr of(Expr group) { return halved.back()(0, group); }
+
   void schedule(Func consumer, Var at) {
-    total.compute_at(consumer, at).store_in(MemoryType::Stack);
-    total.update().unroll(total.rvars()[0]);
-    partial.compute_at(consumer, at).store_in(MemoryType::Stack).bound(lane, 0, kLanes).vectorize(lane);
+    int half = lanes;
+    for (Func &each : halved) {
+      half /= 2;
+      each.compute_at(consumer, at).store_in(MemoryType::Stack).bound(lane, 0, half).vectorize(lane);
+    }
+    partial.compute_at(consumer, at).store_in(MemoryType::Stack).bound(lane, 0, lanes).vectorize(lane);
     if (whole > 0)
       partial.update().reorder(lane, partial.rvars()[0]).vectorize(lane);
     if (rest > 0)
@@ -48,13 +58,14 @@ Definition define(const Norm &kernel) {
   Expr count = static_cast<float>(group), eps = static_cast<float>(kernel.eps);
 
   Sum sum(group, [&](Expr at, Expr of) { return x(at, of); });
-  mean(g) = sum.total(g) / count;
+  mean(g) = sum.of(g) / count;
   auto centred = [&](Expr at, Expr of) -> Expr { return kernel.subtractMean ? x(at, of) - mean(of) : x(at, of); };
   Sum squares(group, [&](Expr at, Expr of) { return centred(at, of) * centred(at, of); });
-  inverse(g) = 1.0f / sqrt(squares.total(g) / count + eps);
+  inverse(g) = 1.0f / sqrt(squares.of(g) / count + eps);
 
-  Expr factor = kernel.offset != 0 ? gain(i) + static_cast<float>(kernel.offset) : gain(i);
-  Expr value = centred(i, g) * inverse(g) * factor;
+  Expr value = centred(i, g) * inverse(g);
+  if (kernel.gain)
+    value *= kernel.offset != 0 ? gain(i) + static_cast<float>(kernel.offset) : Expr(gain(i));
   out(i, g) = kernel.bias ? value + bias(i) : value;
 
   // In place, so no tail may be computed twice: GuardWithIf, not the default.
@@ -67,10 +78,14 @@ Definition define(const Norm &kernel) {
   inverse.compute_at(out, g).store_in(MemoryType::Stack);
   makeDense(out.output_buffer(), {group, groups});
 
-  std::vector<Argument> arguments{x, gain};
+  Definition definition{{x}, {}, out};
+  if (kernel.gain)
+    definition.arguments.push_back(gain);
   if (kernel.bias)
-    arguments.push_back(bias);
-  return {arguments, out};
+    definition.arguments.push_back(bias);
+  for (size_t place = 0; place <= definition.arguments.size(); ++place)
+    definition.places.push_back(static_cast<int>(place));
+  return definition;
 }
 
 } // namespace llmc::halide

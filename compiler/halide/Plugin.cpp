@@ -11,8 +11,8 @@
 
 namespace llmc::halide {
 
-Halide::ImageParam denseInput(const std::string &name, const std::vector<int> &extents) {
-  Halide::ImageParam input(Halide::Float(32), static_cast<int>(extents.size()), name);
+Halide::ImageParam denseInput(const std::string &name, const std::vector<int> &extents, Halide::Type type) {
+  Halide::ImageParam input(type, static_cast<int>(extents.size()), name);
   for (int d = 0, stride = 1; d < input.dimensions(); stride *= extents[d++])
     input.dim(d).set_bounds(0, extents[d]).set_stride(stride);
   return input;
@@ -33,6 +33,7 @@ const struct {
     {"avx2", Halide::Target::AVX2},          {"avx2", Halide::Target::AVX},   {"avx2", Halide::Target::SSE41},
     {"fma", Halide::Target::FMA},            {"f16c", Halide::Target::F16C},  {"avx512f", Halide::Target::AVX512},
     {"avx512bw", Halide::Target::AVX512_Skylake},
+    {"avx512_vnni", Halide::Target::AVX512_Zen4}, // its dot products of bytes; those of bf16 have no use here
 };
 
 // No runtime, no checks: a plain function. Strict floats: sums keep their order, products and sums round one by one.
@@ -77,12 +78,19 @@ private:
   int descriptor = -1;
 };
 
-Expected<void> check(const Norm &norm) {
-  if (norm.group < 1 || norm.channels < 1 || norm.channels % norm.group || norm.channels > std::numeric_limits<int32_t>::max() / 4)
-    return unsupported("--kernels=halide: a norm of " + std::to_string(norm.channels) + " channels in groups of " +
-                       std::to_string(norm.group) + ": want whole groups and less than 2^29 channels");
+// Extents, and offsets in bytes, stay far below 2^31.
+constexpr int64_t kMostChannels = int64_t(1) << 26;
+
+Expected<void> check(int64_t channels, int64_t group, const char *kind) {
+  if (group < 1 || channels < 1 || channels % group || channels > kMostChannels)
+    return unsupported("--kernels=halide: " + std::string(kind) + " of " + std::to_string(channels) + " channels in groups of " +
+                       std::to_string(group) + ": want whole groups and at most 2^26 channels");
   return {};
 }
+Expected<void> check(const Norm &norm) { return check(norm.channels, norm.group, "a norm"); }
+Expected<void> check(const Pointwise &kernel) { return check(kernel.channels, kernel.group, "a pointwise function"); }
+Expected<void> check(const Rope &rope) { return check(rope.channels, rope.head, "rope"); }
+Expected<void> check(const Product &product) { return check(product.inputs, 1, "a product"); }
 
 class Compiler final : public KernelCompiler {
 public:
@@ -91,15 +99,16 @@ public:
     TemporaryFile file;
     if (!file.exists())
       return invalidInput(file.name() + ": can't be made; set TMPDIR to a folder that can be written");
+    Definition definition;
     try {
-      Definition definition = std::visit([](const auto &each) { return define(each); }, kernel);
+      definition = std::visit([](const auto &each) { return define(each); }, kernel);
       definition.out.compile_to_bitcode(file.name(), definition.arguments, symbol, targetOf(features));
     } catch (const Halide::Error &error) {
       return internalError("Halide refuses the kernel '" + symbol + "': " + firstLine(error.what()));
     } catch (const std::exception &error) {
       return internalError("compiling the kernel '" + symbol + "' with Halide: " + firstLine(error.what()));
     }
-    Code code{file.read(), sizeof(halide_buffer_t), offsetof(halide_buffer_t, host)};
+    Code code{file.read(), definition.places, definition.fuses, sizeof(halide_buffer_t), offsetof(halide_buffer_t, host)};
     if (code.bitcode.empty())
       return internalError("Halide wrote no code for the kernel '" + symbol + "'; is " + file.name() + "'s disk full?");
     return code;

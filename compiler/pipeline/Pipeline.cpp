@@ -49,11 +49,7 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 void lower(OpPassManager &pm, const PipelineOptions &options) {
-  TileEmitKernelsOptions emit;
-  if (options.kernels == "halide")
-    for (llvm::StringRef kind : halide::providedKinds())
-      emit.external.push_back(kind.str());
-  pm.addPass(createTileEmitKernels(emit));
+  pm.addPass(createTileEmitKernelsBut(halide::choice(options.kernels)));
   pm.addPass(createTileToLLVM({.prefix = options.stepPrefix}));
   pm.addNestedPass<func::FuncOp>(createMathApproximate());
   pm.addPass(createSCFToControlFlowPass());

@@ -14,7 +14,7 @@ struct PipelineOptions {
   std::string quantize;            // a scheme (passes/quantization/Schemes.h); empty: weights stay as they are
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   std::string stepPrefix = "step_"; // of the names of lowered step functions
-  std::string kernels = "auto";    // mlir | halide | auto: mlir
+  std::string kernels = "mlir";    // mlir | halide | auto
   std::vector<std::string> disabled; // decisions of passes to leave out, PASS.OPTION; passes themselves: DisablePasses.h
   bool profile = false;            // steps tell when each of their loops begins and ends
 };

@@ -12,8 +12,11 @@ using namespace llmc;
 
 namespace {
 
+using Leaves = std::function<bool(Attribute, tile::TargetAttr)>;
+
 struct EmitKernels : llmc::impl::TileEmitKernelsBase<EmitKernels> {
   using TileEmitKernelsBase::TileEmitKernelsBase;
+  explicit EmitKernels(Leaves leaves) : leaves(std::move(leaves)) {}
 
   void getDependentDialects(DialectRegistry &registry) const override {
     TileEmitKernelsBase::getDependentDialects(registry);
@@ -28,21 +31,32 @@ struct EmitKernels : llmc::impl::TileEmitKernelsBase<EmitKernels> {
       return signalPassFailure();
     }
     // Emitting one kernel may declare more.
-    while (func::FuncOp next = firstDeclared(module)) {
+    while (func::FuncOp next = firstDeclared(module, target)) {
       if (failed(kernels::emitKernel(next, target)))
         return signalPassFailure();
       ++emitted;
     }
+    for (auto function : module.getOps<func::FuncOp>())
+      if (isDeclaredKernel(function))
+        ++left;
   }
 
-  func::FuncOp firstDeclared(ModuleOp module) {
+  func::FuncOp firstDeclared(ModuleOp module, tile::TargetAttr target) {
     for (auto function : module.getOps<func::FuncOp>())
-      if (Attribute kernel = function->getAttr(kernels::kKernelAttr); kernel && function.isExternal() && !staysDeclared(kernel))
+      if (isDeclaredKernel(function) && !staysDeclared(function->getAttr(kernels::kKernelAttr), target))
         return function;
     return {};
   }
 
-  bool staysDeclared(Attribute kernel) { return llvm::is_contained(external, kernel.getAbstractAttribute().getName()); }
+  static bool isDeclaredKernel(func::FuncOp function) { return function.isExternal() && function->hasAttr(kernels::kKernelAttr); }
+
+  bool staysDeclared(Attribute kernel, tile::TargetAttr target) {
+    return llvm::is_contained(external, kernel.getAbstractAttribute().getName()) || (leaves && leaves(kernel, target));
+  }
+
+  Leaves leaves;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> llmc::createTileEmitKernelsBut(Leaves leaves) { return std::make_unique<EmitKernels>(std::move(leaves)); }

@@ -9,11 +9,11 @@ def TileEmitKernels : Pass<"tile-emit-kernels", "::mlir::ModuleOp"> {
     func.func private @norm_3(%x: !llvm.ptr, …) attributes {tile.kernel = #tile.norm<…>} { scf.for … }       // after
     ```
     Bodies are scf, arith, math, vector and llvm ops. A kernel may declare others (a linear its products): they get bodies too. What
-    instructions a body may name is decided by `tile.target` alone. Kernels of the kinds in `external` stay declarations that keep their
-    attribute: who translates the module gives them bodies (`compiler/halide`).
+    instructions a body may name is decided by `tile.target` alone. Kernels of the kinds in `external`, and those that the pipeline's maker
+    picks, stay declarations that keep their attribute: who translates the module gives them bodies (`compiler/halide`).
   }];
   let options = [ListOption<"external", "external", "std::string", "Kinds of kernels to leave declared, such as tile.norm">];
-  let statistics = [Statistic<"emitted", "emitted", "Kernels emitted">];
+  let statistics = [Statistic<"emitted", "emitted", "Kernels emitted">, Statistic<"left", "left", "Kernels left declared">];
 }
 
 def TileToLLVM : Pass<"tile-to-llvm", "::mlir::ModuleOp"> {

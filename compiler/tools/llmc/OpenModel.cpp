@@ -104,7 +104,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                       : !options.pipeline.empty()    ? "--pipeline"
                       : !options.disabledPasses.empty() ? "--disable-pass"
                       : !options.quantize.empty()    ? "--quantize"
-                      : options.kernels != "auto"    ? "--kernels"
+                      : options.kernels != "mlir"    ? "--kernels"
                                                      : nullptr;
   if (given)
     return invalidArgument(std::string(given) + ": " + options.model + " is compiled already; give it to llmc compile");

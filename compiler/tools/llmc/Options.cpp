@@ -24,7 +24,7 @@ void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   verb.add_option("--quantize", options.quantize, "Round float weights: q8, q6, q5, q4 (symmetric) or q4a (asymmetric)")
       ->check(CLI::IsMember({"q8", "q6", "q5", "q4", "q4a"}))
       ->group(group);
-  verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide or auto")
+  verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide where it has them, auto: halide where it was measured to be faster")
       ->check(CLI::IsMember({"mlir", "halide", "auto"}))
       ->group(group);
   verb.add_option("--target", options.targets, "cpu (this machine), cpu:x86-64-v3, cpu:x86-64-v4, cpu:x86-64-v4-bf16, cpu:generic; several: a,b")

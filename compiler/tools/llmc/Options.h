@@ -16,7 +16,7 @@ struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
   std::string quantize; // a scheme; empty: weights as they are
-  std::string kernels = "auto";
+  std::string kernels = "mlir";
   bool profile = false; // see CompileOptions
   std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;
   std::string pipeline;
