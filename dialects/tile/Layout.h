@@ -22,6 +22,8 @@
 //   [K/32] f32  scale * sum of the group's 32 values of q
 //   [K/32] s32  sum of q over the group
 //   [K/16] s32  sum of q over each half of the group
+//
+// A bf16 row of K inputs is them, a zero after an odd last one, and padding.
 #pragma once
 
 #include "dialects/llm/Formats.h"
@@ -46,6 +48,9 @@ constexpr int64_t int8ScaledSumsOffset(int64_t inputs) { return inputs + inputs 
 constexpr int64_t int8SumsOffset(int64_t inputs) { return inputs + inputs / 4; }
 constexpr int64_t int8HalfSumsOffset(int64_t inputs) { return inputs + inputs / 4 + inputs / 8; }
 constexpr int64_t int8RowBytes(int64_t inputs) { return alignTo(int8HalfSumsOffset(inputs) + inputs / 4, kAlignment); }
+
+// The size of a bf16 row: an odd number of cache lines, so that neighbouring rows do not compete for the same sets of a cache.
+constexpr int64_t bf16RowBytes(int64_t inputs) { return alignTo(2 * inputs, 2 * kAlignment) + kAlignment; }
 
 using CodeBook = std::array<int8_t, 16>;
 

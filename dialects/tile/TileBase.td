@@ -38,16 +38,16 @@ def Tile_ProductAttr : Tile_Kernel<"Product", "product"> {
   let summary = "Kernel: one panel of 16 outputs times the rows of the step";
   let description = [{
     `@k(panel, x, tokens: i64, out, scratch)`, pointers but for tokens. `out[t][0..15] = x[t] . panel^T`, f32 [tokens][16].
-    `x`: f32 [tokens][inputs] for f32 arithmetic; the int8 row layout of dialects/tile/Layout.h for int8. `single`: tokens is 1.
+    `x`: f32 [tokens][inputs] for f32 arithmetic; the int8 or bf16 row layout of dialects/tile/Layout.h for those. `single`: tokens is 1.
   }];
   let parameters = (ins EnumParameter<LLM_Format>:$format, "int64_t":$inputs, EnumParameter<Tile_Arithmetic>:$arithmetic, "bool":$single);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
 def Tile_QuantizeAttr : Tile_Kernel<"Quantize", "quantize"> {
-  let summary = "Kernel: one f32 row to the int8 row layout";
-  let description = [{ `@k(x, out)`: x f32 [inputs], out in the layout of dialects/tile/Layout.h. }];
-  let parameters = (ins "int64_t":$inputs);
+  let summary = "Kernel: one f32 row to the row layout of an arithmetic";
+  let description = [{ `@k(x, out)`: x f32 [inputs], out in the layout of dialects/tile/Layout.h for int8 or bf16. }];
+  let parameters = (ins "int64_t":$inputs, DefaultValuedParameter<"::llmc::tile::Arithmetic", "::llmc::tile::Arithmetic::int8">:$arithmetic);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -11,7 +11,8 @@ class Tile_I32Enum<string name, string summary, list<I32EnumAttrCase> cases> : I
 
 def Tile_Arithmetic : Tile_I32Enum<"Arithmetic", "how products are formed", [
   I32EnumAttrCase<"f32", 0>,    // float32 inputs, weights decoded to float32
-  I32EnumAttrCase<"int8", 1>]>; // inputs rounded to int8 per group of 32, integer dot products, float32 sums over groups
+  I32EnumAttrCase<"int8", 1>,   // inputs rounded to int8 per group of 32, integer dot products, float32 sums over groups
+  I32EnumAttrCase<"bf16", 2>]>; // inputs and float weights rounded to bf16, dot products of pairs, float32 sums
 
 def Tile_Dot : Tile_I32Enum<"Dot", "which instruction sums four byte products", [
   I32EnumAttrCase<"portable", 0>,

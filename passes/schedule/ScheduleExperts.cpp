@@ -174,11 +174,11 @@ void StepBuilder::experts(ExpertsOp op) {
   Value hiddenRows = memory(maxTokens * top * hidden * 4, "expert_hidden");
   stackedProduct(choices, ups, upBiases, gathered, x.rowBytes, /*sharedRow=*/single, hiddenRows, upKernel);
   int64_t hiddenBytes = hidden * 4;
-  if (downKernel.getArithmetic() == tile::Arithmetic::int8) {
-    int64_t roundedBytes = tile::int8RowBytes(hidden);
-    Value rounded = memory(maxTokens * top * roundedBytes, "expert_int8");
+  if (tile::Arithmetic arithmetic = downKernel.getArithmetic(); arithmetic != tile::Arithmetic::f32) {
+    int64_t roundedBytes = inputRowBytes(arithmetic, hidden);
+    Value rounded = memory(maxTokens * top * roundedBytes, "expert_rounded");
     parallel(choiceCount, [&](Value place) {
-      call("quantize", tile::QuantizeAttr::get(b.getContext(), hidden),
+      call("quantize", tile::QuantizeAttr::get(b.getContext(), hidden, arithmetic),
            {tile::RowOp::create(b, loc, pointerType(), hiddenRows, place, hiddenBytes, 0),
             tile::RowOp::create(b, loc, pointerType(), rounded, place, roundedBytes, 0)});
     });
@@ -210,11 +210,11 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
     biases.push_back(op.getBias());
   tile::Arithmetic arithmetic = arithmeticFor(weights);
   counts.int8Products += arithmetic == tile::Arithmetic::int8;
-  bool isInt8 = arithmetic == tile::Arithmetic::int8;
+  bool rounds = arithmetic != tile::Arithmetic::f32;
   auto kernel = tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(TypeRange(matrixOf(weights[0])), groups),
                                       !biases.empty(), /*glu=*/false, /*residual=*/false, ActivationAttr(), GLULimitsAttr());
   Stored x = stored(op.getX()), y = destination(op.getY(), x.rows, "grouped");
-  int64_t stride = x.channels / groups * 4, rowBytes = isInt8 ? tile::int8RowBytes(inputs) : inputs * 4;
+  int64_t stride = x.channels / groups * 4, rowBytes = inputRowBytes(arithmetic, inputs);
   Value cut = memory(maxTokens * groups * rowBytes, "groups");
   // For each group of a row: where its channels are, in a row of the graph and among the group's rows. The loop over rows may
   // have begun before this op.
@@ -231,8 +231,8 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
     });
   };
   eachGroup(x, stride, cut, rowBytes, [&](Value from, Value to) {
-    if (isInt8)
-      call("quantize", tile::QuantizeAttr::get(b.getContext(), inputs), {from, to});
+    if (rounds)
+      call("quantize", tile::QuantizeAttr::get(b.getContext(), inputs, arithmetic), {from, to});
     else
       call("copy", copyOf(b.getContext(), rowBytes), {from, to});
   });

@@ -15,14 +15,34 @@ static SmallVector<Format> formatsOf(Type type) {
       .getFormats();
 }
 
-tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
-  bool quantised = llvm::all_of(weights, [](Value weight) {
-    return llvm::all_of(formatsOf(weight.getType()), [](Format format) { return isQuantised(format); });
-  });
-  return quantised && !exact ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
+static bool isHalf(Format format) { return format == Format::bf16 || format == Format::f16; }
+
+static bool allFormats(ValueRange weights, bool (*holds)(Format)) {
+  return llvm::all_of(weights, [&](Value weight) { return llvm::all_of(formatsOf(weight.getType()), holds); });
 }
 
-// The rows that the product reads: normalised if the op says so, rounded to int8 once for all products that read the same value.
+// Where a processor has no dot product of pairs of bf16, float32 is as fast and rounds nothing.
+tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
+  if (exact)
+    return tile::Arithmetic::f32;
+  if (allFormats(weights, isQuantised))
+    return tile::Arithmetic::int8;
+  bool hasDots = module->getAttrOfType<tile::TargetAttr>("tile.target").getBf16();
+  return hasDots && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
+}
+
+int64_t StepBuilder::inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs) {
+  switch (arithmetic) {
+  case tile::Arithmetic::f32:
+    return inputs * 4;
+  case tile::Arithmetic::int8:
+    return tile::int8RowBytes(inputs);
+  case tile::Arithmetic::bf16:
+    return tile::bf16RowBytes(inputs);
+  }
+}
+
+// The rows that the product reads: normalised if the op says so, rounded once for all products that read the same value.
 Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
   Stored x = stored(op.getX());
   if (op.getNorm()) {
@@ -36,9 +56,9 @@ Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
 Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
   if (arithmetic == tile::Arithmetic::f32)
     return dense(x, "dense");
-  Stored rounded = bytesBuffer(x.channels, tile::int8RowBytes(x.channels), x.rows, "int8");
+  Stored rounded = bytesBuffer(x.channels, inputRowBytes(arithmetic, x.channels), x.rows, tile::stringifyArithmetic(arithmetic));
   rowOp(x.rows, [&](Value row) {
-    call("quantize", tile::QuantizeAttr::get(b.getContext(), x.channels), {rowPointer(x, row), rowPointer(rounded, row)});
+    call("quantize", tile::QuantizeAttr::get(b.getContext(), x.channels, arithmetic), {rowPointer(x, row), rowPointer(rounded, row)});
   });
   return rounded;
 }

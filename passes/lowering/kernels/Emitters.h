@@ -11,6 +11,7 @@ namespace llmc::kernels {
 // (panel, x, tokens, out, scratch); see #tile.product.
 void emitFloatProduct(KernelBuilder &b, tile::ProductAttr product);
 void emitInt8Product(KernelBuilder &b, tile::ProductAttr product);
+void emitBf16Product(KernelBuilder &b, tile::ProductAttr product);
 // (x, out); see #tile.quantize.
 void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize);
 // (weight, row, out); see #tile.decode_row.
@@ -38,5 +39,6 @@ void emitLinear(KernelBuilder &b, tile::LinearAttr linear);
 
 int64_t floatProductScratchBytes(tile::ProductAttr product);
 int64_t int8ProductScratchBytes(tile::ProductAttr product);
+int64_t bf16ProductScratchBytes(tile::ProductAttr product);
 
 } // namespace llmc::kernels

@@ -17,22 +17,49 @@ LogicalResult checkInputs(func::FuncOp function, llm::Format format, int64_t inp
                                 << " inputs, at most 2^24, got " << inputs;
 }
 
+LogicalResult checkBf16Target(KernelBuilder &b, func::FuncOp function) {
+  if (b.target.getBf16())
+    return success();
+  return function.emitOpError() << "bf16 arithmetic: want a target with bf16 dot products, got " << b.target;
+}
+
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ProductAttr product) {
-  bool int8 = product.getArithmetic() == tile::Arithmetic::int8;
-  if (failed(checkInputs(function, product.getFormat(), product.getInputs())))
+  llm::Format format = product.getFormat();
+  if (failed(checkInputs(function, format, product.getInputs())))
     return failure();
-  if (int8 && !llm::isQuantised(product.getFormat()))
-    return function.emitOpError() << "int8 arithmetic: want quantised weights, got "
-                                  << llm::stringifyFormat(product.getFormat());
-  int8 ? emitInt8Product(b, product) : emitFloatProduct(b, product);
-  return success();
+  switch (product.getArithmetic()) {
+  case tile::Arithmetic::f32:
+    return emitFloatProduct(b, product), success();
+  case tile::Arithmetic::int8:
+    if (!llm::isQuantised(format))
+      return function.emitOpError() << "int8 arithmetic: want quantised weights, got " << llm::stringifyFormat(format);
+    return emitInt8Product(b, product), success();
+  case tile::Arithmetic::bf16:
+    if (format != llm::Format::bf16 && format != llm::Format::f16)
+      return function.emitOpError() << "bf16 arithmetic: want bf16 or f16 weights, got " << llm::stringifyFormat(format);
+    if (failed(checkBf16Target(b, function)))
+      return failure();
+    return emitBf16Product(b, product), success();
+  }
 }
 
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::QuantizeAttr quantize) {
-  if (quantize.getInputs() <= 0 || quantize.getInputs() % tile::kActivationGroup)
-    return function.emitOpError() << "quantize: want a positive multiple of 32 inputs, got " << quantize.getInputs();
-  emitQuantize(b, quantize);
-  return success();
+  int64_t inputs = quantize.getInputs();
+  switch (quantize.getArithmetic()) {
+  case tile::Arithmetic::f32:
+    return function.emitOpError() << "quantize: want int8 or bf16 arithmetic, got f32";
+  case tile::Arithmetic::int8:
+    if (inputs <= 0 || inputs % tile::kActivationGroup)
+      return function.emitOpError() << "quantize: want a positive multiple of 32 inputs, got " << inputs;
+    break;
+  case tile::Arithmetic::bf16:
+    if (inputs <= 0)
+      return function.emitOpError() << "quantize: want inputs, got " << inputs;
+    if (failed(checkBf16Target(b, function)))
+      return failure();
+    break;
+  }
+  return emitQuantize(b, quantize), success();
 }
 
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::DecodeRowAttr decode) {
@@ -197,7 +224,14 @@ LogicalResult emitKernel(func::FuncOp declaration, tile::TargetAttr target) {
 int64_t productScratchBytes(tile::ProductAttr product) {
   if (product.getSingle())
     return 0;
-  return product.getArithmetic() == tile::Arithmetic::int8 ? int8ProductScratchBytes(product) : floatProductScratchBytes(product);
+  switch (product.getArithmetic()) {
+  case tile::Arithmetic::f32:
+    return floatProductScratchBytes(product);
+  case tile::Arithmetic::int8:
+    return int8ProductScratchBytes(product);
+  case tile::Arithmetic::bf16:
+    return bf16ProductScratchBytes(product);
+  }
 }
 
 } // namespace llmc::kernels

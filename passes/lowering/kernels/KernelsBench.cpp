@@ -76,6 +76,9 @@ void benchmark(const JitTarget &target, const ProductCase &product, Buffer &memo
       value = normal(random);
     if (product.int8)
       quantizeByDefinition(row, x.data() + t * tile::int8RowBytes(inputs));
+    else if (product.bf16)
+      for (int64_t k = 0; k < inputs; ++k)
+        std::memcpy(x.data() + t * tile::bf16RowBytes(inputs) + k * 2, reinterpret_cast<const std::byte *>(&row[size_t(k)]) + 2, 2);
     else
       std::memcpy(x.data() + t * inputs * 4, row.data(), inputs * 4);
   }
@@ -193,4 +196,8 @@ int main(int argc, char **argv) {
   for (const ProductCase &product : productCases)
     if (arguments.empty() || productName(product).find(arguments[0]) != std::string::npos)
       benchmark(target, product, memory);
+  for (const JitTarget &bf16 : bf16Targets())
+    for (const ProductCase &product : bf16Cases)
+      if (arguments.empty() || productName(product).find(arguments[0]) != std::string::npos)
+        benchmark(bf16, product, memory);
 }

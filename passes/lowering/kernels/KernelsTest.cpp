@@ -1,6 +1,8 @@
 // Kernels against their scalar definitions, bit for bit, on every target that this machine can run.
 #include "passes/lowering/kernels/testing/KernelCases.h"
 
+#include "runtime/formats/Half.h"
+
 #include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
@@ -171,6 +173,78 @@ std::string caseName(const ::testing::TestParamInfo<std::tuple<JitTarget, Produc
 }
 INSTANTIATE_TEST_SUITE_P(Targets, ProductTest,
                          ::testing::Combine(::testing::ValuesIn(jitTargets()), ::testing::ValuesIn(productCases)), caseName);
+
+// x[k] and weights rounded to bf16, products and sums exact.
+double bf16ProductByDefinition(std::span<const float> weights, std::span<const float> x) {
+  double sum = 0;
+  for (size_t k = 0; k < x.size(); ++k)
+    sum += double(bf16ToFloat(floatToBf16(weights[k]))) * bf16ToFloat(floatToBf16(x[k]));
+  return sum;
+}
+
+class Bf16ProductTest : public ::testing::TestWithParam<JitTarget> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Bf16ProductTest); // machines without the instruction
+
+// Rows come from the kernel that rounds them. All row counts give the bits of the single row, which is near the definition.
+TEST_P(Bf16ProductTest, isNearItsDefinitionWhateverTheRows) {
+  constexpr int64_t most = 61;
+  std::mt19937 random(17);
+  for (const ProductCase &product : bf16Cases)
+    for (int64_t inputs : {1, 2, 97, 512, 1058}) {
+      KernelJit jit(GetParam());
+      jit.declare("single", productAttribute(product, inputs, true), "ppipp");
+      jit.declare("many", productAttribute(product, inputs, false), "ppipp");
+      jit.declare("round", "#tile.quantize<inputs = " + std::to_string(inputs) + ", arithmetic = bf16>", "pp");
+      jit.compile();
+      std::vector<std::vector<std::byte>> rows;
+      for (int n = 0; n < 16; ++n)
+        rows.push_back(randomRow(product.format, inputs, Weights::Usual, random));
+      Buffer panel = packRows(product.format, rows, inputs), scratch(size_t(productScratch(product, inputs)));
+      int64_t rowBytes = tile::bf16RowBytes(inputs);
+      Activations x(most, inputs, 1, random);
+      Buffer rounded{size_t(most * rowBytes)};
+      std::memset(rounded.data(), 0xff, rounded.bytes); // NaN
+      for (int64_t t = 0; t < most; ++t)
+        jit.function<QuantizeFunction>("round")(x.values.data() + t * inputs, rounded.data() + t * rowBytes);
+      std::vector<float> one(most * 16), got(most * 16 + 1), decoded(static_cast<size_t>(inputs));
+      for (int64_t t = 0; t < most; ++t)
+        jit.function<ProductFunction>("single")(panel.data(), rounded.data() + t * rowBytes, 1, one.data() + t * 16, nullptr);
+      for (size_t n = 0; n < 16; ++n) {
+        decodeRow(product.format, rows[n].data(), decoded);
+        double size = 0;
+        for (float weight : decoded)
+          size += std::fabs(weight);
+        for (size_t t = 0; t < most; ++t)
+          ASSERT_NEAR(one[t * 16 + n], bf16ProductByDefinition(decoded, std::span(x.values).subspan(t * size_t(inputs), size_t(inputs))), 2e-6 * size)
+              << productName(product) << " inputs " << inputs << " token " << t << " output " << n;
+      }
+      for (int64_t tokens : {1, 2, 7, 8, 9, 24, 31, 47, 48, 61}) {
+        std::ranges::fill(got, 12345.0f);
+        jit.function<ProductFunction>("many")(panel.data(), rounded.data(), tokens, got.data(), scratch.data());
+        ASSERT_EQ(std::memcmp(got.data(), one.data(), size_t(tokens) * 64), 0) << productName(product) << " inputs " << inputs << " tokens " << tokens;
+        ASSERT_EQ(got[size_t(tokens) * 16], 12345.0f) << "wrote beyond its rows";
+      }
+    }
+}
+
+// To the nearest, ties to even; what is no number or too large stays so.
+TEST_P(Bf16ProductTest, roundsRows) {
+  KernelJit jit(GetParam());
+  jit.declare("round", "#tile.quantize<inputs = 19, arithmetic = bf16>", "pp");
+  jit.compile();
+  const float x[19] = {1.0f, -1.0f, 0x1.01p0f, 0x1.03p0f, 0x1.0100002p0f, 0x1.00fffep0f, 0, INFINITY, -INFINITY, NAN, 3.4e38f, 1e-30f,
+                       1.0f, 1.0f,  1.0f,      1.0f,      0x1.03p0f,      -0x1.05p7f,    0.1f};
+  std::vector<uint16_t> got(size_t(tile::bf16RowBytes(19)) / 2, 0x7777);
+  jit.function<QuantizeFunction>("round")(x, reinterpret_cast<std::byte *>(got.data()));
+  for (size_t k = 0; k < std::size(x); ++k)
+    if (std::isnan(x[k]))
+      EXPECT_TRUE(std::isnan(bf16ToFloat(got[k])));
+    else
+      EXPECT_EQ(got[k], floatToBf16(x[k])) << "input " << k;
+  EXPECT_EQ(got[19], 0) << "the partner of an odd last input";
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, Bf16ProductTest, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
 
 class TargetTest : public ::testing::TestWithParam<JitTarget> {};
 

@@ -1,6 +1,6 @@
 // One tile of a product: some panels of a weight, and what is done with their results.
 //
-// x: (tokens, K) f32 or int8 rows; scratch: (tokens, 16) f32 for each product of the tile, then what the products need;
+// x: (tokens, K) f32, int8 or bf16 rows; scratch: (tokens, 16) f32 for each product of the tile, then what the products need;
 // bias: (N), residual, y: (tokens, N).
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/Kernels.h"

@@ -1,10 +1,11 @@
-// One f32 row to the int8 row layout of dialects/tile/Layout.h.
+// One f32 row to the int8 or the bf16 row layout of dialects/tile/Layout.h. bf16: to the nearest, ties to even. int8:
 //
 //   biggest = max |x| over a group of 32; q = round-half-even(x * (127 / biggest)); scale = biggest / 127
 //
 // A group below 1e-30 counts as zeros. A group with an infinity or a NaN gets that as its scale, and so spoils its products
 // visibly. Comparisons are on the bits of |x|, which order like the numbers and put NaN on top.
 #include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/RowMath.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -75,6 +76,21 @@ void Quantize::emitGroup(Value group) {
 
 } // namespace
 
-void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize) { Quantize(b, quantize.getInputs()).emit(); }
+static void emitRound(KernelBuilder &b, int64_t inputs) {
+  Value x = b.argument(0), out = b.argument(1);
+  forChannels(b, inputs, [&](Value index, VectorType type) {
+    Value value = b.load(type, floatAt(b, x, index), 4);
+    Value rounded = arith::TruncFOp::create(b, VectorType::get(type.getShape(), b.getBF16Type()), value);
+    b.store(rounded, b.at(out, index, 2), 2);
+  });
+  if (inputs % 2)
+    b.store(b.constant(b.getI16Type(), 0), b.at(out, inputs * 2), 2);
+}
+
+void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize) {
+  if (quantize.getArithmetic() == tile::Arithmetic::bf16)
+    return emitRound(b, quantize.getInputs());
+  Quantize(b, quantize.getInputs()).emit();
+}
 
 } // namespace llmc::kernels

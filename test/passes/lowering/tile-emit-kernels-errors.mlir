@@ -16,6 +16,29 @@ module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = a
 
 // -----
 
+module attributes {tile.target = #tile.target<"x86-64-v4-bf16", vector = 512, dot = vnni, bf16 = true>} {
+  // expected-error @+1 {{bf16 arithmetic: want bf16 or f16 weights, got q4_0}}
+  func.func private @bf16_quants(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+    attributes {tile.kernel = #tile.product<format = q4_0, inputs = 64, arithmetic = bf16, single = true>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
+  // expected-error @+1 {{bf16 arithmetic: want a target with bf16 dot products, got #tile.target<"x86-64-v3"}}
+  func.func private @bf16_without_dots(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+    attributes {tile.kernel = #tile.product<format = bf16, inputs = 64, arithmetic = bf16, single = true>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
+  // expected-error @+1 {{quantize: want int8 or bf16 arithmetic, got f32}}
+  func.func private @round_to_floats(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.quantize<inputs = 64, arithmetic = f32>}
+}
+
+// -----
+
 module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>} {
   // expected-error @+1 {{quantize: want a positive multiple of 32 inputs, got 40}}
   func.func private @part_of_a_group(!llvm.ptr, !llvm.ptr) attributes {tile.kernel = #tile.quantize<inputs = 40>}

@@ -33,20 +33,24 @@ std::vector<JitTarget> bf16Targets() {
   return {{"bf16", "#tile.target<\"x86-64-v4-bf16\", vector = 512, dot = vnni, bf16 = true>", "", true, false}};
 }
 
+static tile::Arithmetic arithmeticOf(const ProductCase &product) {
+  return product.int8 ? tile::Arithmetic::int8 : product.bf16 ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
+}
+
 std::string productName(const ProductCase &product) {
-  return std::string(formatInfo(product.format).name) + (product.int8 ? "_int8" : "_f32");
+  return std::string(formatInfo(product.format).name) + "_" + std::string(tile::stringifyArithmetic(arithmeticOf(product)));
 }
 
 std::string productAttribute(const ProductCase &product, int64_t inputs, bool single) {
   return "#tile.product<format = " + std::string(formatInfo(product.format).name) + ", inputs = " + std::to_string(inputs) +
-         ", arithmetic = " + (product.int8 ? "int8" : "f32") + ", single = " + (single ? "true" : "false") + ">";
+         ", arithmetic = " + std::string(tile::stringifyArithmetic(arithmeticOf(product))) + ", single = " + (single ? "true" : "false") + ">";
 }
 
 int64_t productScratch(const ProductCase &product, int64_t inputs) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<tile::TileDialect>();
   return productScratchBytes(tile::ProductAttr::get(&context, packing::dialectFormat(product.format), inputs,
-                                                    product.int8 ? tile::Arithmetic::int8 : tile::Arithmetic::f32, false));
+                                                    arithmeticOf(product), false));
 }
 
 //===----------------------------------------------------------------------===//

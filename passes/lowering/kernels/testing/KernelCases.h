@@ -17,7 +17,10 @@ std::vector<JitTarget> bf16Targets();
 struct ProductCase {
   Format format;
   bool int8;
+  bool bf16 = false;
 };
+// For bf16Targets().
+inline constexpr ProductCase bf16Cases[] = {{Format::BF16, false, true}, {Format::F16, false, true}};
 inline constexpr ProductCase productCases[] = {
     {Format::F32, false},  {Format::F16, false},  {Format::BF16, false}, {Format::Q4_0, false}, {Format::Q5_0, false},
     {Format::Q8_0, false}, {Format::Q4_K, false}, {Format::Q5_K, false}, {Format::Q6_K, false}, {Format::Q4_0, true},
