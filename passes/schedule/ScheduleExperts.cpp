@@ -2,6 +2,7 @@
 // expert first, so that each expert's panels are read once for all of its tokens. Either way a token's results are summed in the
 // order in which it chose, and no row depends on another.
 #include "dialects/tile/Tables.h"
+#include "passes/lowering/kernels/Kernels.h"
 #include "passes/schedule/StepBuilder.h"
 
 using namespace mlir;
@@ -175,7 +176,7 @@ void StepBuilder::experts(ExpertsOp op) {
   stackedProduct(choices, ups, upBiases, gathered, x.rowBytes, /*sharedRow=*/single, hiddenRows, upKernel);
   int64_t hiddenBytes = hidden * 4;
   if (tile::Arithmetic arithmetic = downKernel.getArithmetic(); arithmetic != tile::Arithmetic::f32) {
-    int64_t roundedBytes = inputRowBytes(arithmetic, hidden);
+    int64_t roundedBytes = kernels::inputRowBytes(arithmetic, hidden);
     Value rounded = memory(maxTokens * top * roundedBytes, "expert_rounded");
     parallel(choiceCount, [&](Value place) {
       call("quantize", tile::QuantizeAttr::get(b.getContext(), hidden, arithmetic),
@@ -214,7 +215,7 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
   auto kernel = tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(TypeRange(matrixOf(weights[0])), groups),
                                       !biases.empty(), /*glu=*/false, /*residual=*/false, ActivationAttr(), GLULimitsAttr());
   Stored x = stored(op.getX()), y = destination(op.getY(), x.rows, "grouped");
-  int64_t stride = x.channels / groups * 4, rowBytes = inputRowBytes(arithmetic, inputs);
+  int64_t stride = x.channels / groups * 4, rowBytes = kernels::inputRowBytes(arithmetic, inputs);
   Value cut = memory(maxTokens * groups * rowBytes, "groups");
   // For each group of a row: where its channels are, in a row of the graph and among the group's rows. The loop over rows may
   // have begun before this op.

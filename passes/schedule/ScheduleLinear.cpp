@@ -9,6 +9,8 @@ using namespace llmc::schedule;
 
 // A tile should stream at least this many bytes of weights, so that claiming it costs nothing beside reading it.
 constexpr int64_t kTileBytes = 48 << 10;
+// Panels of a tile of many rows.
+constexpr int64_t kPanelsOfRows = 4;
 
 static SmallVector<Format> formatsOf(Type type) {
   return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
@@ -31,17 +33,6 @@ tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
   return hasDots && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
 }
 
-int64_t StepBuilder::inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs) {
-  switch (arithmetic) {
-  case tile::Arithmetic::f32:
-    return inputs * 4;
-  case tile::Arithmetic::int8:
-    return tile::int8RowBytes(inputs);
-  case tile::Arithmetic::bf16:
-    return tile::bf16RowBytes(inputs);
-  }
-}
-
 // The rows that the product reads: normalised if the op says so, rounded once for all products that read the same value.
 Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
   Stored x = stored(op.getX());
@@ -56,7 +47,7 @@ Stored StepBuilder::linearInput(LinearOp op, tile::Arithmetic arithmetic) {
 Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
   if (arithmetic == tile::Arithmetic::f32)
     return dense(x, "dense");
-  Stored rounded = bytesBuffer(x.channels, inputRowBytes(arithmetic, x.channels), x.rows, tile::stringifyArithmetic(arithmetic));
+  Stored rounded = bytesBuffer(x.channels, kernels::inputRowBytes(arithmetic, x.channels), x.rows, tile::stringifyArithmetic(arithmetic));
   rowOp(x.rows, [&](Value row) {
     call("quantize", tile::QuantizeAttr::get(b.getContext(), x.channels, arithmetic), {rowPointer(x, row), rowPointer(rounded, row)});
   });
@@ -64,8 +55,8 @@ Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
 }
 
 int64_t StepBuilder::panelsPerTile(TypeRange weights, int64_t copies) const {
-  if (maxTokens > 1)
-    return 1; // the rows of a panel are work enough
+  if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
+    return kPanelsOfRows;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
   for (Type weight : weights) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(weight).getShape();

@@ -90,7 +90,6 @@ private:
   Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
   // `x` as products of that arithmetic read it.
   Stored productInput(const Stored &x, tile::Arithmetic arithmetic);
-  static int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs);
   // How many panels of these [N, K] weights make a tile, where `copies` products run side by side.
   int64_t panelsPerTile(mlir::TypeRange weights, int64_t copies = 1) const;
   int64_t linearScratchBytes(tile::LinearAttr kernel) const;

@@ -28,6 +28,8 @@ mlir::LogicalResult emitKernel(mlir::func::FuncOp declaration, tile::TargetAttr 
 
 // Bytes that `scratch` of a product needs, one piece per worker; 0 if it may be null. The same for every target.
 int64_t productScratchBytes(tile::ProductAttr product);
+// Bytes of a row of `inputs` values as products of that arithmetic read it.
+int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs);
 
 // Bytes that `scratch` of a scan needs for up to `maxTokens` tokens.
 int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens);

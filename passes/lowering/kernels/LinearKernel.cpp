@@ -16,6 +16,9 @@ namespace llmc::kernels {
 namespace {
 
 constexpr int64_t kRowBytes = tile::kPanelOutputs * 4; // of a product's result
+// Rows that all panels of a tile take before the next rows: about as many as stay in L2 beside a panel, in multiples of what the
+// products take at once, and enough of them to be worth unpacking a panel.
+constexpr int64_t kChunkBytes = 256 << 10, kRowsAtOnce = 24, kFewestRows = 48;
 
 // A kernel of this attribute, declared once in the module.
 func::FuncOp declare(KernelBuilder &b, StringRef name, Attribute kernel, TypeRange arguments) {
@@ -36,6 +39,7 @@ struct Linear {
   Value tokens, x, scratch;
   Values weights, formats, biases, results;
   Value residual;
+  Value firstRow = b.constant(0), rows = tokens; // what is worked on
 
   Linear(KernelBuilder &b, tile::LinearAttr kernel)
       : b(b), kernel(kernel), tokens(b.argument(1)), x(b.argument(2)), scratch(b.argument(3)) {
@@ -58,6 +62,8 @@ struct Linear {
     return (tile::panelCount(outputs(weight)) + kernel.getPanels() - 1) / kernel.getPanels();
   }
 
+  int64_t inputRowBytes() const { return kernels::inputRowBytes(kernel.getArithmetic(), type(0).getShape()[1]); }
+
   //===--- products ---===//
 
   void product(llm::Format format, unsigned weight, Value panel, Value out, Value space) {
@@ -68,7 +74,7 @@ struct Linear {
                                      tile::stringifyArithmetic(kernel.getArithmetic()), kernel.getSingle() ? "_single" : "");
     auto function = declare(b, name, attr, {pointer, pointer, b.getI64Type(), pointer, pointer});
     Value address = b.at(weights[weight], panel, tile::panelBytes(format, inputs));
-    func::CallOp::create(b, function, ValueRange{address, x, tokens, out, space});
+    func::CallOp::create(b, function, ValueRange{address, b.at(x, firstRow, inputRowBytes()), rows, out, space});
   }
 
   // The product in the format that this layer's weight has.
@@ -129,7 +135,7 @@ struct Linear {
 
   // One panel of results: `valid` of its 16 outputs exist.
   void finish(ArrayRef<Value> products, unsigned weight, Value panel, int64_t valid) {
-    b.loop(b.constant(0), tokens, 1, [&](Value row) {
+    b.loop(b.constant(0), rows, 1, [&](Value row) {
       Value value = biased(products[0], row, weight, panel);
       if (kernel.getLimits()) {
         value = limitedUnit(value, biased(products[1], row, 1, panel));
@@ -138,7 +144,8 @@ struct Linear {
         if (kernel.getGlu())
           value = b.mul(value, biased(products[1], row, 1, panel));
       }
-      auto at = [&](Value matrix) { return b.at(b.at(matrix, row, outputs(weight) * 4), panel, kRowBytes); };
+      Value ofStep = b.add(firstRow, row);
+      auto at = [&](Value matrix) { return b.at(b.at(matrix, ofStep, outputs(weight) * 4), panel, kRowBytes); };
       if (residual)
         value = b.add(value, loadRow(at(residual), valid));
       storeRow(value, at(results[weight]), valid);
@@ -161,7 +168,7 @@ struct Linear {
   //===--- tiles ---===//
 
   void panel(unsigned weight, Value panel) {
-    Value bytes = b.mul(tokens, b.constant(kRowBytes));
+    Value bytes = b.mul(rows, b.constant(kRowBytes));
     SmallVector<Value> products{scratch};
     if (kernel.getGlu())
       products.push_back(b.at(scratch, bytes, 1));
@@ -174,7 +181,17 @@ struct Linear {
   void tileOf(unsigned weight, Value tile) {
     Value first = b.mul(tile, b.constant(kernel.getPanels()));
     Value end = b.minimum(b.add(first, b.constant(kernel.getPanels())), b.constant(tile::panelCount(outputs(weight))));
-    b.loop(first, end, 1, [&](Value index) { panel(weight, index); });
+    auto panels = [&] { b.loop(first, end, 1, [&](Value index) { panel(weight, index); }); };
+    if (kernel.getSingle())
+      return panels();
+    int64_t chunk = std::max(kChunkBytes / inputRowBytes() / kRowsAtOnce * kRowsAtOnce, kFewestRows);
+    Value none = firstRow;
+    b.loop(none, tokens, chunk, [&](Value row) {
+      firstRow = row;
+      rows = b.minimum(b.constant(chunk), b.sub(tokens, row));
+      panels();
+    });
+    firstRow = none, rows = tokens;
   }
 
   // Tiles of weight 0, then of weight 1, …
@@ -192,6 +209,17 @@ struct Linear {
 };
 
 } // namespace
+
+int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs) {
+  switch (arithmetic) {
+  case tile::Arithmetic::f32:
+    return inputs * 4;
+  case tile::Arithmetic::int8:
+    return tile::int8RowBytes(inputs);
+  case tile::Arithmetic::bf16:
+    return tile::bf16RowBytes(inputs);
+  }
+}
 
 void emitLinear(KernelBuilder &b, tile::LinearAttr kernel) { Linear(b, kernel).emit(0, b.argument(0)); }
 

@@ -2,8 +2,8 @@
 // RUN: llmc-opt %s --split-input-file --verify-diagnostics
 
 // quant: no such format
-// expected-error @+1 {{unknown weight format 'q3_k'}}
-llm.weight @w : !llm.weights<1x4x256x!llm.quant<q3_k>> from "w"
+// expected-error @+1 {{unknown weight format 'q9_k'}}
+llm.weight @w : !llm.weights<1x4x256x!llm.quant<q9_k>> from "w"
 
 // -----
 
