@@ -290,6 +290,23 @@ TEST(HalideKernelsTest, SaysWhatItLacks) {
 // Choosing
 //===----------------------------------------------------------------------===//
 
+TEST(HalideKernelsTest, LeavesRowsOfBf16ToTheEmitted) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  codegen::Target target = targetsOfThisMachine().front();
+  auto described = tile::TargetAttr::get(&context, target.name, target.vectorBits, target.dot, target.bf16);
+  auto has = [&](const char *arithmetic) {
+    std::string kernel = llvm::formatv("#tile.product<format = bf16, inputs = 64, arithmetic = {0}, single = false>", arithmetic);
+    mlir::Attribute attribute = mlir::parseAttribute(kernel, &context);
+    EXPECT_TRUE(attribute) << kernel;
+    return attribute && kernelOf(attribute, described).has_value();
+  };
+  EXPECT_TRUE(has("f32"));
+  EXPECT_FALSE(has("bf16"));
+}
+
 TEST(HalideKernelsTest, ChoosesByMode) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);

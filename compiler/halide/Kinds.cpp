@@ -65,19 +65,19 @@ Result convert(tile::RopeAttr rope, tile::TargetAttr) {
   return Rope{rope.getChannels(), rope.getHeadDim(), rope.getRotary().getStyle() == llm::RotaryStyle::interleaved};
 }
 
-// f32, bf16 (inputs in pairs), and Q8_0 in int8 arithmetic.
+// f32 and bf16 (inputs in pairs) with rows of f32, and Q8_0 with rows of int8.
 Result convert(tile::ProductAttr product, tile::TargetAttr target) {
   Product result;
   result.inputs = product.getInputs();
   result.single = product.getSingle();
-  bool int8 = product.getArithmetic() == tile::Arithmetic::int8;
+  bool int8 = product.getArithmetic() == tile::Arithmetic::int8, f32 = product.getArithmetic() == tile::Arithmetic::f32;
   int64_t bits = target.getVectorBits();
   result.rows = bits >= 512 ? 8 : bits >= 256 ? (int8 ? 2 : 6) : 2;
-  if (product.getFormat() == llm::Format::f32 && !int8) {
+  if (product.getFormat() == llm::Format::f32 && f32) {
     result.weights = Product::Weights::F32;
     return result;
   }
-  if (product.getFormat() == llm::Format::bf16 && !int8 && result.inputs % 2 == 0) {
+  if (product.getFormat() == llm::Format::bf16 && f32 && result.inputs % 2 == 0) {
     result.weights = Product::Weights::Bf16;
     return result;
   }
