@@ -40,7 +40,12 @@ void specialize(OpPassManager &pm, const PipelineOptions &options) {
 
 void schedule(OpPassManager &pm, const PipelineOptions &options) {
   auto keeps = [&](const char *decision) { return !llvm::is_contained(options.disabled, decision); };
-  pm.addPass(createTileSchedule({.mergeRows = keeps("tile-schedule.merge-rows")}));
+  pm.addPass(createTileSchedule({.mergeRows = keeps("tile-schedule.merge-rows"),
+                                 .groupHeads = keeps("tile-schedule.group-heads"),
+                                 .panelTurns = keeps("tile-schedule.panel-turns"),
+                                 .largeTiles = keeps("tile-schedule.large-tiles"),
+                                 .int8Rows = keeps("tile-schedule.int8-rows"),
+                                 .bf16Rows = keeps("tile-schedule.bf16-rows")}));
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
   pm.addNestedPass<func::FuncOp>(createTileFormWorkers());

@@ -20,7 +20,12 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
     `llm.exact`; else float32.
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
-  let options = [Option<"mergeRows", "merge-rows", "bool", "true", "Neighbouring ops that work row by row share one loop">];
+  let options = [Option<"mergeRows", "merge-rows", "bool", "true", "Neighbouring ops that work row by row share one loop">,
+                 Option<"groupHeads", "group-heads", "bool", "true", "Heads that share keys and values read them together">,
+                 Option<"panelTurns", "panel-turns", "bool", "true", "With many rows, some panels take turns with the rows that stay in L2">,
+                 Option<"largeTiles", "large-tiles", "bool", "true", "With one row, a tile has enough panels to make up for claiming it">,
+                 Option<"int8Rows", "int8-rows", "bool", "true", "Products of quantised weights round their rows to int8">,
+                 Option<"bf16Rows", "bf16-rows", "bool", "true", "Products of bf16 and f16 weights round their rows to bf16, where the target has such dot products">];
   let statistics = [Statistic<"loops", "loops", "Parallel loops, each followed by a barrier">,
                     Statistic<"rowOps", "row-ops", "Row-wise kernels, several of which share a loop">,
                     Statistic<"kernels", "kernels", "Different kernels declared">,

@@ -49,7 +49,7 @@ void StepBuilder::attention(AttentionOp op) {
     call("prepare", prepare, operands);
   });
 
-  int64_t group = attendGroup(heads / kvHeads, kvHeads, maxTokens == 1);
+  int64_t group = decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
                                       op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group);
   parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads / group)), [&](Value tile) {

@@ -28,9 +28,9 @@ tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
   if (exact)
     return tile::Arithmetic::f32;
   if (allFormats(weights, isQuantised))
-    return tile::Arithmetic::int8;
+    return decisions.int8Rows ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
   bool hasDots = module->getAttrOfType<tile::TargetAttr>("tile.target").getBf16();
-  return hasDots && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
+  return decisions.bf16Rows && hasDots && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
 }
 
 // The rows that the product reads: normalised if the op says so, rounded once for all products that read the same value.
@@ -56,7 +56,9 @@ Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
 
 int64_t StepBuilder::panelsPerTile(TypeRange weights, int64_t copies) const {
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
-    return kPanelsOfRows;
+    return decisions.panelTurns ? kPanelsOfRows : 1;
+  if (!decisions.largeTiles)
+    return 1;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
   for (Type weight : weights) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(weight).getShape();

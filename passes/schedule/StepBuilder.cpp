@@ -11,8 +11,8 @@ using namespace llmc::schedule;
 
 static int64_t channelsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
 
-StepBuilder::StepBuilder(ModuleOp module, int64_t maxTokens, bool mergeRows, Counts &counts)
-    : module(module), maxTokens(maxTokens), mergeRows(mergeRows), exact(module->hasAttr("llm.exact")), counts(counts), b(module.getContext()),
+StepBuilder::StepBuilder(ModuleOp module, int64_t maxTokens, const Decisions &decisions, Counts &counts)
+    : module(module), maxTokens(maxTokens), decisions(decisions), exact(module->hasAttr("llm.exact")), counts(counts), b(module.getContext()),
       loc(module.getLoc()) {}
 
 //===----------------------------------------------------------------------===//
@@ -342,7 +342,7 @@ void StepBuilder::parallel(Value count, ForallBody body) {
 
 void StepBuilder::rowOp(Rows rows, llvm::function_ref<void(Value)> body) {
   ++counts.rowOps;
-  if (openRows && (openDomain != rows || !mergeRows))
+  if (openRows && (openDomain != rows || !decisions.mergeRows))
     closeRows();
   if (!openRows) {
     openDomain = rows;

@@ -42,10 +42,14 @@ struct Counts {
   int64_t loops = 0, rowOps = 0, kernels = 0, int8Products = 0;
 };
 
+// The options of --tile-schedule.
+struct Decisions {
+  bool mergeRows = true, groupHeads = true, panelTurns = true, largeTiles = true, int8Rows = true, bf16Rows = true;
+};
+
 class StepBuilder {
 public:
-  // `mergeRows`: neighbouring ops that work row by row share one loop.
-  StepBuilder(mlir::ModuleOp module, int64_t maxTokens, bool mergeRows, Counts &counts);
+  StepBuilder(mlir::ModuleOp module, int64_t maxTokens, const Decisions &decisions, Counts &counts);
 
   // Replaces `source` by its tile form, a function of the same name over (step, worker).
   mlir::LogicalResult build(mlir::func::FuncOp source);
@@ -129,7 +133,7 @@ private:
 
   mlir::ModuleOp module;
   int64_t maxTokens;
-  bool mergeRows;
+  Decisions decisions;
   bool exact;
   Counts &counts;
   mlir::OpBuilder b;
