@@ -117,7 +117,7 @@ std::string roofOf(const Axes &axes, const std::string &kind, double bandwidth, 
     startX = std::log10(floor * 1e9 / bandwidth), startGops = floor;
   return format("<polyline class=\"roof %s\" points=\"%.1f,%.1f %.1f,%.1f %.1f,%.1f\"/>", kind.c_str(), axes.x(std::pow(10, startX)), axes.y(startGops),
                 axes.x(ridge), axes.y(gops), axes.right, axes.y(gops)) +
-         format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s %.0f Gop/s</text>", axes.right - 6, axes.y(gops) - 6, kind.c_str(), gops);
+         format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s %.0f Gop/s</text>", axes.x(ridge) - 10, axes.y(gops) + 4, kind.c_str(), gops);
 }
 
 std::string rooflineOf(const Json &profile) {
@@ -126,7 +126,7 @@ std::string rooflineOf(const Json &profile) {
   double bandwidth = number(profile["limits"], "read_bytes_per_second");
   for (const auto &[kind, peak] : profile["limits"]["operations_per_second"].items())
     svg += roofOf(axes, kind, bandwidth, peak.get<double>());
-  int named = 0;
+  std::vector<double> taken; // heights of labels
   std::string labels;
   for (const Json &site : profile["sites"]) { // the longest first: small dots lie on top
     if (!hasPlace(site))
@@ -136,7 +136,9 @@ std::string rooflineOf(const Json &profile) {
     svg += format("<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\">", kindClass(site).c_str(), x, y, radius) + "<title>" +
            escaped(text(site, "name")) + format(": %.1f%% of the time, %.0f%% of its bound", 100 * number(site, "share"), 100 * number(site, "bound")) +
            "</title></circle>";
-    if (named++ < 6) {
+    bool isFree = std::none_of(taken.begin(), taken.end(), [&](double other) { return std::abs(other - y) < 14; });
+    if (isFree && taken.size() < 8) {
+      taken.push_back(y);
       bool flip = x > 700;
       labels += format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", flip ? x - radius - 5 : x + radius + 5, y + 4, flip ? "end" : "start") +
                 escaped(shortened(text(site, "name"), 34)) + "</text>";
