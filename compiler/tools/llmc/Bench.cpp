@@ -1,6 +1,7 @@
 // llmc bench: tokens per second, reading a prompt (pp) and generating (tg).
 #include "compiler/driver/SourceKey.h"
 #include "compiler/tools/llmc/BenchHtml.h"
+#include "compiler/tools/llmc/BenchLimits.h"
 #include "compiler/tools/llmc/BenchProfile.h"
 #include "compiler/tools/llmc/BenchRun.h"
 #include "compiler/tools/llmc/Interrupt.h"
@@ -25,7 +26,7 @@ struct BenchOptions {
   std::vector<int64_t> promptSizes{512}, generatedSizes{128}, depths{0}, sequences{1};
   std::vector<int32_t> threads;
   int64_t repetitions = 5, context = 0;
-  std::string format = "table", html;
+  std::string format = "table", html, limits;
 };
 
 struct Result {
@@ -46,7 +47,7 @@ const Limits &limitsOf(int32_t threads) {
   static std::map<int32_t, Limits> measured;
   auto [place, isNew] = measured.try_emplace(threads);
   if (isNew)
-    place->second = measureLimits(threads);
+    place->second = measureLimits(threads, Measure::Profile);
   return place->second;
 }
 
@@ -165,6 +166,10 @@ absl::Status printWeights(const Model &model) {
 }
 
 absl::Status bench(const BenchOptions &options) {
+  if (!options.limits.empty())
+    return printLimits(options.limits, options.threads, options.format);
+  if (options.model.model.empty())
+    return invalidArgument("MODEL is required; see llmc bench --help");
   if (options.model.profile && options.format == "csv")
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
   if (!options.html.empty() && !options.model.profile)
@@ -194,6 +199,7 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App *verb = program.add_subcommand("bench", "Tokens per second, reading prompts and generating");
   addModelOptions(*verb, options->model);
+  verb->get_option("MODEL")->required(false); // --limits is about the machine alone
   auto range = CLI::Range(int64_t(0), int64_t(1) << 31);
   auto addList = [&](const char *name, auto &values, const char *what) {
     return verb->add_option(name, values, what)->delimiter(',')->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -209,9 +215,13 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   verb->add_flag("--profile", options->model.profile,
                  "Where the time goes, loop by loop; a source is compiled for it, a library must be (llmc compile --profile)");
   verb->add_option("--html", options->html, "With --profile: write it as a page too, with a roofline plot and the step's graph");
+  verb->add_option("--limits", options->limits,
+                   "No model: what this machine can do at most, all or reads (bytes read each second), for each -t; -o table or json")
+      ->check(CLI::IsMember({"all", "reads"}));
   verb->footer("Examples:\n"
                "  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json\n"
                "  llmc bench model.gguf -p 512 -n 64 --profile --html profile.html\n"
+               "  llmc bench --limits all -t 1,2\n"
                "  llmc bench model.gguf -n 64 --disable-pass llm-fuse-glu\n"
                "  llmc bench model.gguf -p 0 -n 32 --depth 0,4096 --sequences 1,16");
   verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });

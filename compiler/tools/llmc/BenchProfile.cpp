@@ -40,20 +40,16 @@ static Json expertLoads(const Json &version) {
   return loads;
 }
 
-static Json toJson(const Limits &limits) {
-  Json peaks = Json::object();
-  for (const auto &[kind, operations] : limits.operationsPerSecond)
-    peaks[kind] = operations;
-  return {{"threads", limits.threads}, {"read_bytes_per_second", limits.readBytesPerSecond}, {"operations_per_second", std::move(peaks)}};
+// What bounds a loop: the fastest reads, and the fastest instruction of each kind of arithmetic.
+static Json boundsOf(const Limits &limits) {
+  return {{"threads", limits.threads}, {"read_bytes_per_second", limits.fastestRead()}, {"operations_per_second", limits.byArithmetic()}};
 }
 
 // A kind of arithmetic without a measured peak leaves the bound of the bytes.
-static void addBound(Json &site, const Limits &limits) {
-  double seconds = number(site, "ns") / 1e9;
-  double memory = limits.readBytesPerSecond > 0 ? number(site, "bytes") / limits.readBytesPerSecond : 0, arithmetic = 0;
-  auto peak = limits.operationsPerSecond.find(std::string(jsonString(site, "arithmetic").value_or("")));
-  if (peak != limits.operationsPerSecond.end() && peak->second > 0)
-    arithmetic = number(site, "operations") / peak->second;
+static void addBound(Json &site, const Json &bounds) {
+  double seconds = number(site, "ns") / 1e9, bandwidth = number(bounds, "read_bytes_per_second");
+  double peak = number(bounds["operations_per_second"], std::string(jsonString(site, "arithmetic").value_or("")).c_str());
+  double memory = bandwidth > 0 ? number(site, "bytes") / bandwidth : 0, arithmetic = peak > 0 ? number(site, "operations") / peak : 0;
   site["bound"] = seconds > 0 ? std::max(memory, arithmetic) / seconds : 0;
   site["bound_by"] = arithmetic > memory ? "arithmetic" : memory > 0 ? "memory" : "";
 }
@@ -80,11 +76,12 @@ absl::StatusOr<Json> tools::readProfile(Context &context, const Limits &limits) 
   for (Json &site : longest["sites"])
     site["order"] = order++;
   std::stable_sort(longest["sites"].begin(), longest["sites"].end(), [&](const Json &a, const Json &b) { return byTime(b, a); });
+  Json bounds = boundsOf(limits);
   for (Json &site : longest["sites"]) {
     site["share"] = number(site, "ns") / std::max(number(longest, "ns"), 1.0);
-    addBound(site, limits);
+    addBound(site, bounds);
   }
-  longest["limits"] = toJson(limits);
+  longest["limits"] = std::move(bounds);
   longest["experts"] = expertLoads(longest);
   longest.erase("counters");
   return longest;

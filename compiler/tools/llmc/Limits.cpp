@@ -1,8 +1,13 @@
 #include "compiler/tools/llmc/Limits.h"
 
+#include "compiler/tools/llmc/Peaks.h"
+#include "runtime/engine/CpuFeatures.h"
+#include "runtime/engine/Machine.h"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <sys/mman.h>
 #include <thread>
@@ -13,10 +18,9 @@
 #endif
 
 using namespace llmc;
+using namespace llmc::tools;
 
 namespace {
-
-constexpr int kTries = 4;
 
 double secondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -43,138 +47,156 @@ double timeTogether(int32_t threads, const std::function<void(int32_t)> &work) {
   return *std::max_element(ends.begin(), ends.end()) - *std::min_element(begins.begin(), begins.end());
 }
 
-// ---- Memory -----------------------------------------------------------------------------------------------------------
+// ---- Memory ------------------------------------------------------------------------------------------------------------
 
-typedef uint64_t Line __attribute__((vector_size(64)));
-constexpr size_t kReadBytes = size_t(128) << 20; // more than a cache holds
-
-uint64_t sum(const Line *lines, size_t count) {
-  Line a{}, b{}, c{}, d{};
-  for (size_t i = 0; i + 4 <= count; i += 4)
-    a += lines[i], b += lines[i + 1], c += lines[i + 2], d += lines[i + 3];
-  Line all = a + b + c + d;
-  return all[0] + all[3];
-}
-
-double readBandwidth(int32_t threads) {
-  void *memory = mmap(nullptr, kReadBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED)
-    return 0;
-  madvise(memory, kReadBytes, MADV_HUGEPAGE);
-  Line *lines = static_cast<Line *>(memory);
-  size_t part = kReadBytes / sizeof(Line) / size_t(threads);
-  timeTogether(threads, [&](int32_t thread) { std::fill_n(lines + size_t(thread) * part, part, Line{1}); });
-  std::atomic<uint64_t> kept{0};
-  double best = 0;
-  for (int i = 0; i < kTries; ++i) {
-    double seconds = timeTogether(threads, [&](int32_t thread) { kept += sum(lines + size_t(thread) * part, part); });
-    best = std::max(best, double(part) * double(threads) * sizeof(Line) / seconds);
-  }
-  munmap(memory, kReadBytes);
-  return best;
-}
-
-// ---- Arithmetic -------------------------------------------------------------------------------------------------------
-
-constexpr int64_t kRounds = 400000;
-volatile float keptFloat; // results that nobody reads, so that they are computed
-volatile int keptInt;
-
-struct Peak {
-  const char *kind;
-  double operationsOfRound;
-  void (*run)(int64_t rounds);
-};
+constexpr int64_t kMostBytes = int64_t(1) << 30, kFewestBytes = int64_t(64) << 20;
+constexpr size_t kHugePage = size_t(2) << 20;
+// As products of one row read weights: workers claim tiles and ask for memory so far ahead. Smaller tiles cost 3 % of two workers: each
+// also fetches the first lines of the tile that the other one reads.
+constexpr size_t kTileBytes = 1 << 20, kAheadBytes = 4096;
+constexpr int kReadTries = 7;
 
 #if defined(__x86_64__)
 
-// Ten sums that do not wait for each other: as many as two pipes of five cycles keep busy.
-#define LLMC_TEN_SUMS(STEP)                                                                                                                 \
-  for (int64_t i = 0; i < rounds; ++i) {                                                                                                  \
-    STEP(s0) STEP(s1) STEP(s2) STEP(s3) STEP(s4) STEP(s5) STEP(s6) STEP(s7) STEP(s8) STEP(s9)                                              \
-  }
-
-__attribute__((target("avx512f"))) void f32By512(int64_t rounds) {
-  __m512 x = _mm512_set1_ps(0.5f), s0 = x, s1 = x, s2 = x, s3 = x, s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x;
-#define LLMC_STEP(s) s = _mm512_fmadd_ps(s, x, x);
-  LLMC_TEN_SUMS(LLMC_STEP)
-#undef LLMC_STEP
-  keptFloat = _mm512_reduce_add_ps(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9);
+__attribute__((target("avx512f"))) uint64_t readTileBy512(const char *tile) {
+  __m512i sums[4] = {};
+  for (size_t at = 0; at < kTileBytes; at += sizeof sums)
+    for (size_t i = 0; i < 4; ++i) {
+      const char *line = tile + at + i * 64;
+      _mm_prefetch(line + kAheadBytes, _MM_HINT_T0);
+      sums[i] = _mm512_xor_si512(sums[i], _mm512_load_si512(line));
+    }
+  return uint64_t(_mm512_reduce_add_epi64(sums[0] ^ sums[1] ^ sums[2] ^ sums[3]));
 }
-
-__attribute__((target("avx2,fma"))) void f32By256(int64_t rounds) {
-  __m256 x = _mm256_set1_ps(0.5f), s0 = x, s1 = x, s2 = x, s3 = x, s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x;
-#define LLMC_STEP(s) s = _mm256_fmadd_ps(s, x, x);
-  LLMC_TEN_SUMS(LLMC_STEP)
-#undef LLMC_STEP
-  s0 = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;
-  keptFloat = s0[0] + s0[5];
-}
-
-__attribute__((target("avx512f,avx512bf16"))) void bf16By512(int64_t rounds) {
-  __m512 x = _mm512_set1_ps(0.5f), s0 = x, s1 = x, s2 = x, s3 = x, s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x;
-  __m512bh pairs = _mm512_cvtne2ps_pbh(x, x);
-#define LLMC_STEP(s) s = _mm512_dpbf16_ps(s, pairs, pairs);
-  LLMC_TEN_SUMS(LLMC_STEP)
-#undef LLMC_STEP
-  keptFloat = _mm512_reduce_add_ps(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9);
-}
-
-__attribute__((target("avx512f,avx512vnni"))) void int8By512(int64_t rounds) {
-  __m512i x = _mm512_set1_epi8(1), s0 = x, s1 = x, s2 = x, s3 = x, s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x;
-#define LLMC_STEP(s) s = _mm512_dpbusd_epi32(s, x, x);
-  LLMC_TEN_SUMS(LLMC_STEP)
-#undef LLMC_STEP
-  keptInt = _mm512_reduce_add_epi32(s0 ^ s1 ^ s2 ^ s3 ^ s4 ^ s5 ^ s6 ^ s7 ^ s8 ^ s9);
-}
-
-// Without a dot product of bytes: pairs to 16 bits, pairs of those to 32, a sum.
-__attribute__((target("avx2"))) void int8By256(int64_t rounds) {
-  __m256i one = _mm256_set1_epi16(1), s0 = one, s1 = one, s2 = one, s3 = one, s4 = one, s5 = one, s6 = one, s7 = one, s8 = one, s9 = one;
-#define LLMC_STEP(s) s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(s, one), one));
-  LLMC_TEN_SUMS(LLMC_STEP)
-#undef LLMC_STEP
-  s0 = s0 ^ s1 ^ s2 ^ s3 ^ s4 ^ s5 ^ s6 ^ s7 ^ s8 ^ s9;
-  keptInt = _mm256_extract_epi32(s0, 0);
-}
-
-std::vector<Peak> peaksOfMachine() {
-  std::vector<Peak> peaks;
-  bool wide = __builtin_cpu_supports("avx512f"), narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (wide)
-    peaks.push_back({"f32", 10 * 16 * 2, f32By512});
-  else if (narrow)
-    peaks.push_back({"f32", 10 * 8 * 2, f32By256});
-  if (wide && __builtin_cpu_supports("avx512bf16"))
-    peaks.push_back({"bf16", 10 * 32 * 2, bf16By512});
-  if (wide && __builtin_cpu_supports("avx512vnni"))
-    peaks.push_back({"int8", 10 * 64 * 2, int8By512});
-  else if (narrow)
-    peaks.push_back({"int8", 10 * 32 * 2, int8By256});
-  return peaks;
-}
-
-#else
-
-std::vector<Peak> peaksOfMachine() { return {}; }
 
 #endif
 
-double peakOf(const Peak &peak, int32_t threads) {
+typedef uint64_t Line __attribute__((vector_size(64)));
+
+uint64_t readTileByLines(const char *tile) {
+  Line sums[4] = {};
+  for (size_t at = 0; at < kTileBytes; at += sizeof sums)
+    for (size_t i = 0; i < 4; ++i) {
+      const char *line = tile + at + i * 64;
+      __builtin_prefetch(line + kAheadBytes);
+      sums[i] ^= *reinterpret_cast<const Line *>(line);
+    }
+  Line all = sums[0] ^ sums[1] ^ sums[2] ^ sums[3];
+  return all[0] ^ all[7];
+}
+
+uint64_t (*fastestReader())(const char *) {
+#if defined(__x86_64__)
+  if (cpuHas("avx512f"))
+    return readTileBy512;
+#endif
+  return readTileByLines;
+}
+
+// Anonymous memory in pages of one size, from a huge page's start on.
+class Pages {
+public:
+  Pages(size_t bytes, bool huge) : mappedBytes(bytes + kHugePage) {
+    mapped = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+      return;
+    char *first = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(mapped) + kHugePage - 1) / kHugePage * kHugePage);
+    if (madvise(first, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0 || !huge)
+      begin = first;
+  }
+  ~Pages() {
+    if (mapped != MAP_FAILED)
+      munmap(mapped, mappedBytes);
+  }
+  Pages(const Pages &) = delete;
+  Pages &operator=(const Pages &) = delete;
+
+  char *begin = nullptr; // null: the system has none
+
+private:
+  size_t mappedBytes;
+  void *mapped;
+};
+
+size_t bytesToRead() {
+  int64_t bytes = std::clamp(availableMemoryBytes() / 4, kFewestBytes, kMostBytes);
+  return size_t(bytes) / kHugePage * kHugePage;
+}
+
+// 0 where there are no such pages.
+double readBandwidth(int32_t threads, bool huge) {
+  size_t bytes = bytesToRead(), tiles = bytes / kTileBytes;
+  Pages pages(bytes, huge);
+  if (!pages.begin)
+    return 0;
+  auto read = fastestReader();
+  std::atomic<uint64_t> kept{0}; // what the loops computed, so that none is left out
+  auto eachTile = [&](auto body) {
+    std::atomic<size_t> claimed{0};
+    return timeTogether(threads, [&](int32_t) {
+      for (size_t tile; (tile = claimed++) < tiles;)
+        body(pages.begin + tile * kTileBytes);
+    });
+  };
+  eachTile([](char *tile) { std::memset(tile, 1, kTileBytes); });
   double best = 0;
-  for (int i = 0; i < kTries; ++i) {
-    double seconds = timeTogether(threads, [&](int32_t) { peak.run(kRounds); });
-    best = std::max(best, peak.operationsOfRound * double(kRounds) * double(threads) / seconds);
+  for (int i = 0; i < kReadTries; ++i)
+    best = std::max(best, double(bytes) / eachTile([&](char *tile) { kept += read(tile); }));
+  return best;
+}
+
+void addRead(Limits &limits, const char *pages, bool huge) {
+  if (double bytes = readBandwidth(limits.threads, huge); bytes > 0)
+    limits.readBytesPerSecond[pages] = bytes;
+}
+
+// ---- Arithmetic --------------------------------------------------------------------------------------------------------
+
+constexpr int kPeakTries = 5;
+constexpr double kPeakSeconds = 0.006; // of a try
+
+double peakOf(const Peak &peak, int32_t threads) {
+  int64_t rounds = 1000;
+  for (double seconds = 0; seconds < kPeakSeconds; rounds *= 2)
+    seconds = timeTogether(1, [&](int32_t) { peak.run(rounds); });
+  double best = 0;
+  for (int i = 0; i < kPeakTries; ++i) {
+    double seconds = timeTogether(threads, [&](int32_t) { peak.run(rounds); });
+    best = std::max(best, peak.operationsOfRound * double(rounds) * double(threads) / seconds);
   }
   return best;
 }
 
 } // namespace
 
-tools::Limits tools::measureLimits(int32_t threads) {
-  Limits limits{.threads = std::max(threads, 1)};
-  limits.readBytesPerSecond = readBandwidth(limits.threads);
-  for (const Peak &peak : peaksOfMachine())
-    limits.operationsPerSecond[peak.kind] = peakOf(peak, limits.threads);
+double Limits::fastestRead() const {
+  double most = 0;
+  for (const auto &[pages, bytes] : readBytesPerSecond)
+    most = std::max(most, bytes);
+  return most;
+}
+
+std::map<std::string, double> Limits::byArithmetic() const {
+  std::map<std::string, double> peaks;
+  for (const Peak &peak : knownPeaks())
+    if (auto measured = operationsPerSecond.find(peak.instruction); measured != operationsPerSecond.end())
+      peaks[peak.arithmetic] = std::max(peaks[peak.arithmetic], measured->second);
+  return peaks;
+}
+
+Json Limits::toJson() const {
+  return {{"threads", threads}, {"read_bytes_per_second", readBytesPerSecond}, {"operations_per_second", operationsPerSecond}};
+}
+
+Limits tools::measureLimits(int32_t threads, Measure measure) {
+  Limits limits{.threads = std::max(threads, 1), .readBytesPerSecond = {}, .operationsPerSecond = {}};
+  bool huge = hasHugePages();
+  if (measure == Measure::All || !huge)
+    addRead(limits, "small", false);
+  if (huge)
+    addRead(limits, "huge", true);
+  if (measure != Measure::Reads)
+    for (const Peak &peak : peaksOfMachine())
+      limits.operationsPerSecond[peak.instruction] = peakOf(peak, limits.threads);
   return limits;
 }

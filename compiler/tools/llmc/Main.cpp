@@ -9,6 +9,8 @@
 using namespace llmc;
 using namespace llmc::tools;
 
+extern const char *const llmcBuiltCommit; // cmake/Commit.cmake; "+changes" if the tree had some
+
 namespace {
 
 // Verbs of the plan that no build has yet.
@@ -26,7 +28,7 @@ void addVerbs(CLI::App &program, Action &chosen) {
   for (const char *name : {"chat", "serve", "quantize"})
     addRefused(program, chosen, name);
   program.require_subcommand(1);
-  program.set_version_flag("--version", "llmc " LLMC_VERSION);
+  program.set_version_flag("--version", std::string("llmc " LLMC_VERSION ", commit ") + llmcBuiltCommit);
   program.footer("SRC is a Hugging Face directory, a .gguf or a .mlir; MODEL is a SRC (compiled just in time, cached) or a compiled .so.\n"
                  "\n"
                  "Examples:\n"

@@ -1,37 +1,25 @@
-"""What this machine can do: machine_limits.cpp, compiled once, run for each number of threads."""
-import hashlib
+"""What this machine can do, as llmc itself measures it: `llmc bench --limits`."""
 import json
 import os
 import subprocess
-
-from . import places
 
 FLOATS = ("f32_fma_avx2", "f32_fma_avx512", "bf16_dot_avx512")
 BYTES = ("int8_avx2", "int8_vnni_avx2", "int8_vnni_avx512")
 
 
-def program():
-    source = os.path.join(places.HERE, "machine_limits.cpp")
-    digest = hashlib.sha256(open(source, "rb").read()).hexdigest()[:12]
-    path = os.path.join(places.CACHE, f"machine_limits-{digest}")
-    if not os.path.exists(path):
-        os.makedirs(places.CACHE, exist_ok=True)
-        places.call([places.clang(), "-std=c++20", "-O2", "-pthread", source, "-o", f"{path}.{os.getpid()}"], "compiling machine_limits.cpp")
-        os.replace(f"{path}.{os.getpid()}", path)
-    return path
+def run(llmc, what, threads):
+    command = [llmc, "bench", "--limits", what, "-t", ",".join(map(str, threads)), "-o", "json"]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def run(*arguments):
-    return json.loads(subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, check=True).stdout)
+def everything(llmc, threads):
+    """For each number of threads: bytes read per second by pages, operations per second by instruction."""
+    return run(llmc, "all", threads)
 
 
-def everything(threads, quick):
-    return run(threads, 64 if quick else 1024)
-
-
-def read_now(threads, quick):
+def read_now(llmc, threads):
     """Bytes per second from huge pages, now: neighbours of a virtual machine come and go, so each pair takes its own."""
-    return max(run(threads, 64 if quick else 512, "reads")["read_bytes_per_second"].values())
+    return max(run(llmc, "reads", [threads])[0]["read_bytes_per_second"].values())
 
 
 def vector_peak(limits, quant):

@@ -28,7 +28,7 @@ def one_test(row, test, llmc, peers, settings, cost, all_limits):
     for _ in range(settings.pairs):
         for runner in runners:
             speeds[runner.name].append(runner.run(test))
-        bounds.append(bound(test, row, cost, limits.read_now(settings.now_threads, settings.quick), all_limits))
+        bounds.append(bound(test, row, cost, limits.read_now(settings.llmc, settings.now_threads), all_limits))
     result = {"row": row.name, "test": test.name, "prefill": test.prefill, "threads": settings.now_threads, "count": test.count,
               "depth": test.depth, "sequences": test.sequences, "bound": statistics.median(bounds), "step_bytes": cost.step_bytes,
               "prompt_operations": cost.prompt_operations, "peers": {}, **summary(speeds[llmc.name], bounds)}
@@ -44,16 +44,13 @@ def summary(samples, bounds):
             "of_bound": statistics.median(s / b for s, b in zip(samples, bounds))}
 
 
-def misbuilt(row, result, all_limits, cost):
-    """A line if llama.cpp reaches much less of this machine than it is known to reach of one; only without AMX tests of prefill."""
-    found = result["peers"].get("llama.cpp")
-    if not found or result["depth"] or result["sequences"] > 1 or result["threads"] > all_limits["threads"]:
+def misbuilt(row, result, all_limits):
+    """A line if llama.cpp reaches much less of this machine's bound than it is known to reach with the same features."""
+    found, known = result["peers"].get("llama.cpp"), row.known(all_limits["operations_per_second"])
+    if not found or not known or result["depth"] or result["sequences"] > 1 or result["threads"] > all_limits["threads"]:
         return None
-    if result["prefill"]:
-        share = found["tokens_per_second"] * cost.prompt_operations / max(limits.vector_peak(all_limits, row.quant)[1], 1)
-        want = row.prefill_share * MISBUILT_PREFILL
-    else:
-        share, want = found["of_bound"], row.decode_share * MISBUILT_DECODE
+    share = found["of_bound"]
+    want = known.prefill * MISBUILT_PREFILL if result["prefill"] else known.decode * MISBUILT_DECODE
     if share >= want:
         return None
     return (f"llama.cpp reaches {share:.0%} of this machine's limit on {row.name}, {result['test']}, {result['threads']} threads; a good build "
@@ -95,7 +92,7 @@ def row_results(row, model, tests, cost, settings, all_limits, results):
                 places.say(f"{row.name}: this llmc's bench has no option for '{test.name}'; left out")
                 continue
             results["tests"].append(result)
-            warning = misbuilt(row, result, all_limits, cost)
+            warning = misbuilt(row, result, all_limits)
             results["warnings"] += [warning] if warning else []
             theirs = "".join(f", {name} {p['tokens_per_second']:.1f} (ratio {p['ratio']:.2f})" for name, p in result["peers"].items())
             places.say(f"{row.name}, {test.name}, {settings.now_threads} threads: llmc {result['tokens_per_second']:.1f} "

@@ -1,6 +1,5 @@
 """llmc, as its users run it: `llmc bench` for speeds, `llmc run` for the start and for memory."""
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -79,6 +78,6 @@ def memory_of(pid):
     return {"anonymous": int(found.get("RssAnon", 0)) * 1024, "rss": int(found.get("VmHWM", 0)) * 1024}
 
 
-def version(command, root):
-    found = subprocess.run(["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return f"{os.path.basename(command)} at {found.stdout.strip() or 'an unknown commit'}"
+def version(command):
+    """As it says itself: the commit that was built, whatever is checked out now."""
+    return subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout.strip()

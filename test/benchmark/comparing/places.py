@@ -2,6 +2,8 @@
 import glob
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,16 @@ CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.ex
 
 def say(text):
     print(f"== {text}", file=sys.stderr, flush=True)
+
+
+def shown_command(program, arguments):
+    """Paths by their last part: where things lie on this machine says nothing to who reads the page."""
+    return shlex.join([program, *(re.sub(r"(^|[=,])/[^=,]*?([^/=,]+)/?(?=$|[=,])", r"\1\2", word) for word in arguments)])
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
 
 
 def call(command, what, env=None):

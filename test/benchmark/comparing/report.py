@@ -63,7 +63,7 @@ def start_peers(results):
 
 def limits_table(results):
     all_limits = results["limits"]
-    reads = [("read, " + kind.replace("_", " with ").replace("small", "4 KiB pages").replace("huge", "huge pages") + ", GB/s",
+    reads = [("read, " + {"small": "4 KiB pages", "huge": "huge pages"}[kind] + ", GB/s",
               [limits["read_bytes_per_second"][kind] / 1e9 for limits in all_limits]) for kind in all_limits[0]["read_bytes_per_second"]]
     peaks = [(kind.replace("_", " ") + ", 10^9/s", [limits["operations_per_second"][kind] / 1e9 for limits in all_limits])
              for kind in all_limits[0]["operations_per_second"]]
@@ -83,7 +83,7 @@ def markdown(head, lines):
 
 
 NOTES = ("Tokens per second, medians; `ratio` is the median of the pairs' ratios. `of bound`: for decoding, bytes read per token (weights and cache) "
-         "over the bandwidth that was read from huge pages beside each pair; for prompts, the operations of the products over the arithmetic "
+         "over what 1 GiB of huge pages gave, read beside each pair; for prompts, the operations of the products over the arithmetic "
          "peak of the format (bf16 AMX where there is AMX, else the fastest vector product that serves it).")
 
 

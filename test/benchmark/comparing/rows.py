@@ -1,15 +1,26 @@
-"""The rows of the table: which file, which tests, and what llama.cpp is known to reach of the machine's limits on it."""
+"""The rows of the table: which file, which tests, and what llama.cpp is known to reach of the machine's bounds on it."""
 import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """Shares of the bounds that measure.py computes, by llama.cpp where it was well built."""
+    decode: float
+    prefill: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
     preset: str                 # of test/conformance/make_synthetic_gguf.py, or "gemma-3-270m", the real file
     quant: str
-    decode_share: float         # of the bytes' bound, by llama.cpp where it was well built
-    prefill_share: float        # of the best vector peak for the format, likewise (no AMX on either side)
+    amx: Known = None           # on two cores of a Xeon with AMX (bounds: 34 GB/s; bf16 tiles, 6.4 Tflop/s)
+    vectors: Known = None       # on two Zen 5 cores, AVX-512 VNNI and BF16 (docs/benchmarks/2026-11-24-compare.md)
     openvino: str = ""          # the weight format of OpenVINO that compares with this one
     more: tuple = ()            # tests beside prefill and decode: "deep", "many"
+
+    def known(self, peaks):
+        """For a machine with the same features; None where nothing was measured. `peaks`: what it has, by instruction."""
+        return self.amx if "bf16_amx" in peaks else self.vectors if "int8_vnni_avx512" in peaks and "bf16_dot_avx512" in peaks else None
 
     @property
     def name(self):
@@ -21,14 +32,14 @@ class Row:
 
 
 ROWS = (
-    Row("gemma-3-270m", "q4_k_m", 0.48, 0.07, more=("deep", "many")),
-    Row("llama-3.2-1b", "q4_0", 0.59, 0.14, openvino="int4", more=("deep", "many")),
-    Row("llama-3.2-1b", "q8_0", 0.74, 0.11, openvino="int8", more=("many",)),
-    Row("llama-3.2-1b", "bf16", 0.61, 0.15),
-    Row("qwen2.5-0.5b", "q4_0", 0.68, 0.14, openvino="int4"),
-    Row("mamba-370m", "f16", 0.51, 0.15),
-    Row("mamba2-370m", "q8_0", 0.46, 0.07),
-    Row("olmoe-1b-7b", "q4_0", 0.37, 0.07),
+    Row("gemma-3-270m", "q4_k_m", Known(0.48, 0.021), Known(0.40, 0.10), more=("deep", "many")),
+    Row("llama-3.2-1b", "q4_0", Known(0.59, 0.072), Known(0.73, 0.25), openvino="int4", more=("deep", "many")),
+    Row("llama-3.2-1b", "q8_0", Known(0.74, 0.075), Known(0.50, 0.13), openvino="int8", more=("many",)),
+    Row("llama-3.2-1b", "bf16", Known(0.61, 0.028), Known(0.95, 0.50)),
+    Row("qwen2.5-0.5b", "q4_0", Known(0.68, 0.091), Known(0.61, 0.21), openvino="int4"),
+    Row("mamba-370m", "f16", Known(0.51, 0.013), Known(0.42, 0.11)),
+    Row("mamba2-370m", "q8_0", Known(0.46, 0.017), Known(0.31, 0.08)),
+    Row("olmoe-1b-7b", "q4_0", Known(0.37, 0.027), Known(0.49, 0.11)),
 )
 
 
