@@ -18,7 +18,7 @@
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
-#   benchmark    test/benchmark/compare without peers, quick
+#   benchmark    test/benchmark/compare without peers, and test/benchmark/ledger, quick
 #   examples     each example as a user runs it
 #   docs         the how-tos, run; generated pages, checked for freshness
 #   conformance  with --full only: three seeds of every supported family, every lowering
@@ -218,7 +218,10 @@ fuzz() { # FUZZER SECONDS: starts from the seeds beside it in the tree, if there
   "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$results/$name-" "$corpus" "${seeds[@]}"
 }
 
-suite_benchmark() { lastLine "$python" test/benchmark/compare_test.py --bin "$build/bin"; }
+suite_benchmark() {
+  lastLine "$python" test/benchmark/compare_test.py --bin "$build/bin"
+  lastLine "$python" test/benchmark/ledger_test.py --bin "$build/bin"
+}
 
 suite_examples() {
   check "quickstart on tiny-llama" examples/quickstart.sh --offline --build-dir "$build" --tokens 16
