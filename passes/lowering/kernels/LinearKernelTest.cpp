@@ -1,6 +1,8 @@
 // Products with their epilogues, tile by tile, at random shapes, against scalar definitions.
 #include "passes/lowering/kernels/testing/KernelCases.h"
 
+#include "runtime/formats/Half.h"
+
 #include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
@@ -22,8 +24,12 @@ struct LinearCase {
   std::string activation; // "" for none
   std::vector<Weight> weights;
   bool limited = false; // with glu and silu: kAlpha, kLimit, kOffset
+  bool bf16 = false;
 
   bool single() const { return tokens == 1; }
+  bool rounds() const { return int8 || bf16; }
+  tile::Arithmetic arithmetic() const { return int8 ? tile::Arithmetic::int8 : bf16 ? tile::Arithmetic::bf16 : tile::Arithmetic::f32; }
+  int64_t rowBytes() const { return inputRowBytes(arithmetic(), inputs); } // as the kernel reads them
 };
 
 //===----------------------------------------------------------------------===//
@@ -92,7 +98,7 @@ std::string attribute(const LinearCase &c) {
   for (const Weight &weight : c.weights)
     types += (types.empty() ? "" : ", ") + weightType(weight, c.inputs);
   auto flag = [](bool value) { return value ? "true" : "false"; };
-  return "#tile.linear<weights = [" + types + "], arithmetic = " + (c.int8 ? "int8" : "f32") + ", single = " + flag(c.single()) +
+  return "#tile.linear<weights = [" + types + "], arithmetic = " + std::string(tile::stringifyArithmetic(c.arithmetic())) + ", single = " + flag(c.single()) +
          ", panels = " + std::to_string(c.panels) + ", bias = " + flag(c.bias) + ", glu = " + flag(c.glu) + ", residual = " + flag(c.residual) +
          (c.activation.empty() ? "" : ", activation = " + c.activation) +
          (c.limited ? ", limits = <alpha = 1.75, limit = 1.5, offset = 1.0>>" : ">");
@@ -164,16 +170,26 @@ struct LoadedWeight {
         rows(drawRows(format, weight.outputs, inputs, random)), packed(packAll(format, rows, inputs)), bias(drawBias(weight, random)) {}
 };
 
+void roundByDefinition(std::span<const float> x, std::byte *out, int64_t bytes) {
+  std::memset(out, 0, size_t(bytes));
+  for (size_t k = 0; k < x.size(); ++k) {
+    uint16_t rounded = floatToBf16(x[k]);
+    std::memcpy(out + 2 * k, &rounded, 2);
+  }
+}
+
 struct Data {
   Numbers x, residual; // [tokens][inputs], [tokens][outputs]
-  Buffer int8;
+  Buffer rounded; // [tokens] rows of int8 or bf16
   std::vector<LoadedWeight> weights;
 
   Data(const LinearCase &c, std::mt19937 &random)
       : x(drawNumbers(c.tokens * c.inputs, 1, random)), residual(drawNumbers(c.tokens * c.weights[0].outputs, 1, random)),
-        int8(size_t(c.int8 ? c.tokens * tile::int8RowBytes(c.inputs) : 0)) {
+        rounded(size_t(c.rounds() ? c.tokens * c.rowBytes() : 0)) {
     for (int64_t t = 0; t < c.tokens && c.int8; ++t)
-      quantizeByDefinition(row(c, t), int8.data() + t * tile::int8RowBytes(c.inputs));
+      quantizeByDefinition(row(c, t), rounded.data() + t * c.rowBytes());
+    for (int64_t t = 0; t < c.tokens && c.bf16; ++t)
+      roundByDefinition(row(c, t), rounded.data() + t * c.rowBytes(), c.rowBytes());
     for (const Weight &weight : c.weights)
       weights.emplace_back(weight, c.inputs, random);
   }
@@ -205,7 +221,7 @@ float biasedProduct(const LinearCase &c, const Data &data, size_t weight, int64_
     int64_t bytes = tile::panelBytes(packing::dialectFormat(w.format), c.inputs);
     packing::PackedCodes codes = packing::unpackCodes(w.format, w.packed.data() + n / 16 * bytes, n % 16, c.inputs);
     product = int8ProductByDefinition(codes, tile::packedBlock(packing::dialectFormat(w.format)).group,
-                                      data.int8.data() + t * tile::int8RowBytes(c.inputs), fused);
+                                      data.rounded.data() + t * c.rowBytes(), fused);
   } else {
     Numbers decoded(static_cast<size_t>(c.inputs));
     decodeRow(w.format, w.rows[size_t(n)].data(), decoded);
@@ -218,8 +234,24 @@ struct Wanted {
   double value, error;
 };
 
+// Of numbers rounded to bf16, without an epilogue. Kernels sum pairs in an order of their own, in float32.
+Wanted bf16Definition(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n) {
+  const LoadedWeight &w = data.weights[weight];
+  Numbers decoded(static_cast<size_t>(c.inputs));
+  decodeRow(w.format, w.rows[size_t(n)].data(), decoded);
+  std::span<const float> x = data.row(c, t);
+  double sum = 0, size = 0;
+  for (size_t k = 0; k < decoded.size(); ++k) {
+    double product = double(bf16ToFloat(floatToBf16(decoded[k]))) * bf16ToFloat(floatToBf16(x[k]));
+    sum += product, size += std::fabs(product);
+  }
+  return {sum, 2e-6 * size};
+}
+
 // Without an activation every operation is one rounding, and the kernel has to give that very float.
 Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n, bool fused) {
+  if (c.bf16)
+    return bf16Definition(c, data, weight, t, n);
   float first = biasedProduct(c, data, weight, t, n, fused);
   double residual = c.residual ? data.residual[size_t(t * c.weights[0].outputs + n)] : 0;
   if (c.activation.empty())
@@ -253,7 +285,7 @@ int64_t scratchBytes(const LinearCase &c) {
   int64_t product = 0;
   for (const Weight &weight : c.weights)
     for (Format format : weight.formats)
-      product = std::max(product, productScratch({format, c.int8}, c.inputs));
+      product = std::max(product, productScratch({format, c.int8, c.bf16}, c.inputs));
   return product + c.tokens * 64 * (c.glu ? 2 : 1);
 }
 
@@ -270,7 +302,7 @@ protected:
       std::ranges::copy(data.residual, results[0].begin());
     Buffer scratch(static_cast<size_t>(scratchBytes(c)));
     std::memset(scratch.data(), 0xff, scratch.bytes); // NaN
-    std::array<uint64_t, kMostArguments> arguments{0, uint64_t(c.tokens), word(c.int8 ? static_cast<void *>(data.int8.data()) : data.x.data()),
+    std::array<uint64_t, kMostArguments> arguments{0, uint64_t(c.tokens), word(c.rounds() ? static_cast<void *>(data.rounded.data()) : data.x.data()),
                                                    word(scratch.data())};
     size_t next = 4;
     for (LoadedWeight &weight : data.weights)
@@ -345,6 +377,38 @@ TEST_P(LinearKernelTest, randomShapes) {
   std::vector<LinearCase> cases;
   for (int i = 0; i < 40; ++i)
     cases.push_back(draw(random));
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+// More rows than the panels of a tile take before the next (256 KiB of rows, at least 48 of them), and a rest of them; panels that
+// fill their last tile in part, and a last panel in part.
+TEST_P(LinearKernelTest, rowsInChunks) {
+  std::mt19937 random(29);
+  std::vector<LinearCase> cases;
+  cases.push_back({4096, 77, 4, true, true, false, true, "", {{70, {Format::Q4_0}}}});                          // 48 and 29
+  cases.push_back({2048, 193, 4, true, false, false, false, "", {{17, {Format::Q8_0}}, {5, {Format::Q8_0}}}});  // 72, 72 and 49
+  cases.push_back({2048, 79, 2, true, false, true, true, "silu", {{33, {Format::Q4_K}}, {33, {Format::Q6_K}}}}); // 72 and 7
+  cases.push_back({2048, 97, 4, false, true, false, true, "", {{21, {Format::BF16}}}});                         // 48, 48 and 1
+  for (const LinearCase &c : cases)
+    ASSERT_GT(c.tokens * c.rowBytes(), 256 << 10) << "one chunk would hold all rows";
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+class LinearBf16Test : public LinearKernelTest {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearBf16Test); // machines without the instruction
+INSTANTIATE_TEST_SUITE_P(Targets, LinearBf16Test, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
+
+TEST_P(LinearBf16Test, rowsInChunks) {
+  std::mt19937 random(31);
+  std::vector<LinearCase> cases;
+  auto add = [&](int64_t inputs, int64_t tokens, int64_t panels, std::vector<Weight> weights) {
+    cases.push_back({inputs, tokens, panels, false, false, false, false, "", std::move(weights), false, /*bf16=*/true});
+  };
+  add(97, 1, 3, {{70, {Format::BF16}}});
+  add(97, 33, 4, {{70, {Format::F16}}});
+  add(4096, 77, 4, {{70, {Format::BF16}}});                      // 48 and 29
+  add(1059, 193, 4, {{17, {Format::F16}}, {5, {Format::BF16}}}); // 96, 96 and 1
+  add(2048, 49, 2, {{33, {Format::BF16}}});                      // 48 and 1
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 
