@@ -19,13 +19,16 @@ template <class T> T orDie(llvm::Expected<T> value) {
   return std::move(*value);
 }
 
-const mlir::DialectRegistry &dialects() {
-  static const mlir::DialectRegistry registry = [] {
+// One for all: making it takes as long as compiling a small kernel.
+mlir::MLIRContext &sharedContext() {
+  static const std::unique_ptr<mlir::MLIRContext> context = [] {
     mlir::DialectRegistry registry;
     registerAllDialects(registry);
-    return registry;
+    auto made = std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
+    made->loadAllAvailableDialects();
+    return made;
   }();
-  return registry;
+  return *context;
 }
 
 std::string moduleText(const std::string &kernel, const std::string &arguments) {
@@ -45,8 +48,7 @@ std::string moduleText(const std::string &kernel, const std::string &arguments) 
 } // namespace
 
 llvm::orc::ThreadSafeModule compileKernel(const std::string &kernel, const std::string &arguments, const codegen::Target &target, const std::string &mode) {
-  mlir::MLIRContext context(dialects(), mlir::MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
+  mlir::MLIRContext &context = sharedContext();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(moduleText(kernel, arguments), &context);
   if (!module)
     llvm::report_fatal_error("the declarations do not parse");

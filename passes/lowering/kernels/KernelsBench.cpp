@@ -169,7 +169,7 @@ JitTarget targetNamed(const std::string &name) {
   for (const JitTarget &target : bf16Targets())
     targets.push_back(target);
   for (const JitTarget &target : targets)
-    if (target.name == name)
+    if (llvm::StringRef(target.name).starts_with(name)) // vnni may be emulated
       return target;
   return targets.front();
 }
@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
     bool vnni = arguments[2] != "x86-64-v3";
     for (const ProductCase &product : productCases)
       if (productName(product) == arguments[1])
-        printAssembly(targetNamed(vnni ? "vnni_emulated" : "avx2"), product, arguments[2]);
+        printAssembly(targetNamed(vnni ? "vnni" : "avx2"), product, arguments[2]);
     return 0;
   }
   JitTarget target = targetNamed(arguments.size() > 1 ? arguments[1] : "avx2");

@@ -17,13 +17,12 @@ std::vector<JitTarget> jitTargets() {
   const char *vnni = "#tile.target<\"x86-64-v4\", vector = 512, dot = vnni>";
   std::vector<JitTarget> targets = {{"portable_sse2", portable128, "x86-64", false, false}};
   llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  bool hasVnni = host.lookup("avx512vnni") && host.lookup("avx512vl") && host.lookup("avx512bw");
   if (host.lookup("avx2")) {
     targets.push_back({"portable_avx2", portable256, "", true, false});
     targets.push_back({"avx2", avx2, "", true, false});
-    targets.push_back({"vnni_emulated", vnni, "", true, true});
+    targets.push_back({hasVnni ? "vnni" : "vnni_emulated", vnni, "", true, !hasVnni});
   }
-  if (host.lookup("avx512vnni") && host.lookup("avx512vl") && host.lookup("avx512bw"))
-    targets.push_back({"vnni", vnni, "", true, false});
   return targets;
 }
 

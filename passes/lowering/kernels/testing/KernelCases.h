@@ -8,8 +8,8 @@
 
 namespace llmc::kernels::testing {
 
-// Machines to compile for that this one can run: plain SSE2, portable vectors with this machine's features, AVX2, and
-// AVX-512 VNNI with its dot replaced by the definition (these where the machine has AVX2), and with its own where it has that.
+// Machines to compile for that this one can run: plain SSE2, and where the machine has AVX2 portable vectors with its features, AVX2,
+// and AVX-512 VNNI: the same kernels on every machine, with the dot replaced by its definition where there is none.
 std::vector<JitTarget> jitTargets();
 // The same with dot products of pairs of bf16, where this machine has them: for the kernels that use them.
 std::vector<JitTarget> bf16Targets();

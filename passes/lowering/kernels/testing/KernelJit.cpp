@@ -34,14 +34,19 @@ void require(bool condition, const char *what) {
     check(createStringError(what));
 }
 
-void loadDialects(mlir::MLIRContext &context) {
-  mlir::DialectRegistry registry;
-  mlir::registerAllDialects(registry);
-  mlir::registerAllExtensions(registry);
-  mlir::registerAllToLLVMIRTranslations(registry);
-  registry.insert<tile::TileDialect, llm::LLMDialect>();
-  context.appendDialectRegistry(registry);
-  context.loadAllAvailableDialects();
+// One for all: making it takes as long as compiling a small kernel.
+mlir::MLIRContext &sharedContext() {
+  static const std::unique_ptr<mlir::MLIRContext> context = [] {
+    mlir::DialectRegistry registry;
+    mlir::registerAllDialects(registry);
+    mlir::registerAllExtensions(registry);
+    mlir::registerAllToLLVMIRTranslations(registry);
+    registry.insert<tile::TileDialect, llm::LLMDialect>();
+    auto made = std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
+    made->loadAllAvailableDialects();
+    return made;
+  }();
+  return *context;
 }
 
 std::string hostFeatures() {
@@ -135,8 +140,7 @@ void KernelJit::declare(std::string name, std::string kernel, std::string argume
 }
 
 std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  loadDialects(context);
+  mlir::MLIRContext &context = sharedContext();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   require(bool(module), "the declarations do not parse");
   auto attribute = dyn_cast_or_null<tile::TargetAttr>(mlir::parseAttribute(target.attribute, &context));
