@@ -57,6 +57,14 @@ def check_misbuilt():
     want(row.known({**vectors, "bf16_amx": 1}) == row.amx and row.known(vectors) == row.vectors, "shares are those of machines with the same features")
 
 
+def check_goals():
+    def start(cold, warm):
+        one = {"first_token_seconds": 0.05, "load_seconds": 0.01, "anonymous_bytes": 1, "rss_bytes": 1}
+        return {"row": "m", "cold": {**one, "process_seconds": cold}, "warm": {**one, "process_seconds": warm}, "peak_bytes": {"anonymous": 1, "rss": 1}, "peers": {}}
+    lines = report.start_table({"starts": [start(9, 0.09), start(11, 0.09), start(9, 0.11)]})[1]
+    want(["!" in "".join(line) for line in lines] == [False, True, True], f"marks: {lines}")
+
+
 def check_ratio():
     want(report.ratio([2, 4, 9], [1, 1, 3]) == 3, "the ratio is the median of the pairs' ratios")
 
@@ -92,6 +100,7 @@ def main():
     checks.run("bytes and operations of a header", check_cost)
     checks.run("bounds, and peers that are too slow", check_misbuilt)
     checks.run("ratios of pairs", check_ratio)
+    checks.run("starts that are too slow", check_goals)
     with tempfile.TemporaryDirectory() as folder:
         checks.run("a quick run and its outputs", lambda: check_outputs(*quick_run(a.bin, folder)))
     sys.exit(checks.finish())
