@@ -18,18 +18,20 @@ struct Target {
   int64_t vectorBits;    // registers that float loops use
   tile::Dot dot;
   bool bf16;             // dot products of pairs of bf16
+  tile::Tiles tiles;     // registers that hold matrices
   int rank;              // higher is better
 };
 
 // Every level that we have, best first.
 llvm::ArrayRef<Target> knownTargets();
 
-// "cpu": the best level that this machine has; "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4-bf16", "cpu:generic": that level. Several levels may be given
-// in one string, separated by commas; the result is sorted best first without repeats.
+// "cpu" and "cpu:LEVEL" for each of those, for messages.
+std::string targetNames();
+
+// "cpu": the best level that this machine has; "cpu:x86-64-v4-amx", "cpu:x86-64-v4-bf16", "cpu:x86-64-v4", "cpu:x86-64-v3", "cpu:generic":
+// that level. Several levels may be given in one string, separated by commas; the result is sorted best first without repeats. For tests
+// there is "cpu:x86-64-v4-amx-emulated", which runs what has x86-64-v4-bf16.
 // Errors: InvalidInput on an unknown name; Unsupported for "cuda:…".
 llvm::Expected<std::vector<Target>> parseTargets(llvm::ArrayRef<std::string> names);
-
-// What tells this machine's code apart, for cache keys: the best level's name.
-std::string hostTargetName();
 
 } // namespace llmc::codegen

@@ -170,7 +170,7 @@ private:
   }
 
   tile::TargetAttr targetAttr(const codegen::Target &target) {
-    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16);
+    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16, target.tiles);
   }
 
   // Whether --compile-from starts after this phase.

@@ -14,7 +14,7 @@ enum class Emit { Llm, Tiles, Llvm, Asm, Object, SharedLibrary };
 struct CompileOptions {
   std::string output;                   // path of the artifact or text; "-" is stdout for text
   Emit emit = Emit::SharedLibrary;
-  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4-bf16", "cpu:generic"
+  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", … (compiler/codegen/Target.h)
   bool exact = false;                   // float32 throughout
   std::string quantize;                 // q8, q6, q5, q4, q4a (passes/quantization/Schemes.h); empty: weights keep their formats
   std::string accuracy;                 // JSON for the metadata: how far the quantised model is from its source

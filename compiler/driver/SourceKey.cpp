@@ -1,5 +1,6 @@
 #include "compiler/driver/SourceKey.h"
 
+#include "runtime/support/CpuFeatures.h"
 #include "runtime/support/Files.h"
 
 #include <algorithm>
@@ -118,6 +119,6 @@ std::string llmc::machineKey() {
   text.resize(size_t(std::max<ssize_t>(bytes, 0)));
   for (std::string_view name : {"\nflags", "\nFeatures"})
     if (size_t begin = text.find(name); begin != std::string::npos)
-      return text.substr(begin + 1, text.find('\n', begin + 1) - begin - 1) + "\n";
+      return text.substr(begin + 1, text.find('\n', begin + 1) - begin - 1) + (tilesRefused() ? "\ntiles refused\n" : "\n");
   return "no features known\n";
 }

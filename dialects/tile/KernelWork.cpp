@@ -13,6 +13,8 @@ static KernelWork eachRow(int64_t operations) { return {.rowOperations = operati
 
 KernelWork ProductAttr::getWork() const { return {stringifyArithmetic(getArithmetic()), 2 * kPanelOutputs * getInputs()}; }
 
+KernelWork TiledProductAttr::getWork() const { return {"bf16", 2 * kPanelOutputs * getInputs() * getMost()}; }
+
 // The products, and one operation for each output and part of the epilogue.
 KernelWork LinearAttr::getWork() const {
   int64_t products = 0, outputs = 0;

@@ -23,7 +23,7 @@
 //   [K/32] s32  sum of q over the group
 //   [K/16] s32  sum of q over each half of the group
 //
-// A bf16 row of K inputs is them, a zero after an odd last one, and padding.
+// A bf16 row of K inputs is them, zeros up to a multiple of 32, which is a row of a matrix tile, and padding.
 #pragma once
 
 #include "dialects/llm/Formats.h"
@@ -48,6 +48,8 @@ constexpr int64_t int8ScaledSumsOffset(int64_t inputs) { return inputs + inputs 
 constexpr int64_t int8SumsOffset(int64_t inputs) { return inputs + inputs / 4; }
 constexpr int64_t int8HalfSumsOffset(int64_t inputs) { return inputs + inputs / 4 + inputs / 8; }
 constexpr int64_t int8RowBytes(int64_t inputs) { return alignTo(int8HalfSumsOffset(inputs) + inputs / 4, kAlignment); }
+
+constexpr int64_t kTileInputs = 32; // that a matrix tile has of a bf16 row
 
 // The size of a bf16 row: an odd number of cache lines, so that neighbouring rows do not compete for the same sets of a cache.
 constexpr int64_t bf16RowBytes(int64_t inputs) { return alignTo(2 * inputs, 2 * kAlignment) + kAlignment; }

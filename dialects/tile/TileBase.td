@@ -25,13 +25,16 @@ def Tile_TargetAttr : Tile_Attr<"Target", "target"> {
   let summary = "What kernels may assume of the machine";
   let description = [{
     Module attribute `tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>`. `vector`: bits of a register that float loops use;
-    `bf16`: there is an instruction for dot products of pairs of bf16.
+    `bf16`: there is an instruction for dot products of pairs of bf16. `tiles`: registers that hold matrices, for products of bf16.
+    (C1) `tiles` come with `bf16`.
   }];
   let parameters = (ins StringRefParameter<>:$name, "int64_t":$vector_bits, EnumParameter<Tile_Dot>:$dot,
-    DefaultValuedParameter<"bool", "false">:$bf16);
-  let assemblyFormat = "`<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot (`,` `bf16` `=` $bf16^)? `>`";
-  let builders = [AttrBuilder<(ins "::llvm::StringRef":$name, "int64_t":$vector_bits, "Dot":$dot),
-    [{ return Base::get($_ctxt, name, vector_bits, dot, false); }]>];
+    DefaultValuedParameter<"bool", "false">:$bf16, DefaultValuedParameter<"::llmc::tile::Tiles", "::llmc::tile::Tiles::none">:$tiles);
+  let assemblyFormat = [{ `<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot (`,` `bf16` `=` $bf16^)? (`,` `tiles` `=` $tiles^)? `>` }];
+  let builders = [AttrBuilder<(ins "::llvm::StringRef":$name, "int64_t":$vector_bits, "Dot":$dot, CArg<"bool", "false">:$bf16),
+    [{ return Base::get($_ctxt, name, vector_bits, dot, bf16, Tiles::none); }]>];
+  let extraClassDeclaration = [{ bool hasTiles() const { return getTiles() != Tiles::none; } }];
+  let genVerifyDecl = 1;
 }
 
 def Tile_ProductAttr : Tile_Kernel<"Product", "product"> {
@@ -41,6 +44,16 @@ def Tile_ProductAttr : Tile_Kernel<"Product", "product"> {
     `x`: f32 [tokens][inputs] for f32 arithmetic; the int8 or bf16 row layout of dialects/tile/Layout.h for those. `single`: tokens is 1.
   }];
   let parameters = (ins EnumParameter<LLM_Format>:$format, "int64_t":$inputs, EnumParameter<Tile_Arithmetic>:$arithmetic, "bool":$single);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_TiledProductAttr : Tile_Kernel<"TiledProduct", "tiled_product"> {
+  let summary = "Kernel: some panels times the rows of the step, by matrix tiles";
+  let description = [{
+    `@k(panel, panels: i64, x, tokens: i64, out, scratch)`: `panel` is the first of 1 to `most` that follow one another in memory.
+    `out[p][t][0..15] = x[t] . panel_p^T`, f32 [panels, rounded up to an even number][tokens][16]; x: bf16 rows. For targets with `tiles`.
+  }];
+  let parameters = (ins EnumParameter<LLM_Format>:$format, "int64_t":$inputs, "int64_t":$most);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

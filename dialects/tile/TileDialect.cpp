@@ -31,6 +31,12 @@ int64_t PointwiseKernelAttr::getInputs() const {
   llvm_unreachable("every pointwise kernel is listed");
 }
 
+LogicalResult TargetAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, StringRef, int64_t, Dot, bool bf16, Tiles tiles) {
+  if (tiles == Tiles::none || bf16) // target_c1
+    return success();
+  return emitError() << "tiles = " << stringifyTiles(tiles) << ": want bf16 = true with them";
+}
+
 void TileDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST

@@ -12,12 +12,17 @@ class Tile_I32Enum<string name, string summary, list<I32EnumAttrCase> cases> : I
 def Tile_Arithmetic : Tile_I32Enum<"Arithmetic", "how products are formed", [
   I32EnumAttrCase<"f32", 0>,    // float32 inputs, weights decoded to float32
   I32EnumAttrCase<"int8", 1>,   // inputs rounded to int8 per group of 32, integer dot products, float32 sums over groups
-  I32EnumAttrCase<"bf16", 2>]>; // inputs and float weights rounded to bf16, dot products of pairs, float32 sums
+  I32EnumAttrCase<"bf16", 2>]>; // inputs and weights rounded to bf16, dot products of pairs, float32 sums
 
 def Tile_Dot : Tile_I32Enum<"Dot", "which instruction sums four byte products", [
   I32EnumAttrCase<"portable", 0>,
   I32EnumAttrCase<"avx2", 1>,     // pmaddubsw + pmaddwd, 256 bit
   I32EnumAttrCase<"vnni", 2>]>;   // vpdpbusd, 512 bit
+
+def Tile_Tiles : Tile_I32Enum<"Tiles", "which registers hold matrices", [
+  I32EnumAttrCase<"none", 0>,
+  I32EnumAttrCase<"amx", 1>,         // eight of 16 rows x 64 bytes; products of bf16
+  I32EnumAttrCase<"emulated", 2>]>;  // the same in memory, by the instructions' definition: to run such code anywhere
 
 def Tile_Pointwise : Tile_I32Enum<"Pointwise", "row kernels without parameters", [
   I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"copy", 1>, I32EnumAttrCase<"scale", 2>, I32EnumAttrCase<"softcap", 3>,

@@ -17,7 +17,8 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
     }
     ```
     Needs `tile.target` on the module. Products take int8 activations where every weight of the op is quantised and the module is not
-    `llm.exact`; else float32.
+    `llm.exact`, bf16 ones instead where the target has matrix tiles and the version takes 16 tokens or more; bf16 where every weight is bf16 or
+    f16 and the target multiplies pairs of those; else float32.
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
   let options = [Option<"mergeRows", "merge-rows", "bool", "true", "Neighbouring ops that work row by row share one loop">,

@@ -9,8 +9,11 @@ using namespace llmc::schedule;
 
 // A tile should stream at least this many bytes of weights, so that claiming it costs nothing beside reading it.
 constexpr int64_t kTileBytes = 48 << 10;
-// Panels of a tile of many rows.
-constexpr int64_t kPanelsOfRows = 4;
+// Panels of a tile of many rows; and where they are multiplied by matrix tiles: what they share are the rows, which come from L3 once
+// for all of them.
+constexpr int64_t kPanelsOfRows = 4, kPanelsOfTiles = 8;
+// The largest number of tokens of a version of the step from which on quantised weights are unpacked for matrix tiles.
+constexpr int64_t kTokensForTiles = 16;
 
 static SmallVector<Format> formatsOf(Type type) {
   return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
@@ -23,14 +26,18 @@ static bool allFormats(ValueRange weights, bool (*holds)(Format)) {
   return llvm::all_of(weights, [&](Value weight) { return llvm::all_of(formatsOf(weight.getType()), holds); });
 }
 
-// Where a processor has no dot product of pairs of bf16, float32 is as fast and rounds nothing.
+tile::TargetAttr StepBuilder::machine() const { return module->getAttrOfType<tile::TargetAttr>("tile.target"); }
+
+// Where a processor has no dot product of pairs of bf16, float32 is as fast and rounds nothing. Matrix tiles multiply bf16 faster than
+// vectors multiply int8, but first weights must be unpacked: that pays for a version of the step that takes many tokens. Which version
+// runs is all that decides, not how many tokens there are.
 tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
   if (exact)
     return tile::Arithmetic::f32;
+  bool tiles = decisions.bf16Rows && machine().hasTiles() && maxTokens >= kTokensForTiles;
   if (allFormats(weights, isQuantised))
-    return decisions.int8Rows ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
-  bool hasDots = module->getAttrOfType<tile::TargetAttr>("tile.target").getBf16();
-  return decisions.bf16Rows && hasDots && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
+    return tiles ? tile::Arithmetic::bf16 : decisions.int8Rows ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
+  return decisions.bf16Rows && machine().getBf16() && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
 }
 
 // The rows that the product reads: normalised if the op says so, rounded once for all products that read the same value.
@@ -54,11 +61,12 @@ Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
   return rounded;
 }
 
-int64_t StepBuilder::panelsPerTile(TypeRange weights, int64_t copies) const {
+int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmetic, int64_t copies) const {
+  bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
-    return decisions.panelTurns ? kPanelsOfRows : 1;
+    return tiled ? kPanelsOfTiles : decisions.panelTurns ? kPanelsOfRows : 1;
   if (!decisions.largeTiles)
-    return 1;
+    return tiled ? 2 : 1;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
   for (Type weight : weights) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(weight).getShape();
@@ -67,7 +75,8 @@ int64_t StepBuilder::panelsPerTile(TypeRange weights, int64_t copies) const {
     panels = std::min(panels, tile::panelCount(shape[0]));
   }
   int64_t enough = (kTileBytes + smallest - 1) / smallest;
-  return std::clamp<int64_t>(enough, 1, std::clamp<int64_t>(panels * copies / 8, 1, panels));
+  int64_t count = std::clamp<int64_t>(enough, 1, std::clamp<int64_t>(panels * copies / 8, 1, panels));
+  return tiled ? tile::alignTo(count, 2) : count; // tiles take panels in pairs
 }
 
 int64_t llmc::schedule::tileCount(tile::LinearAttr kernel) {
@@ -81,16 +90,7 @@ int64_t llmc::schedule::tileCount(tile::LinearAttr kernel) {
   return count;
 }
 
-int64_t StepBuilder::linearScratchBytes(tile::LinearAttr kernel) const {
-  int64_t products = 0;
-  for (Attribute weight : kernel.getWeights()) {
-    auto type = cast<RankedTensorType>(cast<TypeAttr>(weight).getValue());
-    for (Format format : formatsOf(type))
-      products = std::max(products, kernels::productScratchBytes(tile::ProductAttr::get(b.getContext(), format, type.getShape()[1],
-                                                                                kernel.getArithmetic(), kernel.getSingle())));
-  }
-  return products + maxTokens * tile::kPanelOutputs * 4 * (kernel.getGlu() ? 2 : 1);
-}
+int64_t StepBuilder::linearScratchBytes(tile::LinearAttr kernel) const { return kernels::linearScratchBytes(kernel, machine(), maxTokens); }
 
 void StepBuilder::linear(LinearOp op) {
   tile::Arithmetic arithmetic = arithmeticFor(op.getWeights());
@@ -107,7 +107,7 @@ void StepBuilder::linear(LinearOp op) {
     types.push_back(TypeAttr::get(weight.getType()));
   auto activation = op.getActivation() ? ActivationAttr::get(b.getContext(), *op.getActivation()) : ActivationAttr();
   auto kernel = tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1,
-                                      panelsPerTile(op.getWeights().getTypes()), !op.getBiases().empty(), op.getGlu(),
+                                      panelsPerTile(op.getWeights().getTypes(), arithmetic), !op.getBiases().empty(), op.getGlu(),
                                       static_cast<bool>(op.getResidual()), activation, GLULimitsAttr());
   Value rows = rowCount(x.rows);
   parallel(i64(tileCount(kernel)), [&](Value tile) {

@@ -90,12 +90,13 @@ private:
   void groupedLinear(llm::GroupedLinearOp op);
 
   // Parts of products.
+  tile::TargetAttr machine() const;
   tile::Arithmetic arithmeticFor(mlir::ValueRange weights);
   Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
   // `x` as products of that arithmetic read it.
   Stored productInput(const Stored &x, tile::Arithmetic arithmetic);
   // How many panels of these [N, K] weights make a tile, where `copies` products run side by side.
-  int64_t panelsPerTile(mlir::TypeRange weights, int64_t copies = 1) const;
+  int64_t panelsPerTile(mlir::TypeRange weights, tile::Arithmetic arithmetic, int64_t copies = 1) const;
   int64_t linearScratchBytes(tile::LinearAttr kernel) const;
   struct Choices; // which rows go through which experts
   Choices chooseRows(llm::ExpertsOp op, const Stored &x);

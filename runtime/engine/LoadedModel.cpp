@@ -1,6 +1,6 @@
 #include "runtime/engine/LoadedModel.h"
 
-#include "runtime/engine/CpuFeatures.h"
+#include "runtime/support/CpuFeatures.h"
 #include "runtime/support/Json.h"
 
 #include <algorithm>
@@ -15,6 +15,12 @@ std::string join(const std::vector<std::string> &words, const char *separator) {
   return text;
 }
 
+// Why this machine can't run a level.
+std::string lack(const std::vector<std::string> &missing) {
+  bool tiles = std::any_of(missing.begin(), missing.end(), [](const std::string &name) { return name.starts_with("amx_"); });
+  return "this CPU has no " + join(missing, ", ") + (tiles && tilesRefused() ? ": the system does not permit its tiles" : "");
+}
+
 std::span<const llmc_isa> levels(const llmc_artifact &artifact) { return {artifact.isas, size_t(artifact.isa_count)}; }
 
 Expected<const llmc_isa *> namedIsa(const llmc_artifact &artifact, const std::string &name) {
@@ -26,7 +32,7 @@ Expected<const llmc_isa *> namedIsa(const llmc_artifact &artifact, const std::st
     auto missing = missingCpuFeatures(isa.features);
     if (missing.empty())
       return &isa;
-    return unsupported("instruction set '" + name + "': this CPU has no " + join(missing, ", "));
+    return unsupported("instruction set '" + name + "': " + lack(missing));
   }
   return invalidInput("instruction set '" + name + "': the model holds " + join(names, ", "));
 }
@@ -37,7 +43,7 @@ Expected<const llmc_isa *> bestIsa(const llmc_artifact &artifact) {
     auto missing = missingCpuFeatures(isa.features);
     if (missing.empty())
       return &isa;
-    refused.push_back(std::string(isa.name) + " (this CPU has no " + join(missing, ", ") + ")");
+    refused.push_back(std::string(isa.name) + " (" + lack(missing) + ")");
   }
   return unsupported("the model is compiled for " + join(refused, "; ") +
                      ": compile it for this CPU, or with a generic target");

@@ -1,8 +1,8 @@
 #include "compiler/tools/llmc/Limits.h"
 
 #include "compiler/tools/llmc/Peaks.h"
-#include "runtime/engine/CpuFeatures.h"
 #include "runtime/engine/Machine.h"
+#include "runtime/support/CpuFeatures.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 // Independent chains of one instruction, enough of them to hide its latency.
 #include "compiler/tools/llmc/Peaks.h"
 
-#include "runtime/engine/CpuFeatures.h"
+#include "runtime/support/CpuFeatures.h"
 
 #include <algorithm>
 #include <iterator>

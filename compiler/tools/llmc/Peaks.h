@@ -9,7 +9,7 @@ namespace llmc::tools {
 struct Peak {
   const char *instruction; // "int8_vnni_avx512": arithmetic, and what it is done with
   const char *arithmetic;  // that it serves: f32, bf16, int8
-  const char *features;    // that it needs (runtime/engine/CpuFeatures.h)
+  const char *features;    // that it needs (runtime/support/CpuFeatures.h)
   double operationsOfRound;
   void (*run)(int64_t rounds);
 };

@@ -12,6 +12,8 @@ namespace llmc::kernels {
 void emitFloatProduct(KernelBuilder &b, tile::ProductAttr product);
 void emitInt8Product(KernelBuilder &b, tile::ProductAttr product);
 void emitBf16Product(KernelBuilder &b, tile::ProductAttr product);
+// (panel, panels, x, tokens, out, scratch); see #tile.tiled_product.
+void emitTiledProduct(KernelBuilder &b, tile::TiledProductAttr product);
 // (x, out); see #tile.quantize.
 void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize);
 // (weight, row, out); see #tile.decode_row.

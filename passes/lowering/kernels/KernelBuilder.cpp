@@ -69,8 +69,8 @@ Value KernelBuilder::loadBroadcast(VectorType type, Type scalar, Value pointer) 
   return bitcast(broadcast(load(scalar, pointer, 4), VectorType::get(lanes, scalar)), type);
 }
 
-void KernelBuilder::prefetch(Value pointer) {
-  LLVM::Prefetch::create(*this, pointer, /*rw=*/0u, /*hint=*/3u, /*cache=*/1u);
+void KernelBuilder::prefetch(Value pointer, unsigned locality) {
+  LLVM::Prefetch::create(*this, pointer, /*rw=*/0u, locality, /*cache=*/1u);
 }
 
 Value KernelBuilder::add(Value a, Value b) {

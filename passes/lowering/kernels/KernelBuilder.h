@@ -50,7 +50,7 @@ public:
   void store(Value value, Value pointer, unsigned alignment = 1);
   // A scalar of `scalar` type at `pointer` in every lane of `type`, whose lanes may be narrower.
   Value loadBroadcast(VectorType type, Type scalar, Value pointer);
-  void prefetch(Value pointer); // to be read once
+  void prefetch(Value pointer, unsigned locality = 3); // to be read; 3: to L1, 2: to L2
 
   // Arithmetic on scalars and vectors, integer or float by type.
   Value add(Value a, Value b);

@@ -17,6 +17,18 @@ LogicalResult checkInputs(func::FuncOp function, llm::Format format, int64_t inp
                                 << " inputs, at most 2^24, got " << inputs;
 }
 
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::TiledProductAttr product) {
+  if (failed(checkInputs(function, product.getFormat(), product.getInputs())))
+    return failure();
+  if (!b.target.hasTiles())
+    return function.emitOpError() << "tiled_product: want a target with tiles, got " << b.target;
+  if (product.getFormat() == llm::Format::f32)
+    return function.emitOpError() << "tiled_product: want bf16, f16 or quantised weights, got f32";
+  if (product.getMost() < 1)
+    return function.emitOpError() << "tiled_product: want at least one panel, got " << product.getMost();
+  return emitTiledProduct(b, product), success();
+}
+
 LogicalResult checkBf16Target(KernelBuilder &b, func::FuncOp function) {
   if (b.target.getBf16())
     return success();
@@ -114,6 +126,7 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LinearAttr linear) { re
 
 // Arguments of a kernel, as its attribute's description lists them. 'p': pointer, 'i': i64.
 std::string arguments(tile::ProductAttr) { return "ppipp"; }
+std::string arguments(tile::TiledProductAttr) { return "pipipp"; }
 std::string arguments(tile::QuantizeAttr) { return "pp"; }
 std::string arguments(tile::DecodeRowAttr) { return "pip"; }
 std::string arguments(tile::NormAttr norm) { return norm.getBias() ? "pppp" : "ppp"; }
@@ -164,7 +177,8 @@ template <class Attr> Kind kind(bool inPlace = false) {
 ArrayRef<Kind> kinds() {
   constexpr bool inPlace = true;
   static const Kind table[] = {
-      kind<tile::ProductAttr>(),          kind<tile::QuantizeAttr>(),
+      kind<tile::ProductAttr>(),          kind<tile::TiledProductAttr>(),
+      kind<tile::QuantizeAttr>(),
       kind<tile::DecodeRowAttr>(),        kind<tile::NormAttr>(inPlace),
       kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),

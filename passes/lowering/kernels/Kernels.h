@@ -28,6 +28,9 @@ mlir::LogicalResult emitKernel(mlir::func::FuncOp declaration, tile::TargetAttr 
 
 // Bytes that `scratch` of a product needs, one piece per worker; 0 if it may be null. The same for every target.
 int64_t productScratchBytes(tile::ProductAttr product);
+int64_t tiledProductScratchBytes(tile::TiledProductAttr product);
+// Bytes that `scratch` of a linear needs for up to `maxTokens` tokens, one piece per worker.
+int64_t linearScratchBytes(tile::LinearAttr linear, tile::TargetAttr target, int64_t maxTokens);
 // Bytes of a row of `inputs` values as products of that arithmetic read it.
 int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs);
 

@@ -1,7 +1,8 @@
 // One tile of a product: some panels of a weight, and what is done with their results.
 //
 // x: (tokens, K) f32, int8 or bf16 rows; scratch: (tokens, 16) f32 for each product of the tile, then what the products need;
-// bias: (N), residual, y: (tokens, N).
+// bias: (N), residual, y: (tokens, N). Where the target multiplies bf16 rows by matrix tiles, one product takes all panels of the tile
+// and all rows, and its results are (panels, tokens, 16).
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/Kernels.h"
 #include "passes/lowering/kernels/RowMath.h"
@@ -33,6 +34,21 @@ func::FuncOp declare(KernelBuilder &b, StringRef name, Attribute kernel, TypeRan
   return function;
 }
 
+bool usesTiles(tile::LinearAttr kernel, tile::TargetAttr target) {
+  return target.hasTiles() && kernel.getArithmetic() == tile::Arithmetic::bf16;
+}
+
+// Tiles take panels in pairs.
+int64_t resultPanels(tile::LinearAttr kernel, bool tiled) { return tiled ? tile::alignTo(kernel.getPanels(), 2) : 1; }
+
+SmallVector<llm::Format> formatsOf(RankedTensorType type) {
+  return llm::WeightsType::get(type.getContext(), 1, type.getShape(), type.getElementType()).getFormats();
+}
+
+RankedTensorType weightType(tile::LinearAttr kernel, size_t weight) {
+  return cast<RankedTensorType>(cast<TypeAttr>(kernel.getWeights()[weight]).getValue());
+}
+
 struct Linear {
   KernelBuilder &b;
   tile::LinearAttr kernel;
@@ -56,7 +72,7 @@ struct Linear {
     take(results, kernel.getGlu() ? 1 : count);
   }
 
-  RankedTensorType type(unsigned weight) const { return cast<RankedTensorType>(cast<TypeAttr>(kernel.getWeights()[weight]).getValue()); }
+  RankedTensorType type(unsigned weight) const { return weightType(kernel, weight); }
   int64_t outputs(unsigned weight) const { return type(weight).getShape()[0]; }
   int64_t tiles(unsigned weight) const {
     return (tile::panelCount(outputs(weight)) + kernel.getPanels() - 1) / kernel.getPanels();
@@ -65,6 +81,17 @@ struct Linear {
   int64_t inputRowBytes() const { return kernels::inputRowBytes(kernel.getArithmetic(), type(0).getShape()[1]); }
 
   //===--- products ---===//
+
+  // The products of `panels` panels from `panel` on, by matrix tiles.
+  void tiledProduct(llm::Format format, unsigned weight, Value panel, Value panels, Value out, Value space) {
+    int64_t inputs = type(weight).getShape()[1];
+    auto attr = tile::TiledProductAttr::get(b.getContext(), format, inputs, kernel.getPanels());
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type();
+    std::string name = llvm::formatv("tiled_product_{0}_{1}_{2}", llm::stringifyFormat(format), inputs, kernel.getPanels());
+    auto function = declare(b, name, attr, {pointer, i64, pointer, i64, pointer, pointer});
+    Value address = b.at(weights[weight], panel, tile::panelBytes(format, inputs));
+    func::CallOp::create(b, function, ValueRange{address, panels, x, rows, out, space});
+  }
 
   void product(llm::Format format, unsigned weight, Value panel, Value out, Value space) {
     int64_t inputs = type(weight).getShape()[1];
@@ -77,18 +104,18 @@ struct Linear {
     func::CallOp::create(b, function, ValueRange{address, b.at(x, firstRow, inputRowBytes()), rows, out, space});
   }
 
-  // The product in the format that this layer's weight has.
-  void anyProduct(unsigned weight, Value panel, Value out, Value space) {
-    SmallVector<llm::Format> known = llm::WeightsType::get(b.getContext(), 1, type(weight).getShape(), type(weight).getElementType()).getFormats();
+  // Emits `product` for the format that this layer's weight has.
+  void anyFormat(unsigned weight, llvm::function_ref<void(llm::Format)> product) {
+    SmallVector<llm::Format> known = formatsOf(type(weight));
     if (known.size() == 1)
-      return product(known[0], weight, panel, out, space);
+      return product(known[0]);
     SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, known.size()));
     Value index = arith::IndexCastOp::create(b, b.getIndexType(), formats[weight]);
     auto choice = scf::IndexSwitchOp::create(b, TypeRange(), index, cases, cases.size());
     OpBuilder::InsertionGuard guard(b);
     for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
       b.createBlock(&region);
-      product(known[i], weight, panel, out, space);
+      product(known[i]);
       scf::YieldOp::create(b);
     }
   }
@@ -173,14 +200,37 @@ struct Linear {
     if (kernel.getGlu())
       products.push_back(b.at(scratch, bytes, 1));
     Value space = b.at(products.back(), bytes, 1);
-    for (auto [i, out] : llvm::enumerate(products))
-      anyProduct(kernel.getGlu() ? i : weight, panel, out, space);
+    for (auto [i, out] : llvm::enumerate(products)) {
+      unsigned factor = kernel.getGlu() ? unsigned(i) : weight;
+      anyFormat(factor, [&, out = out](llm::Format format) { product(format, factor, panel, out, space); });
+    }
     finishPanel(products, weight, panel);
+  }
+
+  // All panels of a tile at once.
+  void tiledPanels(unsigned weight, Value first, Value end) {
+    Value count = b.sub(end, first), bytes = b.mul(rows, b.constant(resultPanels(kernel, /*tiled=*/true) * kRowBytes));
+    SmallVector<Value> products{scratch};
+    if (kernel.getGlu())
+      products.push_back(b.at(scratch, bytes, 1));
+    Value space = b.at(products.back(), bytes, 1);
+    for (auto [i, out] : llvm::enumerate(products)) {
+      unsigned factor = kernel.getGlu() ? unsigned(i) : weight;
+      anyFormat(factor, [&, out = out](llm::Format format) { tiledProduct(format, factor, first, count, out, space); });
+    }
+    b.loop(b.constant(0), count, 1, [&](Value index) {
+      SmallVector<Value> ofPanel;
+      for (Value product : products)
+        ofPanel.push_back(b.at(product, b.mul(index, rows), kRowBytes));
+      finishPanel(ofPanel, weight, b.add(first, index));
+    });
   }
 
   void tileOf(unsigned weight, Value tile) {
     Value first = b.mul(tile, b.constant(kernel.getPanels()));
     Value end = b.minimum(b.add(first, b.constant(kernel.getPanels())), b.constant(tile::panelCount(outputs(weight))));
+    if (usesTiles(kernel, b.target))
+      return tiledPanels(weight, first, end);
     auto panels = [&] { b.loop(first, end, 1, [&](Value index) { panel(weight, index); }); };
     if (kernel.getSingle())
       return panels();
@@ -219,6 +269,20 @@ int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs) {
   case tile::Arithmetic::bf16:
     return tile::bf16RowBytes(inputs);
   }
+}
+
+int64_t linearScratchBytes(tile::LinearAttr kernel, tile::TargetAttr target, int64_t maxTokens) {
+  bool tiled = usesTiles(kernel, target);
+  MLIRContext *context = kernel.getContext();
+  int64_t products = 0;
+  for (size_t weight = 0; weight < kernel.getWeights().size(); ++weight) {
+    RankedTensorType type = weightType(kernel, weight);
+    int64_t inputs = type.getShape()[1];
+    for (llm::Format format : formatsOf(type))
+      products = std::max(products, tiled ? tiledProductScratchBytes(tile::TiledProductAttr::get(context, format, inputs, kernel.getPanels()))
+                                          : productScratchBytes(tile::ProductAttr::get(context, format, inputs, kernel.getArithmetic(), kernel.getSingle())));
+  }
+  return products + maxTokens * resultPanels(kernel, tiled) * kRowBytes * (kernel.getGlu() ? 2 : 1);
 }
 
 void emitLinear(KernelBuilder &b, tile::LinearAttr kernel) { Linear(b, kernel).emit(0, b.argument(0)); }

@@ -25,6 +25,7 @@ struct LinearCase {
   std::vector<Weight> weights;
   bool limited = false; // with glu and silu: kAlpha, kLimit, kOffset
   bool bf16 = false;
+  bool tiled = false; // with bf16, by matrix tiles
 
   bool single() const { return tokens == 1; }
   bool rounds() const { return int8 || bf16; }
@@ -225,7 +226,7 @@ float biasedProduct(const LinearCase &c, const Data &data, size_t weight, int64_
   } else {
     Numbers decoded(static_cast<size_t>(c.inputs));
     decodeRow(w.format, w.rows[size_t(n)].data(), decoded);
-    product = floatProductByDefinition(decoded, data.row(c, t), fused);
+    product = c.tiled ? tiledProductByDefinition(decoded, data.row(c, t)) : floatProductByDefinition(decoded, data.row(c, t), fused);
   }
   return c.bias ? product + reinterpret_cast<const float *>(w.bias.data())[n] : product;
 }
@@ -250,7 +251,7 @@ Wanted bf16Definition(const LinearCase &c, const Data &data, size_t weight, int6
 
 // Without an activation every operation is one rounding, and the kernel has to give that very float.
 Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n, bool fused) {
-  if (c.bf16)
+  if (c.bf16 && !c.tiled)
     return bf16Definition(c, data, weight, t, n);
   float first = biasedProduct(c, data, weight, t, n, fused);
   double residual = c.residual ? data.residual[size_t(t * c.weights[0].outputs + n)] : 0;
@@ -285,8 +286,8 @@ int64_t scratchBytes(const LinearCase &c) {
   int64_t product = 0;
   for (const Weight &weight : c.weights)
     for (Format format : weight.formats)
-      product = std::max(product, productScratch({format, c.int8, c.bf16}, c.inputs));
-  return product + c.tokens * 64 * (c.glu ? 2 : 1);
+      product = std::max(product, c.tiled ? c.panels * 256 * 32 : productScratch({format, c.int8, c.bf16}, c.inputs));
+  return product + c.tokens * 64 * (c.glu ? 2 : 1) * (c.tiled ? tile::alignTo(c.panels, 2) : 1);
 }
 
 constexpr float kUntouched = 12345.0f;
@@ -339,6 +340,8 @@ protected:
       for (int64_t n = 0; n < outputs; ++n) {
         Wanted wanted = definition(c, data, weight, t, n, GetParam().fused);
         float got = result[size_t(t * outputs + n)];
+        if (c.tiled && !emulatesTiles(GetParam())) // whose sums are near the definition's
+          wanted.error += 1e-4;
         ASSERT_TRUE(std::fabs(got - wanted.value) <= wanted.error) << "token " << t << " output " << n << ": got " << got << ", want " << wanted.value;
       }
     for (size_t i = size_t(c.tokens * outputs); i < result.size(); ++i)
@@ -409,6 +412,38 @@ TEST_P(LinearBf16Test, rowsInChunks) {
   add(4096, 77, 4, {{70, {Format::BF16}}});                      // 48 and 29
   add(1059, 193, 4, {{17, {Format::F16}}, {5, {Format::BF16}}}); // 96, 96 and 1
   add(2048, 49, 2, {{33, {Format::BF16}}});                      // 48 and 1
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+class TiledLinearTest : public LinearKernelTest {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TiledLinearTest);
+// Without the emulation of narrow vectors: products have been there, and the rest is no different.
+std::vector<JitTarget> wideTileTargets() {
+  std::vector<JitTarget> targets = tileTargets();
+  std::erase_if(targets, [](const JitTarget &target) { return target.name == "tiles_emulated_avx2"; });
+  return targets;
+}
+INSTANTIATE_TEST_SUITE_P(Targets, TiledLinearTest, ::testing::ValuesIn(wideTileTargets()), [](const auto &info) { return info.param.name; });
+
+// Tiles of one to nine panels, not all of them full, of weights of all formats but f32; few rows and many.
+TEST_P(TiledLinearTest, randomShapes) {
+  std::mt19937 random(77);
+  constexpr Format kHalves[] = {Format::F16, Format::BF16};
+  std::vector<LinearCase> cases;
+  for (int i = 0; i < 12; ++i) {
+    LinearCase c = draw(random);
+    c.int8 = false, c.bf16 = c.tiled = true;
+    c.tokens = std::array<int64_t, 6>{1, 1, 5, 17, 33, 70}[random() % 6];
+    c.panels = 1 + int64_t(random() % 9);
+    for (Weight &weight : c.weights) {
+      weight.outputs = c.glu ? c.weights[0].outputs : 1 + int64_t(random() % 200);
+      weight.formats = i % 3 ? std::vector{pick(kQuants, random), Format::Q8_0} : std::vector{pick(kHalves, random)};
+      if (weight.formats[0] == Format::Q8_0)
+        weight.formats.pop_back();
+    }
+    c.inputs = drawInputs(c.weights, random);
+    cases.push_back(c);
+  }
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 

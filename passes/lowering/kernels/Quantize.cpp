@@ -83,8 +83,8 @@ static void emitRound(KernelBuilder &b, int64_t inputs) {
     Value rounded = arith::TruncFOp::create(b, VectorType::get(type.getShape(), b.getBF16Type()), value);
     b.store(rounded, b.at(out, index, 2), 2);
   });
-  if (inputs % 2)
-    b.store(b.constant(b.getI16Type(), 0), b.at(out, inputs * 2), 2);
+  for (int64_t input = inputs; input % tile::kTileInputs; ++input)
+    b.store(b.constant(b.getI16Type(), 0), b.at(out, input * 2), 2);
 }
 
 void emitQuantize(KernelBuilder &b, tile::QuantizeAttr quantize) {

@@ -7,6 +7,11 @@ module attributes {tile.target = #tile.target<"x86-64-v4", vector = 512, dot = v
 // CHECK: #tile.product<format = q4_0, inputs = 2048, arithmetic = int8, single = true>
 func.func private @product(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
   tile.kernel = #tile.product<format = q4_0, inputs = 2048, arithmetic = int8, single = true>}
+// CHECK: #tile.tiled_product<format = q4_0, inputs = 2048, most = 8>
+func.func private @tiled_product(!llvm.ptr, i64, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
+  tile.kernel = #tile.tiled_product<format = q4_0, inputs = 2048, most = 8>}
+// CHECK: tiles = emulated>
+func.func private @on_tiles() attributes {target = #tile.target<"x", vector = 512, dot = vnni, bf16 = true, tiles = emulated>}
 // CHECK: #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>
 func.func private @product_float(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
   tile.kernel = #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>}

@@ -54,6 +54,12 @@ module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = s
 
 // -----
 
+// @target_c1
+// expected-error @+1 {{tiles = amx: want bf16 = true with them}}
+module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2, bf16 = false, tiles = amx>} {}
+
+// -----
+
 func.func @mark_moment(%step: !llvm.ptr, %worker: i64) {
   // expected-error @+1 {{attribute 'moment' failed to satisfy constraint}}
   tile.mark %step, %worker site 0 moment 3

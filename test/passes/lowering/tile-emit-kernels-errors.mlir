@@ -76,3 +76,27 @@ module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = a
     tile.kernel = #tile.chunk_scan<scan = <kind = scalar, form = rate, format = f32, heads = 2, width = 24, states = 16, groups = 1, x_bytes = 192,
       step_bytes = 8, input_bytes = 64, output_bytes = 64, beta_bytes = 0, skip = false, panels = 1>, chunk = 32, bf16 = false>}
 }
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v4-bf16", vector = 512, dot = vnni, bf16 = true>} {
+  // expected-error @+1 {{tiled_product: want a target with tiles, got #tile.target<"x86-64-v4-bf16"}}
+  func.func private @no_tiles(!llvm.ptr, i64, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+    attributes {tile.kernel = #tile.tiled_product<format = q4_0, inputs = 64, most = 8>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v4-amx", vector = 512, dot = vnni, bf16 = true, tiles = amx>} {
+  // expected-error @+1 {{tiled_product: want bf16, f16 or quantised weights, got f32}}
+  func.func private @tiles_of_f32(!llvm.ptr, i64, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+    attributes {tile.kernel = #tile.tiled_product<format = f32, inputs = 64, most = 8>}
+}
+
+// -----
+
+module attributes {tile.target = #tile.target<"x86-64-v4-amx", vector = 512, dot = vnni, bf16 = true, tiles = amx>} {
+  // expected-error @+1 {{tiled_product: want at least one panel, got 0}}
+  func.func private @no_panels(!llvm.ptr, i64, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+    attributes {tile.kernel = #tile.tiled_product<format = q4_0, inputs = 64, most = 0>}
+}

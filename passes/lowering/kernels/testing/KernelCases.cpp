@@ -3,6 +3,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/formats/Half.h"
 #include "runtime/support/ByteReader.h"
+#include "runtime/support/CpuFeatures.h"
 #include "llvm/TargetParser/Host.h"
 
 #include <cmath>
@@ -31,6 +32,23 @@ std::vector<JitTarget> bf16Targets() {
     return {};
   return {{"bf16", "#tile.target<\"x86-64-v4-bf16\", vector = 512, dot = vnni, bf16 = true>", "", true, false}};
 }
+
+std::vector<JitTarget> tileTargets() {
+  const char *narrow = "#tile.target<\"x86-64-v3\", vector = 256, dot = avx2, bf16 = true, tiles = emulated>";
+  const char *wide = "#tile.target<\"x86-64-v4-amx\", vector = 512, dot = vnni, bf16 = true, tiles = emulated>";
+  const char *amx = "#tile.target<\"x86-64-v4-amx\", vector = 512, dot = vnni, bf16 = true, tiles = amx>";
+  std::vector<JitTarget> targets;
+  llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  if (host.lookup("avx2") && host.lookup("fma"))
+    targets.push_back({"tiles_emulated_avx2", narrow, "", true, false});
+  if (host.lookup("avx512vnni") && host.lookup("avx512vl") && host.lookup("avx512bw") && host.lookup("avx512bf16"))
+    targets.push_back({"tiles_emulated", wide, "", true, false});
+  if (missingCpuFeatures("avx512bw avx512vl avx512_vnni avx512_bf16 amx_tile amx_bf16").empty())
+    targets.push_back({"amx", amx, "", true, false});
+  return targets;
+}
+
+bool emulatesTiles(const JitTarget &target) { return target.name != "amx"; }
 
 static tile::Arithmetic arithmeticOf(const ProductCase &product) {
   return product.int8 ? tile::Arithmetic::int8 : product.bf16 ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
@@ -179,6 +197,22 @@ float floatProductByDefinition(std::span<const float> weights, std::span<const f
   float sum = 0;
   for (size_t k = 0; k < x.size(); ++k)
     sum = multiplyAdd(x[k], weights[k], sum, fused);
+  return sum;
+}
+
+float tiledProductByDefinition(std::span<const float> weights, std::span<const float> x) {
+  float sum = 0;
+  auto product = [&](size_t k, float before) {
+    if (k >= x.size())
+      return std::fma(0.0f, 0.0f, before);
+    return std::fma(bf16ToFloat(floatToBf16(x[k])), bf16ToFloat(floatToBf16(weights[k])), before);
+  };
+  for (size_t first = 0; first < x.size(); first += tile::kTileInputs) {
+    float even = 0, odd = 0;
+    for (size_t k = first; k < first + tile::kTileInputs; k += 2)
+      even = product(k, even), odd = product(k + 1, odd);
+    sum += even + odd;
+  }
   return sum;
 }
 

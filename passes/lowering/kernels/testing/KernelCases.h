@@ -14,6 +14,10 @@ std::vector<JitTarget> jitTargets();
 // The same with dot products of pairs of bf16, where this machine has them: for the kernels that use them.
 std::vector<JitTarget> bf16Targets();
 
+// Those with matrix tiles: emulated, and the machine's own if it has them. `fused` as the tiles do.
+std::vector<JitTarget> tileTargets();
+bool emulatesTiles(const JitTarget &target);
+
 struct ProductCase {
   Format format;
   bool int8;
@@ -70,6 +74,8 @@ Buffer packRows(Format format, const std::vector<std::vector<std::byte>> &rows, 
 // Definitions, one value at a time. `fused`: multiply-adds round once.
 //===----------------------------------------------------------------------===//
 
+// x rounded to bf16 times weights rounded to bf16, by the order of TileUnit.h.
+float tiledProductByDefinition(std::span<const float> weights, std::span<const float> x);
 // An int8 row in the layout of dialects/tile/Layout.h.
 void quantizeByDefinition(std::span<const float> x, std::byte *out);
 // One output of a product: `row` is the source row for float32, `panel` lane `n` for int8.

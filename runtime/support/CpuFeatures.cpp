@@ -1,7 +1,6 @@
-#include "runtime/engine/CpuFeatures.h"
+#include "runtime/support/CpuFeatures.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <fstream>
 #include <sstream>
 
@@ -69,11 +68,14 @@ constexpr Feature table[] = {
     {"lahf_lm", 0x80000001, 0, Ecx, 0, sse},
 };
 
-uint64_t savedState() {
-  uint32_t a, b, c, d;
-  bool osxsave = __get_cpuid(1, &a, &b, &c, &d) && (c >> 27 & 1);
-  if (!osxsave)
-    return 0;
+std::optional<CpuidWords> cpuid(uint32_t leaf, uint32_t subleaf) {
+  CpuidWords words{};
+  if (!__get_cpuid_count(leaf, subleaf, &words[Eax], &words[Ebx], &words[Ecx], &words[Edx]))
+    return std::nullopt;
+  return words;
+}
+
+uint64_t readXcr0() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return uint64_t(high) << 32 | low;
@@ -86,19 +88,24 @@ bool tilesPermitted() {
   return permitted;
 }
 
-bool has(const Feature &feature) {
-  uint32_t words[4] = {};
-  if (!__get_cpuid_count(feature.leaf, feature.subleaf, &words[Eax], &words[Ebx], &words[Ecx], &words[Edx]))
-    return false;
-  static const uint64_t saved = savedState();
-  bool present = (words[feature.word] >> feature.bit & 1) && (saved & feature.state) == feature.state;
-  return present && (feature.state != amx || tilesPermitted());
+uint64_t savedStates(const CpuProbe &probe) {
+  auto words = probe.cpuid(1, 0);
+  bool osxsave = words && ((*words)[Ecx] >> 27 & 1);
+  return osxsave ? probe.xcr0() : 0;
 }
 
-bool detect(std::string_view name) {
-  auto *feature = std::find_if(std::begin(table), std::end(table), [&](const Feature &f) { return f.name == name; });
-  return feature != std::end(table) && has(*feature);
+// Whether the processor has it and the system saves its registers.
+bool isThere(const Feature &feature, const CpuProbe &probe) {
+  auto words = probe.cpuid(feature.leaf, feature.subleaf);
+  return words && ((*words)[feature.word] >> feature.bit & 1) && (savedStates(probe) & feature.state) == feature.state;
 }
+
+const Feature *find(std::string_view name) {
+  auto *feature = std::find_if(std::begin(table), std::end(table), [&](const Feature &f) { return f.name == name; });
+  return feature == std::end(table) ? nullptr : feature;
+}
+
+bool detect(std::string_view name) { return cpuHas(name, {cpuid, readXcr0, tilesPermitted}); }
 
 #else
 
@@ -119,6 +126,18 @@ bool detect(std::string_view name) {
 #endif
 
 } // namespace
+
+#if defined(__x86_64__)
+bool cpuHas(std::string_view feature, const CpuProbe &probe) {
+  const Feature *known = find(feature);
+  return known && isThere(*known, probe) && (known->state != amx || probe.permitTiles());
+}
+
+bool tilesRefused(const CpuProbe &probe) { return isThere(*find("amx_tile"), probe) && !probe.permitTiles(); }
+bool tilesRefused() { return tilesRefused({cpuid, readXcr0, tilesPermitted}); }
+#else
+bool tilesRefused() { return false; }
+#endif
 
 bool cpuHas(std::string_view feature) { return detect(feature); }
 
