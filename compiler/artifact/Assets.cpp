@@ -19,14 +19,18 @@ llvm::Expected<std::unique_ptr<Gguf>> asGguf(const std::string &path) {
   return toLlvm(Gguf::open(path));
 }
 
-llvm::Expected<std::string> tokenizer(const std::string &path) {
+llvm::Expected<Tokenizer> tokenizer(const std::string &path) {
   auto gguf = asGguf(path);
   if (!gguf)
     return gguf.takeError();
-  Expected<Tokenizer> tokenizer = *gguf ? Tokenizer::fromGguf(**gguf) : Tokenizer::fromHuggingFace(path);
-  if (!tokenizer)
-    return toLlvm(tokenizer.error());
-  return tokenizer->toBlob();
+  return toLlvm(*gguf ? Tokenizer::fromGguf(**gguf) : Tokenizer::fromHuggingFace(path));
+}
+
+llvm::Expected<std::string> blob(const std::string &path) {
+  auto opened = tokenizer(path);
+  if (!opened)
+    return opened.takeError();
+  return opened->toBlob();
 }
 
 llvm::Expected<std::string> text(const std::string &path) {
@@ -49,12 +53,24 @@ llvm::Expected<std::vector<std::pair<std::string, std::string>>> readAssets(mlir
     auto path = resolveAsset(directory, asset.getPath(), allowOutside);
     if (!path)
       return path.takeError();
-    auto contents = asset.getKind() == llm::AssetKind::tokenizer ? tokenizer(*path) : text(*path);
+    auto contents = asset.getKind() == llm::AssetKind::tokenizer ? blob(*path) : text(*path);
     if (!contents)
       return contents.takeError();
     assets.emplace_back(llm::stringifyAssetKind(asset.getKind()).str(), std::move(*contents));
   }
   return assets;
+}
+
+llvm::Expected<Tokenizer> openTokenizer(mlir::ModuleOp module, const std::string &directory, bool allowOutside) {
+  for (auto asset : module.getOps<llm::AssetOp>()) {
+    if (asset.getKind() != llm::AssetKind::tokenizer)
+      continue;
+    auto path = resolveAsset(directory, asset.getPath(), allowOutside);
+    if (!path)
+      return path.takeError();
+    return tokenizer(*path);
+  }
+  return makeError(ErrorCode::InvalidInput, "the source names no tokenizer, and a text needs one");
 }
 
 } // namespace llmc::artifact

@@ -62,7 +62,14 @@ private:
   llvm::BLAKE3 hash;
 };
 
-void quantizeOnePanel(const WeightSlice &slice, Format format, int64_t first, int64_t count, std::byte *to) {
+// A matrix as its file has it, and what is known of the inputs that it is multiplied with.
+struct Matrix {
+  WeightSlice slice;
+  std::optional<packing::Moments> moments;
+};
+
+void quantizeOnePanel(const Matrix &matrix, Format format, int64_t first, int64_t count, std::byte *to) {
+  const WeightSlice &slice = matrix.slice;
   FormatInfo info = formatInfo(format);
   int64_t rowBytes = slice.columns / info.blockElements * info.blockBytes;
   std::vector<float> values(slice.columns);
@@ -70,16 +77,17 @@ void quantizeOnePanel(const WeightSlice &slice, Format format, int64_t first, in
   packing::PanelRows rows{};
   for (int64_t i = 0; i < count; ++i) {
     slice.decodeRow(first + i, values);
-    packing::quantizeRow(format, values, {}, quantized.data() + i * rowBytes);
+    packing::quantizeRow(format, values, matrix.moments ? &*matrix.moments : nullptr, quantized.data() + i * rowBytes);
     rows[i] = quantized.data() + i * rowBytes;
   }
   packing::packPanel(format, rows, slice.columns, to);
 }
 
-void packOnePanel(const WeightSlice &slice, Format format, int64_t panel, std::byte *to) {
+void packOnePanel(const Matrix &matrix, Format format, int64_t panel, std::byte *to) {
+  const WeightSlice &slice = matrix.slice;
   int64_t first = panel * tile::kPanelOutputs, count = std::min(tile::kPanelOutputs, slice.rows - first);
   if (slice.format != format)
-    return quantizeOnePanel(slice, format, first, count, to);
+    return quantizeOnePanel(matrix, format, first, count, to);
   if (slice.transpose)
     return packing::packPanelTransposed(format, slice.data, slice.columns, slice.width,
                                         {slice.firstRow + first * slice.step, count, slice.step}, to);
@@ -94,16 +102,16 @@ public:
   Writer(Output &output, int64_t total, llvm::function_ref<void(double)> progress) : output(output), total(total), progress(progress) {}
 
   // Matrices of one shape, one after the other.
-  llvm::Error matrices(llvm::ArrayRef<WeightSlice> slices, llm::Format format) {
-    int64_t each = tile::panelCount(slices[0].rows), bytes = tile::panelBytes(format, slices[0].columns);
-    int64_t panels = slices.size() * each;
+  llvm::Error matrices(llvm::ArrayRef<Matrix> all, llm::Format format) {
+    int64_t each = tile::panelCount(all[0].slice.rows), bytes = tile::panelBytes(format, all[0].slice.columns);
+    int64_t panels = all.size() * each;
     int64_t atOnce = std::clamp<int64_t>(kChunkBytes / bytes, 1, panels);
     buffer.resize(atOnce * bytes);
     for (int64_t first = 0; first < panels; first += atOnce) {
       int64_t count = std::min(atOnce, panels - first);
       llvm::parallelFor(0, count, [&](size_t i) {
         int64_t panel = first + i;
-        packOnePanel(slices[panel / each], storageFormat(format), panel % each, reinterpret_cast<std::byte *>(buffer.data()) + i * bytes);
+        packOnePanel(all[panel / each], storageFormat(format), panel % each, reinterpret_cast<std::byte *>(buffer.data()) + i * bytes);
       });
       if (llvm::Error error = write(count * bytes))
         return error;
@@ -149,7 +157,21 @@ PackedWeights layOut(mlir::ModuleOp module) {
   return packed;
 }
 
-llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const PackedWeights &packed, Writer &writer) {
+llvm::Expected<std::vector<Matrix>> withMoments(llm::WeightOp weight, int64_t index, llvm::ArrayRef<WeightSlice> slices, const ModelMoments *moments) {
+  std::vector<Matrix> all;
+  for (auto [expert, slice] : llvm::enumerate(slices)) {
+    all.push_back({slice, std::nullopt});
+    if (!moments)
+      continue;
+    auto found = moments->find(weight, index, expert);
+    if (!found)
+      return found.takeError();
+    all.back().moments = *found;
+  }
+  return all;
+}
+
+llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const ModelMoments *moments, const PackedWeights &packed, Writer &writer) {
   auto entry = packed.table.begin();
   for (auto weight : module.getOps<llm::WeightOp>())
     for (int64_t index = 0; index < weight.getWeights().getLayers(); ++index, ++entry) {
@@ -159,8 +181,15 @@ llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const Pa
       if (Format format = storageFormat(weight.formatOf(index)); (*slices)[0].format != format && !packing::canQuantize(format))
         return makeError(ErrorCode::Unsupported, "@" + weight.getSymName() + ": can't be quantised to " + formatInfo(format).name +
                                                       "; there are q4_0, q5_0, q8_0, q4_k, q5_k, q6_k");
-      bool areVectors = tile::isPackedAsVectors(weight.getWeights().getShape(), weight.formatOf(index));
-      if (llvm::Error error = areVectors ? writer.vectors(*slices, entry->bytes) : writer.matrices(*slices, weight.formatOf(index)))
+      if (tile::isPackedAsVectors(weight.getWeights().getShape(), weight.formatOf(index))) {
+        if (llvm::Error error = writer.vectors(*slices, entry->bytes))
+          return error;
+        continue;
+      }
+      auto matrices = withMoments(weight, index, *slices, moments);
+      if (!matrices)
+        return matrices.takeError();
+      if (llvm::Error error = writer.matrices(*matrices, weight.formatOf(index)))
         return error;
     }
   return llvm::Error::success();
@@ -168,7 +197,7 @@ llvm::Error packAll(mlir::ModuleOp module, const ModelWeights &weights, const Pa
 
 } // namespace
 
-llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWeights &weights, const std::string &path,
+llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWeights &weights, const ModelMoments *moments, const std::string &path,
                                            llvm::function_ref<void(double)> progress) {
   PackedWeights packed = layOut(module);
   llvm::Expected<Output> output = Output::create(path);
@@ -179,7 +208,7 @@ llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWei
   if (llvm::Error error = output->put(header, -1))
     return error;
   Writer writer(*output, packed.bytes, progress);
-  if (llvm::Error error = packAll(module, weights, packed, writer))
+  if (llvm::Error error = packAll(module, weights, moments, packed, writer))
     return error;
   packed.hash = output->digest();
   llmc_weights_header fields{};

@@ -2,6 +2,7 @@
 // file (struct llmc_weights_header of runtime/artifact/Artifact.h, then the weights in the order of dialects/tile/Tables.h).
 #pragma once
 
+#include "compiler/support/ModelMoments.h"
 #include "compiler/support/ModelWeights.h"
 
 #include <array>
@@ -22,9 +23,10 @@ struct PackedWeights {
   std::array<uint8_t, 32> hash{}; // BLAKE3 of the packed weights
 };
 
-// Streams: memory stays at a few megabytes whatever the model's size. `progress` is told the fraction done.
+// Streams: memory stays at a few megabytes whatever the model's size. `moments`: of a calibrated module, else null. `progress` is told the
+// fraction done.
 // Errors: InvalidInput as ModelWeights::find, and on writing (a full disk); a partly written file is removed.
-llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWeights &weights, const std::string &path,
+llvm::Expected<PackedWeights> writeWeights(mlir::ModuleOp module, const ModelWeights &weights, const ModelMoments *moments, const std::string &path,
                                            llvm::function_ref<void(double)> progress);
 
 } // namespace llmc::artifact

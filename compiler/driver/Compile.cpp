@@ -12,10 +12,13 @@
 #include "compiler/pipeline/DisablePasses.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/support/ModelFiles.h"
+#include "compiler/support/ModelMoments.h"
 #include "compiler/support/ModelWeights.h"
 #include "compiler/support/StatusBridge.h"
+#include "dialects/llm/StoredFormat.h"
 #include "dialects/tile/Tile.h"
 #include "passes/quantization/Schemes.h"
+#include "passes/quantization/Uses.h"
 #include "passes/support/Statistic.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -24,6 +27,7 @@
 #include "mlir/Tools/Plugins/PassPlugin.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -156,17 +160,38 @@ private:
       return wrong("want q8, q6, q5, q4 or q4a");
     if (skips("quantize"))
       return wrong("--compile-from " + options.compileFrom + " starts after that phase");
-    auto isFloatMatrix = [](llm::WeightOp weight) {
-      return weight.getWeights().getShape().size() >= 2 && !isa<llm::QuantType>(weight.getWeights().getElement());
-    };
     auto weights = module.getOps<llm::WeightOp>();
-    auto quantised = llvm::find_if(weights, [](llm::WeightOp weight) { return llm::isQuantised(weight.formatOf(0)); });
-    if (quantised != weights.end())
-      return wrong("@" + (*quantised).getSymName() + " is " + llm::stringifyFormat((*quantised).formatOf(0)) +
-                   " already; want a source in f32, f16 or bf16");
+    auto quantised = llvm::make_filter_range(weights, [](llm::WeightOp weight) { return isa<llm::QuantType>(weight.getWeights().getElement()); });
     if (llvm::none_of(weights, isFloatMatrix))
-      return wrong("the source has no matrices");
+      return wrong(quantised.empty() ? Twine("the source has no matrices")
+                                     : "@" + (*quantised.begin()).getSymName() + " is " + llm::stringifyFormat((*quantised.begin()).formatOf(0)) +
+                                           " already, as all matrices are; want a source in f32, f16 or bf16");
+    if (!quantised.empty() && options.note)
+      options.note(("--quantize " + options.quantize + ": @" + (*quantised.begin()).getSymName() + " and " +
+                    Twine(std::distance(quantised.begin(), quantised.end()) - 1) + " more are quantised already and stay as they are").str());
+    for (const std::string &pattern : options.quantizeKeep)
+      if (llvm::Error error = checkKept(pattern))
+        return error;
     return llvm::Error::success();
+  }
+
+  // A pattern must name some tensor, and all layers of a weight or none: they have one format.
+  llvm::Error checkKept(const std::string &pattern) {
+    auto wrong = [&](ErrorCode code, const Twine &what) { return makeError(code, "--quantize-keep " + pattern + ": " + what); };
+    llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern);
+    if (!glob)
+      return wrong(ErrorCode::InvalidInput, llvm::toString(glob.takeError()));
+    bool found = false;
+    for (auto weight : module.getOps<llm::WeightOp>()) {
+      int64_t count = 0, all = weight.getWeights().getLayers() * weight.getExperts();
+      for (int64_t i = 0; i < all; ++i)
+        count += glob->match(weight.sourceName(i / weight.getExperts(), i % weight.getExperts()));
+      if (count != 0 && count != all)
+        return wrong(ErrorCode::Unsupported, "names " + Twine(count) + " of " + Twine(all) + " tensors of @" + weight.getSymName() + " (" +
+                                                 weight.sourceName(0) + " …), which share a format; keeping some of them is not supported yet");
+      found |= count != 0;
+    }
+    return found ? llvm::Error::success() : wrong(ErrorCode::InvalidInput, "no tensor of the source has such a name; llmc inspect lists them");
   }
 
   tile::TargetAttr targetAttr(const codegen::Target &target) {
@@ -207,6 +232,7 @@ private:
     PipelineOptions pipeline;
     pipeline.exact = options.exact;
     pipeline.quantize = options.quantize;
+    pipeline.quantizeKeep = options.quantizeKeep;
     pipeline.stepTokens = options.stepTokens;
     pipeline.kernels = options.kernels;
     pipeline.profile = options.profile;
@@ -290,6 +316,8 @@ private:
 
   llvm::Error runCommonPhases() {
     report("running passes", 0);
+    if (!options.calibration.empty())
+      module->setAttr(llm::kCalibration, StringAttr::get(module.getContext(), options.calibration));
     bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
     if (llvm::Error error = runPhases(module, "simplify", atFuse ? "quantize" : "specialize", nullptr))
       return error;
@@ -499,6 +527,8 @@ private:
                             {"mode", module->hasAttr("llm.exact") ? "exact" : "default"}, {"kernels", options.kernels}};
     if (!options.quantize.empty())
       json["quantize"] = options.quantize;
+    if (!options.calibration.empty())
+      json["calibrated"] = true;
     if (auto accuracy = llvm::json::parse(options.accuracy))
       json["accuracy"] = std::move(*accuracy);
     else
@@ -585,7 +615,10 @@ private:
     auto weights = ModelWeights::open(module, directory, options.allowOutside);
     if (!weights)
       return weights.takeError();
-    auto packed = artifact::writeWeights(module, **weights, path, [&](double done) { report("packing weights", done); });
+    auto moments = ModelMoments::openFor(module, directory, options.allowOutside || !options.calibration.empty());
+    if (!moments)
+      return moments.takeError();
+    auto packed = artifact::writeWeights(module, **weights, moments->get(), path, [&](double done) { report("packing weights", done); });
     if (!packed)
       return packed.takeError();
     description.weights = std::move(*packed);

@@ -17,6 +17,8 @@ struct CompileOptions {
   std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", … (compiler/codegen/Target.h)
   bool exact = false;                   // float32 throughout
   std::string quantize;                 // q8, q6, q5, q4, q4a (passes/quantization/Schemes.h); empty: weights keep their formats
+  std::vector<std::string> quantizeKeep; // patterns (* ? [a-z]) of tensors, named as in the source, that keep their formats
+  std::string calibration;              // with `quantize`: the file that calibrate() wrote (compiler/driver/Calibrate.h)
   std::string accuracy;                 // JSON for the metadata: how far the quantised model is from its source
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory
@@ -36,6 +38,8 @@ struct CompileOptions {
   std::string reproducer;               // write a crash reproducer here
   // Called with a line such as "packing weights" and a fraction done, from the calling thread. May be empty.
   std::function<void(const std::string &what, double fraction)> progress;
+  // Told what the user should know though nothing is wrong, one line each. May be empty.
+  std::function<void(const std::string &what)> note;
 };
 
 } // namespace llmc

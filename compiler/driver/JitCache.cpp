@@ -78,7 +78,7 @@ Error failure(const std::string &what) {
 
 // Paths of the files that the compiler writes, and last of their directory; fixed buffers, for the signal handler.
 constexpr const char *unfinishedNames[] = {"/model.so", "/model.so.part", "/model.weights", "/model.weights.part",
-                                           "/lock",     "/key",           ""};
+                                           "/moments.safetensors", "/lock", "/key", ""};
 char unfinished[std::size(unfinishedNames)][4096];
 std::atomic<bool> hasUnfinished = false;
 

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Parallel.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
@@ -467,7 +468,7 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   Matrix y(q.rows, q.columns);
   int64_t heads = q.columns / headDim, kvHeads = k.columns / headDim, window = op.getWindow();
   std::vector<float> sinks = vector(op.getSinks(), scope);
-  for (int64_t t = 0; t < q.rows; ++t) {
+  llvm::parallelFor(0, q.rows, [&](size_t t) {
     const SlotCache &cache = (*slots)->at(batch->slots[t]);
     int64_t last = batch->positions[t], first = window > 0 ? std::max<int64_t>(0, last - window + 1) : 0;
     kernels::HeadScores how{toFloat(op.getScale()), toFloat(op.getSoftcap()), first, last, headDim, k.columns};
@@ -477,7 +478,7 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
       kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how,
                       y.row(t) + head * headDim);
     }
-  }
+  });
   set(op.getY(), std::move(y), scope);
   return llvm::Error::success();
 }

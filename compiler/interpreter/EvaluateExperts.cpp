@@ -114,6 +114,7 @@ public:
   int64_t rows() const override { return count; }
   int64_t columns() const override { return stack.columns(); }
   void decode(int64_t row, MutableArrayRef<float> out) const override { stack.decode(first + row, out); }
+  void observe(ArrayRef<float> inputs, int64_t firstRow) const override { stack.observe(inputs, first + firstRow); }
 
 private:
   const WeightRows &stack;

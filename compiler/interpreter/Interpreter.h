@@ -1,6 +1,7 @@
 // The reference interpreter: runs a module of the `llm` dialect in float32 with plain loops. It is the oracle of every
-// later step, so it is simple before it is fast: one thread, sums in ascending order, no reassociation, no fused
-// multiply-add; weights decoded exactly; caches f32 whatever their declaration says.
+// later step, so it is simple before it is fast: sums in ascending order, no reassociation, no fused multiply-add; weights
+// decoded exactly; caches f32 whatever their declaration says. Outputs of a product and queries of attention go to several
+// threads, which changes no bit.
 //
 //   auto weights = FileWeightSource::open(module, directory);
 //   auto interpreter = Interpreter::create(module, **weights);

@@ -1,6 +1,10 @@
 #include "compiler/interpreter/Kernels.h"
 
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
+
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 using namespace llmc;
@@ -37,8 +41,15 @@ void kernels::layerNorm(Matrix &x, ArrayRef<float> gain, ArrayRef<float> bias, f
 // Products
 //===----------------------------------------------------------------------===//
 
-// Outputs that are summed side by side: each sum still ascends, and the compiler can use vectors.
+#if defined(__x86_64__)
+#define LLMC_EACH_MACHINE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define LLMC_EACH_MACHINE
+#endif
+
+// Outputs that are summed side by side: each sum still ascends, whatever the machine and the number of threads.
 static constexpr int64_t lanes = 16;
+using Sums = float __attribute__((vector_size(lanes * sizeof(float))));
 
 // rows first..first+count-1 of the weight as [K][lanes], missing ones zero.
 static void interleave(const WeightRows &weight, int64_t first, int64_t count, std::vector<float> &row,
@@ -51,22 +62,47 @@ static void interleave(const WeightRows &weight, int64_t first, int64_t count, s
   }
 }
 
-Matrix kernels::product(const Matrix &x, const WeightRows &weight, ArrayRef<float> bias) {
-  Matrix y(x.rows, weight.rows());
-  std::vector<float> row(x.columns), panel(x.columns * lanes);
-  for (int64_t first = 0; first < weight.rows(); first += lanes) {
-    int64_t count = std::min(lanes, weight.rows() - first);
-    interleave(weight, first, count, row, panel);
-    for (int64_t t = 0; t < x.rows; ++t) {
-      float sums[lanes] = {};
-      const float *in = x.row(t);
-      for (int64_t k = 0; k < x.columns; ++k)
-        for (int64_t j = 0; j < lanes; ++j)
-          sums[j] += in[k] * panel[k * lanes + j];
-      for (int64_t j = 0; j < count; ++j)
-        y.row(t)[first + j] = bias.empty() ? sums[j] : sums[j] + bias[first + j];
-    }
+// out: [together][lanes], of as many rows of x, which are K long.
+template <int together>
+[[gnu::always_inline]] static inline void multiplyRows(const float *x, int64_t K, const float *panel, float *out) {
+  Sums sums[together] = {};
+  for (int64_t k = 0; k < K; ++k) {
+    Sums weights;
+    std::memcpy(&weights, panel + k * lanes, sizeof weights);
+    for (int t = 0; t < together; ++t)
+      sums[t] += x[t * K + k] * weights;
   }
+  std::memcpy(out, sums, sizeof sums);
+}
+
+// out: [rows][lanes]
+LLMC_EACH_MACHINE static void multiplyPanel(const float *x, int64_t rows, int64_t K, const float *panel, float *out) {
+  int64_t t = 0;
+  for (; t + 6 <= rows; t += 6)
+    multiplyRows<6>(x + t * K, K, panel, out + t * lanes);
+  for (; t < rows; ++t)
+    multiplyRows<1>(x + t * K, K, panel, out + t * lanes);
+}
+
+Matrix kernels::product(const Matrix &x, const WeightRows &weight, ArrayRef<float> bias) {
+  weight.observe(x.data, 0);
+  Matrix y(x.rows, weight.rows());
+  auto panelOf = [&](int64_t index) {
+    int64_t first = index * lanes, count = std::min(lanes, weight.rows() - first);
+    std::vector<float> row(x.columns), panel(x.columns * lanes), sums(x.rows * lanes);
+    interleave(weight, first, count, row, panel);
+    multiplyPanel(x.data.data(), x.rows, x.columns, panel.data(), sums.data());
+    for (int64_t t = 0; t < x.rows; ++t)
+      for (int64_t j = 0; j < count; ++j)
+        y.row(t)[first + j] = bias.empty() ? sums[t * lanes + j] : sums[t * lanes + j] + bias[first + j];
+  };
+  int64_t panels = llvm::divideCeil(weight.rows(), lanes);
+  constexpr int64_t worthThreads = 1 << 18; // products of numbers
+  if (x.rows * x.columns * weight.rows() < worthThreads)
+    for (int64_t i = 0; i < panels; ++i)
+      panelOf(i);
+  else
+    llvm::parallelFor(0, panels, panelOf);
   return y;
 }
 

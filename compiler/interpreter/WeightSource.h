@@ -1,6 +1,7 @@
 // Where the interpreter's weights come from.
 #pragma once
 
+#include "compiler/support/ModelMoments.h"
 #include "compiler/support/ModelWeights.h"
 
 namespace llmc {
@@ -12,6 +13,8 @@ public:
   virtual int64_t rows() const = 0; // 1 for a vector; of experts: those of all, expert after expert
   virtual int64_t columns() const = 0;
   virtual void decode(int64_t row, llvm::MutableArrayRef<float> out) const = 0; // `out` has `columns()` elements
+  // Told of the inputs, [T, columns()], of each product with rows from `firstRow` on: for those who measure them.
+  virtual void observe(llvm::ArrayRef<float> inputs, int64_t firstRow) const {}
 };
 
 class WeightSource {
@@ -30,6 +33,7 @@ public:
 
 private:
   std::unique_ptr<ModelWeights> weights;
+  std::unique_ptr<ModelMoments> moments; // of a calibrated module
 };
 
 } // namespace llmc

@@ -1,6 +1,8 @@
 // Built without contraction of multiply and add, and with sums over eight lanes in one order: the same bits on every machine.
 #include "compiler/packing/Quantize.h"
 
+#include "compiler/packing/BlockCodes.h"
+#include "compiler/packing/Lanes.h"
 #include "runtime/formats/Half.h"
 
 #include <algorithm>
@@ -11,42 +13,31 @@
 namespace llmc::packing {
 namespace {
 
-#define LLMC_INLINE [[gnu::always_inline]] inline
-#if defined(__x86_64__)
-#define LLMC_EACH_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define LLMC_EACH_MACHINE
-#endif
-
 //===----------------------------------------------------------------------===//
 // A group of values that share a scale
 //===----------------------------------------------------------------------===//
-
-using Lanes = float __attribute__((vector_size(32)));
-constexpr int kLanes = 8;
 
 template <int size> struct Group {
   static constexpr int parts = size / kLanes;
   Lanes x[parts], w[parts];
 };
 
-LLMC_INLINE float sum(const Lanes &v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
-
-// To the nearest whole number within [low, high]; ties to even; NaN to `low`.
-LLMC_INLINE Lanes roundLanes(Lanes v, float low, float high) {
-  constexpr float magic = 12582912.0f; // 1.5 * 2^23: the sum has no bits for a fraction
-  v = v > low ? v : Lanes{} + low;
-  v = v < high ? v : Lanes{} + high;
-  return (v + magic) - magic;
-}
-
+// What an error of each value costs. Without `importance` large values cost more: what they lose pulls a sum to one side, where the errors
+// of small ones cancel. Source: ggml-quants.c, which weighs values so when it knows nothing of the inputs.
 template <int size> LLMC_INLINE Group<size> load(const float *values, const float *importance) {
   Group<size> group;
   std::memcpy(group.x, values, sizeof group.x);
-  for (Lanes &w : group.w)
-    w = Lanes{} + 1.0f;
-  if (importance)
+  if (importance) {
     std::memcpy(group.w, importance, sizeof group.w);
+    return group;
+  }
+  Lanes squares{};
+  for (const Lanes &x : group.x)
+    squares += x * x;
+  float mean = sum(squares) / size;
+  for (int p = 0; p < group.parts; ++p)
+    for (int i = 0; i < kLanes; ++i)
+      group.w[p][i] = std::sqrt(mean + group.x[p][i] * group.x[p][i]);
   return group;
 }
 
@@ -58,14 +49,8 @@ template <int size> LLMC_INLINE float largest(const Group<size> &group) { // by 
   return best;
 }
 
-LLMC_INLINE float inverse(float scale) { return scale != 0 ? 1 / scale : 0; }
-
 // As a half holds it, and finite.
 LLMC_INLINE float toHalf(float value) { return halfToFloat(floatToHalf(std::clamp(value, -65504.0f, 65504.0f))); }
-LLMC_INLINE void storeHalf(std::byte *to, float value) {
-  uint16_t half = floatToHalf(value);
-  std::memcpy(to, &half, sizeof half);
-}
 
 //===----------------------------------------------------------------------===//
 // value = scale * code
@@ -140,65 +125,8 @@ template <int size, typename Round> LLMC_INLINE float findScale(const Group<size
   return scale;
 }
 
-template <int size> LLMC_INLINE void codesOf(const Group<size> &group, float scale, Codes codes, int *out) {
-  float inv = inverse(scale);
-  for (int p = 0; p < group.parts; ++p) {
-    Lanes code = roundLanes(group.x[p] * inv, codes.low, codes.high);
-    for (int i = 0; i < kLanes; ++i)
-      out[p * kLanes + i] = int(code[i]);
-  }
-}
-
 //===----------------------------------------------------------------------===//
-// Formats of 32 values with one scale
-//===----------------------------------------------------------------------===//
-
-void putNibbles(const int *codes, std::byte *to) {
-  for (int i = 0; i < 16; ++i)
-    to[i] = std::byte((codes[i] & 15) | (codes[i + 16] & 15) << 4);
-}
-
-LLMC_EACH_MACHINE void quantizeQ4_0(const float *x, const float *w, std::byte *block) {
-  constexpr Codes range{-8, 7};
-  auto group = load<32>(x, w);
-  float scale = findScale(group, range, toHalf);
-  int codes[32];
-  codesOf(group, scale, range, codes);
-  for (int &code : codes)
-    code += 8;
-  storeHalf(block, scale);
-  putNibbles(codes, block + 2);
-}
-
-LLMC_EACH_MACHINE void quantizeQ5_0(const float *x, const float *w, std::byte *block) {
-  constexpr Codes range{-16, 15};
-  auto group = load<32>(x, w);
-  float scale = findScale(group, range, toHalf);
-  int codes[32];
-  codesOf(group, scale, range, codes);
-  uint32_t fifth = 0;
-  for (int i = 0; i < 32; ++i) {
-    codes[i] += 16;
-    fifth |= uint32_t(codes[i] >> 4) << i;
-  }
-  storeHalf(block, scale);
-  std::memcpy(block + 2, &fifth, 4);
-  putNibbles(codes, block + 6);
-}
-
-LLMC_EACH_MACHINE void quantizeQ8_0(const float *x, const float *w, std::byte *block) {
-  constexpr Codes range{-127, 127};
-  auto group = load<32>(x, w);
-  float scale = findScale(group, range, toHalf);
-  int codes[32];
-  codesOf(group, scale, range, codes);
-  storeHalf(block, scale);
-  for (int i = 0; i < 32; ++i)
-    block[2 + i] = std::byte(codes[i]);
-}
-
-//===----------------------------------------------------------------------===//
-// Q6_K: sixteen groups of 16 values, each with a scale of 8 bits
+// value = scale * code, with scales of 8 bits
 //===----------------------------------------------------------------------===//
 
 // Of `center - 1`, `center`, `center + 1`, that whose scale `unit * code` has the least error.
@@ -209,31 +137,6 @@ template <int size> LLMC_INLINE int bestScaleCode(const Group<size> &group, floa
     if (float error = errorOf(group, unit * float(code), codes); error < least)
       best = code, least = error;
   return best;
-}
-
-LLMC_EACH_MACHINE void quantizeQ6_K(const float *x, const float *w, std::byte *block) {
-  constexpr Codes range{-32, 31};
-  Group<16> groups[16];
-  float scales[16], most = 0;
-  for (int g = 0; g < 16; ++g) {
-    groups[g] = load<16>(x + 16 * g, w ? w + 16 * g : nullptr);
-    scales[g] = findScale(groups[g], range, [](float scale) { return scale; });
-    most = std::max(most, std::fabs(scales[g]));
-  }
-  float unit = toHalf(most / 127), inv = inverse(unit);
-  int codes[256];
-  for (int g = 0; g < 16; ++g) {
-    int code = bestScaleCode(groups[g], unit, int(std::lrint(std::clamp(scales[g] * inv, -127.0f, 127.0f))), range);
-    codesOf(groups[g], unit * float(code), range, codes + 16 * g);
-    block[192 + g] = std::byte(code);
-  }
-  std::memset(block, 0, 192);
-  for (int i = 0; i < 256; ++i) {
-    int code = codes[i] + 32, half = i / 128, run = i / 32 % 4;
-    block[64 * half + 32 * (run % 2) + i % 32] |= std::byte((code & 15) << (run >= 2 ? 4 : 0));
-    block[128 + 32 * half + i % 32] |= std::byte(code >> 4 << (2 * run));
-  }
-  storeHalf(block + 208, unit);
 }
 
 //===----------------------------------------------------------------------===//
@@ -315,18 +218,37 @@ LLMC_INLINE LineCodes findCodes(const Group<32> &group, Line line, Line unit, fl
   return best;
 }
 
-void putLineCodes(const LineCodes *codes, std::byte *to) {
-  uint8_t bytes[12] = {};
-  for (int g = 0; g < 4; ++g) {
-    bytes[g] = uint8_t(codes[g].scale | codes[g + 4].scale >> 4 << 6);
-    bytes[g + 4] = uint8_t(codes[g].minimum | codes[g + 4].minimum >> 4 << 6);
-    bytes[g + 8] = uint8_t((codes[g + 4].scale & 15) | (codes[g + 4].minimum & 15) << 4);
-  }
-  std::memcpy(to, bytes, sizeof bytes);
+//===----------------------------------------------------------------------===//
+// Blocks: the parameters of each group
+//===----------------------------------------------------------------------===//
+
+template <int high> LLMC_INLINE void findPlain(const float *x, const float *w, BlockCodes &block) {
+  block.scale[0] = findScale(load<32>(x, w), Codes{high > 64 ? -float(high) : -float(high) - 1, high}, toHalf);
 }
 
-// Writes the 16 bytes of scales; the codes go to `out`.
-LLMC_INLINE void quantizeLines(const float *x, const float *w, float high, std::byte *block, int *out) {
+LLMC_EACH_MACHINE void findQ4_0(const float *x, const float *w, BlockCodes &block) { findPlain<7>(x, w, block); }
+LLMC_EACH_MACHINE void findQ5_0(const float *x, const float *w, BlockCodes &block) { findPlain<15>(x, w, block); }
+LLMC_EACH_MACHINE void findQ8_0(const float *x, const float *w, BlockCodes &block) { findPlain<127>(x, w, block); }
+
+// Sixteen groups of 16 values, each with a scale of 8 bits.
+LLMC_EACH_MACHINE void findQ6_K(const float *x, const float *w, BlockCodes &block) {
+  constexpr Codes range{-32, 31};
+  Group<16> groups[16];
+  float scales[16], most = 0;
+  for (int g = 0; g < 16; ++g) {
+    groups[g] = load<16>(x + 16 * g, w ? w + 16 * g : nullptr);
+    scales[g] = findScale(groups[g], range, [](float scale) { return scale; });
+    most = std::max(most, std::fabs(scales[g]));
+  }
+  block.unit = toHalf(most / 127);
+  float inv = inverse(block.unit);
+  for (int g = 0; g < 16; ++g) {
+    block.scaleCodes[g] = bestScaleCode(groups[g], block.unit, int(std::lrint(std::clamp(scales[g] * inv, -127.0f, 127.0f))), range);
+    block.scale[g] = block.unit * float(block.scaleCodes[g]);
+  }
+}
+
+LLMC_INLINE void findLines(const float *x, const float *w, float high, BlockCodes &block) {
   Group<32> groups[8];
   Line lines[8], most{0, 0};
   for (int g = 0; g < 8; ++g) {
@@ -335,67 +257,172 @@ LLMC_INLINE void quantizeLines(const float *x, const float *w, float high, std::
     most = {std::max(most.scale, lines[g].scale), std::max(most.minimum, lines[g].minimum)};
   }
   Line unit{toHalf(most.scale / 63), toHalf(most.minimum / 63)};
-  LineCodes codes[8];
+  block.unit = unit.scale, block.unitMinimum = unit.minimum;
   for (int g = 0; g < 8; ++g) {
-    codes[g] = findCodes(groups[g], lines[g], unit, high);
-    Line line{unit.scale * float(codes[g].scale), unit.minimum * float(codes[g].minimum)};
-    for (int p = 0; p < Group<32>::parts; ++p) {
-      Lanes code = codesUnder(groups[g].x[p], line, high);
-      for (int i = 0; i < kLanes; ++i)
-        out[32 * g + p * kLanes + i] = int(code[i]);
-    }
+    LineCodes codes = findCodes(groups[g], lines[g], unit, high);
+    block.scaleCodes[g] = codes.scale, block.minimumCodes[g] = codes.minimum;
+    block.scale[g] = unit.scale * float(codes.scale), block.minimum[g] = unit.minimum * float(codes.minimum);
   }
-  storeHalf(block, unit.scale);
-  storeHalf(block + 2, unit.minimum);
-  putLineCodes(codes, block + 4);
+}
+
+LLMC_EACH_MACHINE void findQ4_K(const float *x, const float *w, BlockCodes &block) { findLines(x, w, 15, block); }
+LLMC_EACH_MACHINE void findQ5_K(const float *x, const float *w, BlockCodes &block) { findLines(x, w, 31, block); }
+
+LLMC_INLINE void nearestCodes(const float *x, const BlockFormat &format, BlockCodes &block) {
+  for (int i = 0; i < format.elements; i += kLanes) {
+    int g = i / format.group;
+    Lanes code = roundLanes((loadLanes(x + i) + block.minimum[g]) * inverse(block.scale[g]), format.low, format.high);
+    std::memcpy(block.codes + i, &code, sizeof code);
+  }
+}
+
+// Each value takes its nearest code.
+LLMC_EACH_MACHINE void takeNearest(const float *x, const BlockFormat &format, BlockCodes &block) { nearestCodes(x, format, block); }
+
+//===----------------------------------------------------------------------===//
+// Blocks as they are written
+//===----------------------------------------------------------------------===//
+
+void storeHalf(std::byte *to, float value) {
+  uint16_t half = floatToHalf(value);
+  std::memcpy(to, &half, sizeof half);
+}
+
+// The first 16 of 32 codes go to low nibbles, the others to high ones.
+void putNibbles(const float *codes, int offset, std::byte *to) {
+  for (int i = 0; i < 16; ++i)
+    to[i] = std::byte((int(codes[i]) + offset & 15) | (int(codes[i + 16]) + offset & 15) << 4);
+}
+
+void writeQ4_0(const BlockCodes &block, std::byte *to) {
+  storeHalf(to, block.scale[0]);
+  putNibbles(block.codes, 8, to + 2);
+}
+
+void writeQ5_0(const BlockCodes &block, std::byte *to) {
+  uint32_t fifth = 0;
+  for (int i = 0; i < 32; ++i)
+    fifth |= uint32_t(int(block.codes[i]) + 16 >> 4) << i;
+  storeHalf(to, block.scale[0]);
+  std::memcpy(to + 2, &fifth, 4);
+  putNibbles(block.codes, 16, to + 6);
+}
+
+void writeQ8_0(const BlockCodes &block, std::byte *to) {
+  storeHalf(to, block.scale[0]);
+  for (int i = 0; i < 32; ++i)
+    to[2 + i] = std::byte(int(block.codes[i]));
+}
+
+void writeQ6_K(const BlockCodes &block, std::byte *to) {
+  std::memset(to, 0, 192);
+  for (int i = 0; i < 256; ++i) {
+    int code = int(block.codes[i]) + 32, half = i / 128, run = i / 32 % 4;
+    to[64 * half + 32 * (run % 2) + i % 32] |= std::byte((code & 15) << (run >= 2 ? 4 : 0));
+    to[128 + 32 * half + i % 32] |= std::byte(code >> 4 << (2 * run));
+  }
+  for (int g = 0; g < 16; ++g)
+    to[192 + g] = std::byte(block.scaleCodes[g]);
+  storeHalf(to + 208, block.unit);
+}
+
+// Of Q4_K and Q5_K: units, and 6-bit codes of scales and minima.
+void putLines(const BlockCodes &block, std::byte *to) {
+  storeHalf(to, block.unit);
+  storeHalf(to + 2, block.unitMinimum);
+  const int *scales = block.scaleCodes, *minima = block.minimumCodes;
+  for (int g = 0; g < 4; ++g) {
+    to[4 + g] = std::byte(scales[g] | scales[g + 4] >> 4 << 6);
+    to[8 + g] = std::byte(minima[g] | minima[g + 4] >> 4 << 6);
+    to[12 + g] = std::byte((scales[g + 4] & 15) | (minima[g + 4] & 15) << 4);
+  }
 }
 
 // Groups in pairs: low nibbles, then high ones.
-void putPairs(const int *codes, std::byte *to) {
+void putPairs(const float *codes, std::byte *to) {
   for (int pair = 0; pair < 4; ++pair)
     for (int i = 0; i < 32; ++i)
-      to[32 * pair + i] = std::byte((codes[64 * pair + i] & 15) | (codes[64 * pair + 32 + i] & 15) << 4);
+      to[32 * pair + i] = std::byte((int(codes[64 * pair + i]) & 15) | (int(codes[64 * pair + 32 + i]) & 15) << 4);
 }
 
-LLMC_EACH_MACHINE void quantizeQ4_K(const float *x, const float *w, std::byte *block) {
-  int codes[256];
-  quantizeLines(x, w, 15, block, codes);
-  putPairs(codes, block + 16);
+void writeQ4_K(const BlockCodes &block, std::byte *to) {
+  putLines(block, to);
+  putPairs(block.codes, to + 16);
 }
 
-LLMC_EACH_MACHINE void quantizeQ5_K(const float *x, const float *w, std::byte *block) {
-  int codes[256];
-  quantizeLines(x, w, 31, block, codes);
-  std::memset(block + 16, 0, 32);
+void writeQ5_K(const BlockCodes &block, std::byte *to) {
+  putLines(block, to);
+  std::memset(to + 16, 0, 32);
   for (int i = 0; i < 256; ++i)
-    block[16 + i % 32] |= std::byte(codes[i] >> 4 << (i / 32));
-  putPairs(codes, block + 48);
+    to[16 + i % 32] |= std::byte(int(block.codes[i]) >> 4 << (i / 32));
+  putPairs(block.codes, to + 48);
 }
 
-using QuantizeBlock = void (*)(const float *x, const float *w, std::byte *block);
-
-QuantizeBlock blockQuantizer(Format format) {
+const BlockFormat *blockFormat(Format format) {
+  static constexpr BlockFormat q4_0{32, 32, -8, 7, true, findQ4_0, writeQ4_0}, q5_0{32, 32, -16, 15, true, findQ5_0, writeQ5_0},
+      q8_0{32, 32, -127, 127, true, findQ8_0, writeQ8_0}, q6_k{256, 16, -32, 31, false, findQ6_K, writeQ6_K},
+      q4_k{256, 32, 0, 15, false, findQ4_K, writeQ4_K}, q5_k{256, 32, 0, 31, false, findQ5_K, writeQ5_K};
   switch (format) {
-  case Format::Q4_0: return quantizeQ4_0;
-  case Format::Q5_0: return quantizeQ5_0;
-  case Format::Q8_0: return quantizeQ8_0;
-  case Format::Q4_K: return quantizeQ4_K;
-  case Format::Q5_K: return quantizeQ5_K;
-  case Format::Q6_K: return quantizeQ6_K;
+  case Format::Q4_0: return &q4_0;
+  case Format::Q5_0: return &q5_0;
+  case Format::Q8_0: return &q8_0;
+  case Format::Q4_K: return &q4_k;
+  case Format::Q5_K: return &q5_k;
+  case Format::Q6_K: return &q6_k;
   default: return nullptr;
   }
 }
 
+// The mean square of each input, and a part of all of them: what never stirred may do so yet. False if none did.
+bool importanceOf(const Moments &moments, int64_t first, std::span<float> importance) {
+  float total = 0;
+  for (size_t i = 0; i < importance.size(); ++i)
+    total += importance[i] = moments.row(first + i)[(first + i) % moments.block];
+  for (float &each : importance)
+    each += kRidge * total / float(importance.size());
+  return total > 0;
+}
+
+// Blocks of values that are rounded together: those of a block of the moments, or one block.
+void quantizeRun(const BlockFormat &format, int64_t blockBytes, std::span<const float> values, const Moments *moments, int64_t first,
+                 std::byte *to) {
+  BlockCodes blocks[kMomentsBlock / 32];
+  float importance[kMomentsBlock];
+  if (moments && !importanceOf(*moments, first, {importance, values.size()}))
+    moments = nullptr;
+  int count = int(values.size()) / format.elements;
+  for (int b = 0; b < count; ++b) {
+    const float *x = values.data() + b * format.elements;
+    format.find(x, moments ? importance + b * format.elements : nullptr, blocks[b]);
+    takeNearest(x, format, blocks[b]);
+  }
+  if (moments)
+    compensate(format, values, *moments, first, {blocks, size_t(count)});
+  for (int b = 0; b < count; ++b)
+    format.write(blocks[b], to + b * blockBytes);
+}
+
 } // namespace
 
-bool canQuantize(Format format) { return blockQuantizer(format) != nullptr; }
+bool canQuantize(Format format) { return blockFormat(format) != nullptr; }
 
-void quantizeRow(Format format, std::span<const float> values, std::span<const float> importance, std::byte *row) {
-  QuantizeBlock quantize = blockQuantizer(format);
-  FormatInfo info = formatInfo(format);
-  assert(quantize && values.size() % size_t(info.blockElements) == 0 && (importance.empty() || importance.size() == values.size()));
-  for (size_t first = 0; first < values.size(); first += size_t(info.blockElements), row += info.blockBytes)
-    quantize(values.data() + first, importance.empty() ? nullptr : importance.data() + first, row);
+int64_t momentsBlock(int64_t experts, int64_t columns) {
+  int64_t block = kMomentsBlock;
+  while (block > 32 && block * experts > kMomentsBlock)
+    block /= 2;
+  return std::min(block, columns);
+}
+
+void quantizeRow(Format format, std::span<const float> values, const Moments *moments, std::byte *row) {
+  const BlockFormat *block = blockFormat(format);
+  assert(block && values.size() % size_t(block->elements) == 0);
+  assert(!moments || (moments->values.size() == values.size() * size_t(moments->block) && moments->block % 32 == 0 && moments->block <= kMomentsBlock));
+  int64_t bytes = formatInfo(format).blockBytes, count = int64_t(values.size());
+  int64_t run = std::max<int64_t>(moments ? moments->block : 0, block->elements);
+  for (int64_t first = 0; first < count; first += run) {
+    auto part = values.subspan(size_t(first), size_t(std::min(run, count - first)));
+    quantizeRun(*block, bytes, part, moments, first, row + first / block->elements * bytes);
+  }
 }
 
 } // namespace llmc::packing

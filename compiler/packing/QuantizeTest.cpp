@@ -14,9 +14,9 @@ namespace {
 
 using Values = std::vector<float>;
 
-Values roundTrip(Format format, const Values &values, const Values &importance = {}) {
+Values roundTrip(Format format, const Values &values, const Moments *moments = nullptr) {
   std::vector<std::byte> row(size_t(rowBytes(format, int64_t(values.size())).value()));
-  quantizeRow(format, values, importance, row.data());
+  quantizeRow(format, values, moments, row.data());
   Values result(values.size());
   decodeRow(format, row.data(), result);
   return result;
@@ -28,6 +28,45 @@ double errorBetween(const Values &a, const Values &b, const Values &importance =
     error += (importance.empty() ? 1.0 : importance[i]) * std::pow(double(a[i]) - b[i], 2);
   return error;
 }
+
+// What errors cost when nothing is known of the inputs, of values that share a scale.
+Values ownImportance(const Values &values) {
+  double mean = errorBetween(values, Values(values.size())) / double(values.size());
+  Values importance;
+  for (float value : values)
+    importance.push_back(float(std::sqrt(mean + value * value)));
+  return importance;
+}
+
+// Of inputs that are independent of each other.
+Values independent(const Values &squares, int64_t block) {
+  Values moments(squares.size() * size_t(block));
+  for (size_t i = 0; i < squares.size(); ++i)
+    moments[i * size_t(block) + i % size_t(block)] = squares[i];
+  return moments;
+}
+
+// Of inputs that share a part: neighbours within 16 have the same sign more often than not.
+Values correlated(size_t count, int64_t block) {
+  Values moments(count * size_t(block));
+  for (size_t i = 0; i < count; ++i)
+    for (size_t j = 0; j < size_t(block) && i / size_t(block) * size_t(block) + j < count; ++j)
+      moments[i * size_t(block) + j] = i % size_t(block) == j ? 1.0f : (i % size_t(block)) / 16 == j / 16 ? 0.9f : 0.1f;
+  return moments;
+}
+
+// The expected square of what the errors add to a product.
+double productError(const Values &a, const Values &b, const Moments &moments) {
+  double error = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t first = i / size_t(moments.block) * size_t(moments.block);
+    for (size_t j = first; j < std::min(a.size(), first + size_t(moments.block)); ++j)
+      error += (double(a[i]) - b[i]) * moments.row(int64_t(i))[j - first] * (double(a[j]) - b[j]);
+  }
+  return error;
+}
+
+constexpr Format kAll[] = {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K};
 
 Values gaussian(size_t count, unsigned seed, float mean = 0) {
   std::mt19937 random(seed);
@@ -65,9 +104,9 @@ TEST_P(SymmetricTest, isNeverWorseThanTheLargestMagnitude) {
   auto [format, low, high, code, saved, close] = GetParam();
   double ours = 0, reference = 0;
   for (unsigned seed = 0; seed < 200; ++seed) {
-    Values values = gaussian(32, seed);
-    double found = errorBetween(values, roundTrip(format, values));
-    double plain = errorBetween(values, roundedTo(values, asHalf(extreme(values) / code), low, high));
+    Values values = gaussian(32, seed), importance = ownImportance(values);
+    double found = errorBetween(values, roundTrip(format, values), importance);
+    double plain = errorBetween(values, roundedTo(values, asHalf(extreme(values) / code), low, high), importance);
     EXPECT_LE(found, plain * (1 + 1e-5)) << "seed " << seed;
     ours += found, reference += plain;
   }
@@ -79,11 +118,11 @@ TEST_P(SymmetricTest, isCloseToTheBestScale) {
   auto [format, low, high, code, saved, close] = GetParam();
   double ours = 0, best = 0;
   for (unsigned seed = 0; seed < 40; ++seed) {
-    Values values = gaussian(32, 1000 + seed);
+    Values values = gaussian(32, 1000 + seed), importance = ownImportance(values);
     double least = INFINITY, widest = std::fabs(extreme(values)) / (high * 0.6f);
     for (int i = -2000; i <= 2000; ++i)
-      least = std::min(least, errorBetween(values, roundedTo(values, asHalf(float(widest * i / 2000)), low, high)));
-    ours += errorBetween(values, roundTrip(format, values)), best += least;
+      least = std::min(least, errorBetween(values, roundedTo(values, asHalf(float(widest * i / 2000)), low, high), importance));
+    ours += errorBetween(values, roundTrip(format, values), importance), best += least;
   }
   EXPECT_LE(ours, best * close);
 }
@@ -122,11 +161,52 @@ TEST(QuantizeTest, heedsImportance) {
       Values values = gaussian(256, seed), importance(256, 1.0f);
       for (size_t i = 3; i < 256; i += 8)
         importance[i] = 1000;
+      Values squares = independent(importance, 256);
+      Moments moments{squares, 256};
       plain += errorBetween(values, roundTrip(format, values), importance);
-      weighted += errorBetween(values, roundTrip(format, values, importance), importance);
+      weighted += errorBetween(values, roundTrip(format, values, &moments), importance);
     }
     EXPECT_LT(weighted, plain * (format == Format::Q8_0 ? 1.0 : 0.8)) << formatInfo(format).name;
   }
+}
+
+// Errors make up for each other where inputs go together, in every size of block, also in a last one that is smaller, and in a block of the
+// moments that is a part of the format's.
+TEST(QuantizeTest, compensatesErrors) {
+  for (Format format : kAll)
+    for (int64_t block : {32, 64, 128, 256}) {
+      size_t columns = formatInfo(format).blockElements == 256 ? 512 : 608;
+      double plain = 0, compensated = 0;
+      Values pairs = correlated(columns, block);
+      Moments moments{pairs, block};
+      for (unsigned seed = 0; seed < 4; ++seed) {
+        Values values = gaussian(columns, seed);
+        plain += productError(values, roundTrip(format, values), moments);
+        compensated += productError(values, roundTrip(format, values, &moments), moments);
+      }
+      EXPECT_LT(compensated, plain * 0.5) << formatInfo(format).name << ", blocks of " << block;
+    }
+}
+
+// Inputs that never stirred count for nothing; all still are numbers near the values.
+TEST(QuantizeTest, roundsPlainlyWhatIsNotKnown) {
+  Values values = gaussian(512, 3), nothing(512 * 256);
+  Moments none{nothing, 256};
+  for (Format format : kAll)
+    EXPECT_EQ(roundTrip(format, values, &none), roundTrip(format, values)) << formatInfo(format).name;
+  Values squares(512, 1.0f);
+  std::fill(squares.begin() + 16, squares.begin() + 48, 0.0f);
+  Values pairs = independent(squares, 256);
+  Moments some{pairs, 256};
+  for (Format format : kAll)
+    EXPECT_LT(errorBetween(values, roundTrip(format, values, &some)), 0.02 * errorBetween(values, Values(512))) << formatInfo(format).name;
+}
+
+TEST(QuantizeTest, givesExpertsSmallerBlocks) {
+  EXPECT_EQ(momentsBlock(1, 4096), 256);
+  EXPECT_EQ(momentsBlock(1, 96), 96);
+  EXPECT_EQ(momentsBlock(4, 4096), 64);
+  EXPECT_EQ(momentsBlock(128, 4096), 32);
 }
 
 // More bits, less error; what has minima gains where values lie to one side.
@@ -143,8 +223,14 @@ TEST(QuantizeTest, ordersFormats) {
 TEST(QuantizeTest, survivesWhatIsNoNumber) {
   Values values = gaussian(256, 9);
   values[3] = NAN, values[70] = INFINITY, values[200] = -INFINITY, values[130] = 3e38f;
-  for (Format format : {Format::Q4_0, Format::Q5_0, Format::Q8_0, Format::Q4_K, Format::Q5_K, Format::Q6_K})
+  Values odd = correlated(256, 256); // a file may hold anything
+  odd[7] = NAN, odd[300] = INFINITY, odd[257] = -4, odd[900] = 3e38f;
+  Moments moments{odd, 256};
+  for (Format format : kAll) {
     roundTrip(format, values);
+    roundTrip(format, values, &moments);
+    roundTrip(format, gaussian(256, 10), &moments);
+  }
 }
 
 } // namespace

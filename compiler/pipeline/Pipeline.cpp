@@ -28,7 +28,7 @@ void fuse(OpPassManager &pm, const PipelineOptions &) {
 
 void quantize(OpPassManager &pm, const PipelineOptions &options) {
   if (!options.quantize.empty())
-    pm.addPass(createLLMQuantize({.scheme = options.quantize}));
+    pm.addPass(createLLMQuantize({.scheme = options.quantize, .keep = SmallVector<std::string>(options.quantizeKeep.begin(), options.quantizeKeep.end())}));
 }
 
 void specialize(OpPassManager &pm, const PipelineOptions &options) {

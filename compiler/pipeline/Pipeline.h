@@ -12,6 +12,7 @@ namespace llmc {
 struct PipelineOptions {
   bool exact = false;
   std::string quantize;            // a scheme (passes/quantization/Schemes.h); empty: weights stay as they are
+  std::vector<std::string> quantizeKeep; // patterns of tensors that stay all the same
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "mlir";    // mlir | halide | auto

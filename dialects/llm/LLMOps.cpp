@@ -85,6 +85,8 @@ static std::optional<Format> storedFloat(WeightOp op) {
 }
 
 static LogicalResult verifyStored(WeightOp op) {
+  if (op->hasAttr(kMoments) && !(op->getAttrOfType<StringAttr>(kMoments) && op->hasAttr(kStored)))
+    return op.emitOpError("'llm.moments' must be the name of a weight, beside 'llm.stored'");
   if (!op->hasAttr(kStored))
     return success();
   SmallVector<Format> formats = op.getWeights().getFormats();

@@ -11,6 +11,10 @@ namespace llmc::llm {
 
 constexpr llvm::StringLiteral kStored = "llm.stored";
 
+// Of the module: the file with second moments of inputs of products (compiler/support/ModelMoments.h), a path as that of an llm.asset. Of such
+// a weight: the name of the weight under which the file knows them. Values are then rounded so that the product's error is small.
+constexpr llvm::StringLiteral kCalibration = "llm.calibration", kMoments = "llm.moments";
+
 // The format in the file of entry `index`. The weight has been verified.
 Format storedFormat(WeightOp weight, int64_t index);
 

@@ -19,9 +19,11 @@ def LLMQuantize : Pass<"llm-quantize", "::mlir::ModuleOp"> {
     ```
     Matrices of `llm.linear` and `llm.experts` and tables of tokens change, if nothing else reads them and they are of one float format. What
     stays: vectors (norms, biases, decays), convolutions, tables of positions, what leads to `llm.route`, rows that are no whole blocks of 32, and
-    what is quantised already. The phase `fuse` should run earlier, so that ties are found.
+    what is quantised already, and what `keep` names by its tensor in the source. The phase `fuse` should run earlier, so that ties are found.
+    In a calibrated module (`llm.calibration`) a weight also gets `llm.moments`, under which the file knows the inputs of its product.
   }];
-  let options = [Option<"scheme", "scheme", "std::string", "", "q8, q6, q5, q4 or q4a">];
+  let options = [Option<"scheme", "scheme", "std::string", "", "q8, q6, q5, q4 or q4a">,
+                 ListOption<"keep", "keep", "std::string", "patterns of tensors in the source that stay as they are">];
   let statistics = [Statistic<"numQuantised", "quantised-weights", "weights that got a format of fewer bits">,
                     Statistic<"numKept", "kept-matrices", "float matrices that stay as they are">];
   let dependentDialects = ["::llmc::llm::LLMDialect"];

@@ -3,8 +3,9 @@
 
 #include "dialects/llm/StoredFormat.h"
 #include "passes/quantization/Schemes.h"
+#include "passes/quantization/Uses.h"
 
-#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/GlobPattern.h"
 
 using namespace mlir;
 using namespace llmc::llm;
@@ -15,34 +16,6 @@ namespace llmc {
 
 namespace {
 
-// Whether a product's results choose experts: directly, or after a bias, a factor or a function of each channel.
-bool leadsToRoute(Operation *op) {
-  return llvm::any_of(op->getUsers(), [](Operation *user) {
-    return isa<RouteOp>(user) || (isa<AddBiasOp, ActivationOp, ScaleOp, ClampOp>(user) && leadsToRoute(user));
-  });
-}
-
-// What a weight is read for.
-struct Use {
-  bool asProduct = false, asTable = false, otherwise = false;
-
-  void add(OpOperand &operand) {
-    Operation *op = operand.getOwner();
-    Value value = operand.get();
-    if (auto linear = dyn_cast<LinearOp>(op))
-      isMatrixOf(linear, value) && !leadsToRoute(op) ? asProduct = true : otherwise = true;
-    else if (auto experts = dyn_cast<ExpertsOp>(op))
-      value == experts.getGate() || value == experts.getUp() || value == experts.getDown() ? asProduct = true : otherwise = true;
-    else if (auto embedding = dyn_cast<EmbeddingOp>(op); embedding && embedding.getIndex() == IndexSource::tokens)
-      asTable = true;
-    else
-      otherwise = true;
-  }
-
-private:
-  static bool isMatrixOf(LinearOp linear, Value value) { return llvm::is_contained(linear.getWeights(), value); }
-};
-
 struct LLMQuantizePass : impl::LLMQuantizeBase<LLMQuantizePass> {
   using LLMQuantizeBase::LLMQuantizeBase;
 
@@ -52,37 +25,34 @@ struct LLMQuantizePass : impl::LLMQuantizeBase<LLMQuantizePass> {
       getOperation().emitError("llm-quantize: want scheme q8, q6, q5, q4 or q4a, got '") << scheme << "'";
       return signalPassFailure();
     }
-    collectLoads();
-    for (auto weight : getOperation().getOps<WeightOp>()) {
+    bool calibrated = getOperation()->hasAttr(kCalibration);
+    auto inputs = calibrated ? productInputs(getOperation()) : llvm::MapVector<Operation *, WeightOp>();
+    for (auto &[op, use] : weightUses(getOperation())) {
+      auto weight = cast<WeightOp>(op);
       if (!isFloatMatrix(weight))
         continue;
-      std::optional<Format> format = formatFor(weight, *found);
+      std::optional<Format> format = use.isQuantisable() && !isKept(weight) ? formatFor(weight, use, *found) : std::nullopt;
       ++(format ? numQuantised : numKept);
-      if (format)
-        quantize(weight, *format);
+      if (!format)
+        continue;
+      quantize(weight, use, *format);
+      if (WeightOp leader = inputs.lookup(op))
+        weight->setAttr(kMoments, leader.getSymNameAttr());
     }
   }
 
-  void collectLoads() {
-    loads.clear();
-    SymbolTable symbols(getOperation());
-    getOperation().walk([&](WeightLoadOp load) {
-      if (Operation *weight = symbols.lookup(load.getWeight()))
-        loads[weight].push_back(load);
+  // A pattern that names tensors of some layers only is refused before the passes run.
+  bool isKept(WeightOp weight) {
+    return llvm::any_of(keep, [&](const std::string &pattern) {
+      llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern);
+      if (glob)
+        return glob->match(weight.sourceName(0));
+      llvm::consumeError(glob.takeError());
+      return false;
     });
   }
 
-  static bool isFloatMatrix(WeightOp weight) {
-    return weight.getWeights().getShape().size() >= 2 && !isa<QuantType>(weight.getWeights().getElement());
-  }
-
-  std::optional<Format> formatFor(WeightOp weight, const Scheme &scheme) {
-    Use use;
-    for (WeightLoadOp load : loads[weight])
-      for (OpOperand &operand : load->getResult(0).getUses())
-        use.add(operand);
-    if (use.otherwise || !(use.asProduct || use.asTable))
-      return std::nullopt;
+  std::optional<Format> formatFor(WeightOp weight, const WeightUse &use, const Scheme &scheme) {
     ArrayRef<int64_t> shape = weight.getWeights().getShape();
     return scheme.formatFor(use.asTable || shape[0] == vocabulary(), shape.back());
   }
@@ -92,17 +62,15 @@ struct LLMQuantizePass : impl::LLMQuantizeBase<LLMQuantizePass> {
     return size ? size.getInt() : 0;
   }
 
-  void quantize(WeightOp weight, Format format) {
+  void quantize(WeightOp weight, const WeightUse &use, Format format) {
     WeightsType type = weight.getWeights();
     auto element = QuantType::get(&getContext(), ArrayRef<Format>(format));
     auto quantised = WeightsType::get(&getContext(), type.getLayers(), type.getShape(), element);
     weight->setAttr(kStored, TypeAttr::get(type.getElement()));
     weight.setTypeAttr(TypeAttr::get(quantised));
-    for (WeightLoadOp load : loads[weight])
+    for (WeightLoadOp load : use.loads)
       load->getResult(0).setType(quantised.getValueType());
   }
-
-  llvm::MapVector<Operation *, SmallVector<WeightLoadOp>> loads;
 };
 
 } // namespace

@@ -21,10 +21,10 @@ from generate_text import story  # noqa: E402
 BOUNDS = {"tiny-llama": {"q8": 6e-4, "q4": 0.12}, "tiny-mixtral": {"q8": 2e-3, "q4": 0.18}, "tiny-bamba": {"q8": 1.2e-4, "q5": 6e-3, "q4": 0.02}}
 
 
-def stories():
+def stories(seed, count):
     """Text of the models' kind, of a seed that no training used."""
-    random = Random(20261124)
-    return "\n".join(story(random) for _ in range(60))
+    random = Random(seed)
+    return "\n".join(story(random) for _ in range(count))
 
 
 def kld(llmc, model, text, *options):
@@ -72,6 +72,26 @@ def check_phase(llmc):
     same_bits(llmc.logits(library, ids), llmc.logits(model, ids, "--quantize", "q4", "--no-cache"), "by way of a module")
 
 
+def check_calibration(llmc, name, factor, text, other):
+    """Moments of another text bring the model closer to its source, in the same number of bytes; kept tensors stay."""
+    model, library = os.path.join(MODELS, name), os.path.join(llmc.work, "calibrated.so")
+    plain = kld(llmc, model, text, "--exact", "--reference", model, "--quantize", "q4")["mean_kld"]
+    found = kld(llmc, model, text, "--exact", "--reference", model, "--quantize", "q4", "--calibrate", other)["mean_kld"]
+    want(0 < found < plain * factor, f"mean KLD {found:.2e} calibrated, {plain:.2e} not, want less than {factor} of it")
+    llmc.call("compile", model, "-o", library, "--exact", "--quantize", "q4", "--calibrate", other)
+    again = kld(llmc, library, text, "--exact", "--reference", model)["mean_kld"]
+    want(again == found, f"library {again}, just in time {found}")
+    want(json.loads(llmc.call("inspect", library, "--json"))["calibrated"] is True, "inspect does not say so")
+    return f"{plain:.1e} -> {found:.1e}"
+
+
+def check_keep(llmc):
+    model, library = os.path.join(MODELS, "tiny-llama"), os.path.join(llmc.work, "kept.so")
+    llmc.call("compile", model, "-o", library, "--quantize", "q4", "--quantize-keep", "*down_proj*,*embed*")
+    formats = json.loads(llmc.call("inspect", library, "--json"))["formats"]
+    want(formats == {"bf16": 7, "q4_0": 36}, f"formats are {formats}")
+
+
 def check_refusals(llmc, text):
     def says(message, *args, status=1):
         llmc.call(*args, status=status)
@@ -80,6 +100,10 @@ def check_refusals(llmc, text):
     says("--quantize", "compile", model, "-o", out, "--quantize", "int4")
     says("already", "compile", os.path.join(HERE, "golden_gguf", "llama.gguf"), "-o", out, "--quantize", "q4")
     says("--evaluate", "compile", model, "-o", out, "--evaluate", text)
+    says("belongs to --quantize", "compile", model, "-o", out, "--calibrate", text)
+    says("no such file", "compile", model, "-o", out, "--quantize", "q4", "--calibrate", text + "x")
+    says("no tensor", "compile", model, "-o", out, "--quantize", "q4", "--quantize-keep", "*mlp.x*")
+    says("names 1 of 6 tensors", "compile", model, "-o", out, "--quantize", "q4", "--quantize-keep", "model.layers.0.mlp.up*", status=3)
     library = os.path.join(llmc.work, "done.so")
     llmc.call("compile", model, "-o", library, "--quantize", "q8")
     says("is compiled already", "run", library, "-p", "x", "--quantize", "q8")
@@ -94,11 +118,15 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         llmc = Llmc(os.path.join(os.path.abspath(args.bin), "llmc"), work)
         os.environ["LLMC_CACHE_DIR"] = os.path.join(work, "cache")
-        text = llmc.put("stories.txt", stories().encode())
+        text = llmc.put("stories.txt", stories(20261124, 60).encode())
         for name, bounds in BOUNDS.items():
             checks.run(f"{name}: divergence from its source", check_divergence, llmc, name, bounds, text)
         for name in ("tiny-llama", "tiny-mixtral"):
             checks.run(f"{name}: threads and just in time", check_threads, llmc, name)
+        other = llmc.put("other.txt", stories(77, 40).encode())
+        for name, factor in {"tiny-llama": 0.75, "tiny-mixtral": 0.9, "tiny-bamba": 0.8}.items():
+            checks.run(f"{name}: calibrated", check_calibration, llmc, name, factor, text, other)
+        checks.run("tensors that are kept", check_keep, llmc)
         checks.run("figures in the artifact", check_report, llmc, text)
         checks.run("by way of --compile-to quantize", check_phase, llmc)
         checks.run("refusals", check_refusals, llmc, text)

@@ -39,7 +39,7 @@ absl::Status checkOutput(const CompileOptions &compile) {
 // How far the quantised model is from its source in exact mode, as JSON.
 absl::StatusOr<std::string> evaluate(const Options &options) {
   ModelOptions source = options.model;
-  source.quantize.clear();
+  source.quantize.clear(), source.quantizeKeep.clear(), source.calibrate.clear();
   source.exact = true;
   LLMC_ASSIGN(text, readInput(options.evaluate));
   LLMC_ASSIGN(reference, openModel(source));
@@ -82,7 +82,9 @@ absl::Status compile(Options &options) {
     return invalidArgument(options.model.model + ": no such file or directory");
   if (isLibrary(options.model.model))
     return invalidArgument(options.model.model + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  LLMC_RETURN_IF_ERROR(checkQuantize(options.model));
   LLMC_RETURN_IF_ERROR(checkEvaluate(options));
+  LLMC_ASSIGN(calibration, calibrated(options.model));
   CompileOptions request = options.compile;
   if (!options.evaluate.empty()) {
     LLMC_ASSIGN(accuracy, evaluate(options));
@@ -91,6 +93,8 @@ absl::Status compile(Options &options) {
   request.targets = options.model.targets;
   request.exact = options.model.exact;
   request.quantize = options.model.quantize;
+  request.quantizeKeep = options.model.quantizeKeep;
+  request.calibration = calibration.path;
   request.allowOutside = options.model.allowOutside;
   request.kernels = options.model.kernels;
   request.profile = options.model.profile;

@@ -92,7 +92,7 @@ absl::StatusOr<Pair> openContexts(const Model &model, const Model &reference, in
 absl::Status divergences(const KldOptions &options) {
   ModelOptions ours = options.model, theirs = options.model;
   bool isSame = options.reference.empty();
-  theirs.quantize.clear();
+  theirs.quantize.clear(), theirs.quantizeKeep.clear(), theirs.calibrate.clear();
   if (isSame && !options.model.exact && options.model.quantize.empty())
     return invalidArgument("want a reference: --reference MODEL, --exact for the same model in exact mode, or --quantize for its source");
   if (isSame && options.model.exact)

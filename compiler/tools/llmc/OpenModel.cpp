@@ -29,6 +29,10 @@ absl::Status tools::compileSource(const std::string &source, CompileOptions opti
   LLMC_ASSIGN(service, toStatus(loadService()));
   Progress progress;
   options.progress = [&](const std::string &what, double fraction) { progress.update(what, fraction); };
+  options.note = [&](const std::string &what) {
+    progress.finish();
+    fprintf(stderr, "llmc: note: %s\n", what.c_str());
+  };
   return toStatus(service->compile(source, options));
 }
 
@@ -38,6 +42,7 @@ static CompileOptions compileOptions(const ModelOptions &options, const std::str
   result.targets = options.targets;
   result.exact = options.exact;
   result.quantize = options.quantize;
+  result.quantizeKeep = options.quantizeKeep;
   result.allowOutside = options.allowOutside;
   result.kernels = options.kernels;
   result.profile = options.profile;
@@ -56,6 +61,10 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
   if (!options.quantize.empty())
     key += "quantize " + options.quantize + "\n";
+  for (const std::string &pattern : options.quantizeKeep)
+    key += "keep " + pattern + "\n";
+  for (const std::string &text : options.calibrate)
+    key += "calibrate " + fileKey(text);
   if (options.profile)
     key += "profile\n";
   for (const std::string &pass : options.disabledPasses)
@@ -69,31 +78,96 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
   return key;
 }
 
+// The entry of `key`, made if there is none.
+static absl::StatusOr<std::shared_ptr<JitCache::Entry>> findOrMake(const ModelOptions &options, const std::string &key,
+                                                                   const std::function<absl::Status(const std::string &directory)> &maker) {
+  LLMC_ASSIGN(settings, toStatus(JitCache::settingsFromEnvironment()));
+  LLMC_ASSIGN(cache, toStatus(JitCache::open(settings)));
+  absl::Status made; // keeps the kind of an error, which an Expected<Entry> would lose
+  auto make = [&](const std::string &directory) -> Expected<void> {
+    made = maker(directory);
+    if (!made.ok())
+      return internalError(std::string(made.message()));
+    return {};
+  };
+  auto waiting = [&] { fprintf(stderr, "%s: another process compiles it; waiting\n", options.model.c_str()); };
+  Expected<JitCache::Entry> entry = cache.findOrMake(key, make, waiting);
+  LLMC_RETURN_IF_ERROR(made);
+  if (!entry)
+    return toStatus(entry.error());
+  return std::make_shared<JitCache::Entry>(std::move(*entry));
+}
+
+static bool isKept(const std::string &key) {
+  Expected<JitCache::Settings> settings = JitCache::settingsFromEnvironment();
+  Expected<JitCache> cache = settings ? JitCache::open(*settings) : std::unexpected(settings.error());
+  return cache && cache->find(key);
+}
+
+// ---- Calibration ----------------------------------------------------------------------------------------------------
+
+// All that moments depend on: the source, the texts, and the passes before the phase `quantize`.
+static Expected<std::string> calibrationKey(const ModelOptions &options) {
+  LLMC_TRY(source, sourceKey(options.model));
+  std::string key = "llmc calibration 1\n" + source + compilerKey(libraryDirectory()) + "pipeline " + options.pipeline + "\noutside " +
+                    (options.allowOutside ? "yes" : "no") + "\n";
+  for (const std::string &pass : options.disabledPasses)
+    key += "without " + pass + "\n";
+  for (const std::string &plugin : options.familyPlugins)
+    key += "family " + fileKey(plugin);
+  for (const std::string &plugin : options.passPlugins)
+    key += "plug-in " + fileKey(plugin);
+  for (const std::string &text : options.calibrate)
+    key += "text " + fileKey(text);
+  return key;
+}
+
+static absl::Status measure(const ModelOptions &options, const std::string &directory, const std::string &output) {
+  LLMC_ASSIGN(service, toStatus(loadService()));
+  Progress progress;
+  CompileOptions compile = compileOptions(options, directory);
+  compile.progress = [&](const std::string &what, double fraction) { progress.update(what, fraction); };
+  return toStatus(service->calibrate(options.model, options.calibrate, compile, output));
+}
+
+static constexpr const char *momentsFile = "/moments.safetensors";
+
+absl::StatusOr<Calibration> tools::calibrated(const ModelOptions &options) {
+  if (options.calibrate.empty())
+    return Calibration{};
+  LLMC_ASSIGN(key, toStatus(calibrationKey(options)));
+  LLMC_ASSIGN(kept, findOrMake(options, key, [&](const std::string &directory) { return measure(options, directory, directory + momentsFile); }));
+  return Calibration{kept->directory + momentsFile, kept};
+}
+
 static absl::StatusOr<std::unique_ptr<Model>> openUncached(const ModelOptions &options) {
   LLMC_ASSIGN(made, toStatus(ScratchDirectory::make()));
   auto scratch = std::make_shared<ScratchDirectory>(std::move(made));
   CompileOptions compile = compileOptions(options, scratch->directory());
+  if (!options.calibrate.empty()) {
+    compile.calibration = scratch->directory() + momentsFile;
+    LLMC_RETURN_IF_ERROR(measure(options, scratch->directory(), compile.calibration));
+  }
   LLMC_RETURN_IF_ERROR(compileSource(options.model, compile));
   return Model::open(compile.output, scratch, options.hugePages);
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &options) {
   LLMC_ASSIGN(key, toStatus(cacheKey(options)));
-  LLMC_ASSIGN(settings, toStatus(JitCache::settingsFromEnvironment()));
-  LLMC_ASSIGN(cache, toStatus(JitCache::open(settings)));
-  absl::Status compiled; // keeps the kind of an error, which an Expected<Entry> would lose
-  auto make = [&](const std::string &directory) -> Expected<void> {
-    compiled = compileSource(options.model, compileOptions(options, directory));
-    if (!compiled.ok())
-      return internalError(std::string(compiled.message()));
-    return {};
-  };
-  auto waiting = [&] { fprintf(stderr, "%s: another process compiles it; waiting\n", options.model.c_str()); };
-  Expected<JitCache::Entry> entry = cache.findOrMake(key, make, waiting);
-  LLMC_RETURN_IF_ERROR(compiled);
-  if (!entry)
-    return toStatus(entry.error());
-  auto kept = std::make_shared<JitCache::Entry>(std::move(*entry));
+  Calibration calibration;
+  if (!options.calibrate.empty() && !isKept(key)) { // one entry is begun at a time
+    LLMC_ASSIGN(measured, calibrated(options));
+    calibration = measured;
+  }
+  LLMC_ASSIGN(kept, findOrMake(options, key, [&](const std::string &directory) -> absl::Status {
+    if (!options.calibrate.empty() && calibration.path.empty()) { // the entry went between two looks
+      LLMC_ASSIGN(measured, calibrated(options));
+      calibration = measured;
+    }
+    CompileOptions compile = compileOptions(options, directory);
+    compile.calibration = calibration.path;
+    return compileSource(options.model, compile);
+  }));
   return Model::open(kept->directory + "/model.so", kept, options.hugePages);
 }
 
@@ -117,6 +191,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
 
 absl::StatusOr<std::unique_ptr<Model>> tools::openModel(const ModelOptions &options) {
   LLMC_RETURN_IF_ERROR(checkTargets(options.targets));
+  LLMC_RETURN_IF_ERROR(checkQuantize(options));
   struct stat info;
   if (stat(options.model.c_str(), &info) != 0)
     return invalidArgument(options.model + ": no such file or directory");

@@ -13,6 +13,13 @@ bool isLibrary(const std::string &path);
 // Compiles with progress on stderr. `source` is not a library.
 absl::Status compileSource(const std::string &source, CompileOptions options);
 
+// What `options.calibrate` tells of the source, measured now or found in the cache.
+struct Calibration {
+  std::string path;                // of CompileOptions::calibration; empty if no text was named
+  std::shared_ptr<void> keepAlive; // the file stays as long as this does
+};
+absl::StatusOr<Calibration> calibrated(const ModelOptions &options);
+
 // Errors: exit 1 if there is no such file, or if the options contradict a library that is compiled already; those of the compiler.
 absl::StatusOr<std::unique_ptr<Model>> openModel(const ModelOptions &options);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <sys/stat.h>
 
 using namespace llmc;
 using namespace llmc::tools;
@@ -18,12 +19,40 @@ void tools::addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins) 
       ->group("Compiling");
 }
 
+void tools::addQuantizeOptions(CLI::App &verb, ModelOptions &options) {
+  const char *group = "Compiling";
+  verb.add_option("--calibrate", options.calibrate, "With --quantize: texts, a,b, that the source reads first, so that weights are rounded for what it computes; "
+                                                    "a few thousand tokens of the kind that it will see")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(group);
+  verb.add_option("--quantize-keep", options.quantizeKeep, "With --quantize: tensors, named as in the source, that stay as they are; patterns such as *ffn_down*, a,b")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(group);
+}
+
+absl::Status tools::checkQuantize(const ModelOptions &options) {
+  const char *given = !options.calibrate.empty() ? "--calibrate" : !options.quantizeKeep.empty() ? "--quantize-keep" : nullptr;
+  if (given && options.quantize.empty())
+    return invalidArgument(std::string(given) + ": belongs to --quantize SCHEME");
+  for (const std::string &path : options.calibrate) {
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+      return invalidArgument("--calibrate: " + path + ": no such file");
+  }
+  return absl::OkStatus();
+}
+
 void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   const char *group = "Compiling";
   verb.add_flag("--exact", options.exact, "float32 throughout, the same for every step size")->group(group);
   verb.add_option("--quantize", options.quantize, "Round float weights: q8, q6, q5, q4 (symmetric) or q4a (asymmetric)")
       ->check(CLI::IsMember({"q8", "q6", "q5", "q4", "q4a"}))
       ->group(group);
+  addQuantizeOptions(verb, options);
   verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide where it has them, auto: halide where it was measured to be faster")
       ->check(CLI::IsMember({"mlir", "halide", "auto"}))
       ->group(group);

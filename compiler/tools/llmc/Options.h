@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
   std::string quantize; // a scheme; empty: weights as they are
+  std::vector<std::string> quantizeKeep, calibrate; // with it: patterns of tensors; texts
   std::string kernels = "mlir";
   bool profile = false; // see CompileOptions
   std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;
@@ -26,6 +27,10 @@ void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins);
 // Those of them that are about compiling.
 void addCompilerOptions(CLI::App &verb, ModelOptions &options);
+// --calibrate and --quantize-keep, which they include.
+void addQuantizeOptions(CLI::App &verb, ModelOptions &options);
+// Errors: exit 1 if those are given without --quantize, or a text is missing.
+absl::Status checkQuantize(const ModelOptions &options);
 // Errors: exit 1 on a target that is none, 3 on one that is not supported.
 absl::Status checkTargets(const std::vector<std::string> &targets);
 

@@ -2,6 +2,7 @@
 #include "compiler/tools/llmc/Service.h"
 
 #include "compiler/Registration.h"
+#include "compiler/driver/Calibrate.h"
 #include "compiler/driver/ComparePhases.h"
 #include "compiler/driver/Compile.h"
 #include "compiler/pipeline/Pipeline.h"
@@ -69,16 +70,16 @@ public:
   }
 
   Expected<void> compile(const std::string &source, const CompileOptions &options) override {
-    mlir::MLIRContext context(registry);
-    if (llvm::Error error = frontends::loadFamilies(options.familyPlugins))
-      return std::unexpected(importFailure(std::move(error)));
-    LLMC_TRY(module, importSource(context, source, ""));
-    CompileOptions own = options;
-    own.allowOutside |= isTrusted(source);
-    own.sourceIsModule = !isTrusted(source);
-    if (llvm::Error error = llmc::compile(*module, frontends::moduleDirectory(source), own))
-      return std::unexpected(importFailure(std::move(error)));
-    return {};
+    return withModule(source, options, [&](mlir::ModuleOp module, const CompileOptions &own) {
+      return llmc::compile(module, frontends::moduleDirectory(source), own);
+    });
+  }
+
+  Expected<void> calibrate(const std::string &source, const std::vector<std::string> &texts, const CompileOptions &options,
+                           const std::string &output) override {
+    return withModule(source, options, [&](mlir::ModuleOp module, const CompileOptions &own) {
+      return llmc::calibrate(module, frontends::moduleDirectory(source), texts, own, output);
+    });
   }
 
   std::string describePipeline(bool exact, const std::string &kernels) override {
@@ -127,6 +128,20 @@ public:
   }
 
 private:
+  using Work = llvm::function_ref<llvm::Error(mlir::ModuleOp, const CompileOptions &)>;
+  Expected<void> withModule(const std::string &source, const CompileOptions &options, Work work) {
+    mlir::MLIRContext context(registry);
+    if (llvm::Error error = frontends::loadFamilies(options.familyPlugins))
+      return std::unexpected(importFailure(std::move(error)));
+    LLMC_TRY(module, importSource(context, source, ""));
+    CompileOptions own = options;
+    own.allowOutside |= isTrusted(source);
+    own.sourceIsModule = !isTrusted(source);
+    if (llvm::Error error = work(*module, own))
+      return std::unexpected(importFailure(std::move(error)));
+    return {};
+  }
+
   // What the operating system says of an output file is for the user to mend.
   static Error outputFailure(llvm::Error error, const std::string &path) {
     if (error.isA<CodedError>())
