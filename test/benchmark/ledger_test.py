@@ -19,12 +19,8 @@ MODEL = os.path.join(ROOT, "examples", "models", "tiny-llama")
 
 
 def ledger(binaries, folder, *more):
-    with open(os.path.join(ROOT, "test", "conformance", "gemma", "perplexity.txt"), encoding="utf-8") as file:
-        text = file.read(1500)
-    with open(os.path.join(folder, "text.txt"), "w", encoding="utf-8") as file:
-        file.write(text)
-    command = [os.path.join(HERE, "ledger"), "--llmc", os.path.join(binaries, "llmc"), "--pairs", "1", "-p", "8", "-n", "4", "-f",
-               os.path.join(folder, "text.txt"), "-o", os.path.join(folder, "ledger.json"), "--page", os.path.join(folder, "ledger.md"), *more]
+    command = [os.path.join(HERE, "ledger"), "--llmc", os.path.join(binaries, "llmc"), "--pairs", "1", "-p", "8", "-n", "4",
+               "--characters", "1500", "--lock", os.path.join(folder, "lock"), "-o", os.path.join(folder, "ledger.json"), "--page", os.path.join(folder, "ledger.md"), *more]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     want(done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-800:]}")
     with open(os.path.join(folder, "ledger.json"), encoding="utf-8") as file:
@@ -42,6 +38,7 @@ def check_ledger(binaries, folder):
     for shown in ("| nothing |", "| `llm-fuse-glu` |", "| huge pages |", "nothing in this model's step: `llm-chunk-scan`.", f"{found['']['kld']:.6f}"):
         want(shown in page, f"the page lacks {shown}")
     want("--models tiny-llama" in page and ROOT not in page, "the page names places of this machine")
+    want("lock" not in page, "the page names the lock")
 
 
 def check_kept(binaries, folder):
