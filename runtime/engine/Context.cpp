@@ -26,6 +26,8 @@ Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedM
 Expected<void> Context::allocate() {
   LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots));
   states = std::move(reserved);
+  if (owner->weightMemory().usesHugePages())
+    states.preferHugePages();
   LLMC_TRY(copies, Checkpoints::reserve(sizes.checkpointBytes, sizes.slots, sizes.checkpoints));
   checkpoints = std::move(copies);
   struct {

@@ -36,9 +36,9 @@ void dropPages(const void *mapping, int64_t begin, int64_t end) {
     ::madvise(reinterpret_cast<void *>(first), size_t(last - first), MADV_DONTNEED);
 }
 
-void Region::preferHugePages() {
+void Region::preferHugePages(int64_t offset, int64_t count) {
   if (start)
-    ::madvise(start, size_t(length), MADV_HUGEPAGE);
+    ::madvise(start + offset, size_t(count), MADV_HUGEPAGE);
 }
 
 } // namespace llmc

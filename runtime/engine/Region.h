@@ -30,7 +30,9 @@ public:
   // Gives the pages that lie whole in [offset, offset + count) back to the system; they read as zero afterwards.
   void release(int64_t offset, int64_t count);
   // Asks for huge pages: for memory that is used from end to end.
-  void preferHugePages();
+  void preferHugePages() { preferHugePages(0, length); }
+  // The same for [offset, offset + count), which begins and ends on pages.
+  void preferHugePages(int64_t offset, int64_t count);
 
 private:
   uint8_t *start = nullptr;

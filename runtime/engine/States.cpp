@@ -7,7 +7,11 @@
 namespace llmc {
 namespace {
 
-constexpr int64_t pageBytes = 4096;
+constexpr int64_t pageBytes = 4096, hugePageBytes = int64_t(2) << 20;
+// A layer's run begins in small pages, so that a huge one is at least so much of what the run holds when it is first touched.
+constexpr int64_t smallBytes = int64_t(512) << 10;
+// Each piece that differs in its pages is a mapping of its own to the system, which has room for 65,530.
+constexpr int64_t mostHugeRuns = 4096;
 
 std::unexpected<Error> tooLarge(int64_t context) {
   return invalidInput("context: the states of " + std::to_string(context) + " positions exceed the address space");
@@ -57,6 +61,22 @@ Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context,
     states.layerSteps.push_back(kind.fixed_bytes ? kind.fixed_bytes : kind.bytes_per_position * capacity);
   }
   return states;
+}
+
+void States::preferHugePages() {
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    int64_t layerBytes = layerSteps[i], slots = slotSteps[i] ? regions[i].bytes() / slotSteps[i] : 0;
+    if (kinds[i].fixed_bytes || slots * kinds[i].layers > mostHugeRuns)
+      continue;
+    for (int64_t run = 0; run < slots * kinds[i].layers; ++run) {
+      int64_t offset = run / kinds[i].layers * slotSteps[i] + run % kinds[i].layers * layerBytes;
+      auto address = int64_t(reinterpret_cast<uintptr_t>(bases[i]) % uintptr_t(hugePageBytes));
+      int64_t begin = (address + offset + smallBytes + hugePageBytes - 1) / hugePageBytes * hugePageBytes - address;
+      int64_t end = (address + offset + layerBytes) / hugePageBytes * hugePageBytes - address;
+      if (begin < end)
+        regions[i].preferHugePages(begin, end - begin);
+    }
+  }
 }
 
 template <class Visit> void States::forEachLayer(int64_t slot, int64_t positions, Visit visit) const {

@@ -24,6 +24,9 @@ public:
   static Expected<int64_t> slotBytes(const llmc_artifact &artifact, int64_t context);
   static Expected<States> reserve(const llmc_artifact &artifact, int64_t context, int64_t slots);
 
+  // Asks for huge pages where sequences grow, but for the beginning of each layer's run: short sequences stay small.
+  void preferHugePages();
+
   // What llmc_step wants; they live as long as this object, also when it is moved.
   uint8_t *const *starts() const { return bases.data(); }
   const int64_t *slotStrides() const { return slotSteps.data(); }

@@ -55,6 +55,8 @@ public:
   // Memory that contexts of this model may commit later: it is not taken for copies. Negative: no longer.
   void promise(int64_t bytes) { promisedBytes.fetch_add(bytes, std::memory_order_relaxed); }
 
+  bool usesHugePages() const { return wanted != HugePages::Off; }
+
   struct State {
     int64_t copiedBytes; // of the weights, outside of the file's mapping
     int64_t hugeBytes;   // memory of the copy that the system backs with huge pages

@@ -2,6 +2,8 @@
 // not, and both, against a context that never did anything else.
 #include "runtime/abi/tests/EngineFixture.h"
 #include "runtime/engine/Generate.h"
+#include "runtime/engine/Machine.h"
+#include "runtime/engine/States.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -425,6 +427,27 @@ std::string kindName(const testing::TestParamInfo<Kind> &info) {
   return names[size_t(info.param)];
 }
 INSTANTIATE_TEST_SUITE_P(Kinds, Sequence, testing::Values(Kind::Attention, Kind::Recurrent, Kind::Hybrid), kindName);
+
+// Long sequences lie in huge pages, from some way into each layer; the beginning of a layer and its end do not.
+TEST(CacheMemory, growsIntoHugePages) {
+  if (!hasHugePages())
+    GTEST_SKIP() << "the system gives no huge pages";
+  constexpr int64_t positionBytes = 2048, context = 8192, layerBytes = positionBytes * context;
+  const llmc_state kind{.name = "kv", .layers = 2, .bytes_per_position = positionBytes, .fixed_bytes = 0};
+  llmc_artifact artifact{};
+  artifact.state_count = 1, artifact.states = &kind;
+  auto states = States::reserve(artifact, context, 1);
+  ASSERT_TRUE(states);
+  states->preferHugePages();
+  uint8_t *start = states->starts()[0];
+  for (int64_t layer = 0; layer < 2; ++layer) {
+    uint8_t *run = start + layer * layerBytes;
+    std::memset(run, 1, 1024);
+    EXPECT_EQ(hugePagesOf(run + layerBytes / 2), 0) << "a short sequence takes no huge page";
+    std::memset(run, 1, layerBytes);
+    EXPECT_GT(hugePagesOf(run + layerBytes / 2), layerBytes / 2);
+  }
+}
 
 } // namespace
 } // namespace llmc
