@@ -45,7 +45,9 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
                                  .panelTurns = keeps("tile-schedule.panel-turns"),
                                  .largeTiles = keeps("tile-schedule.large-tiles"),
                                  .int8Rows = keeps("tile-schedule.int8-rows"),
-                                 .bf16Rows = keeps("tile-schedule.bf16-rows")}));
+                                 .bf16Rows = keeps("tile-schedule.bf16-rows"),
+                                 .bf16Attention = keeps("tile-schedule.bf16-attention"),
+                                 .splitPositions = keeps("tile-schedule.split-positions")}));
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
   pm.addNestedPass<func::FuncOp>(createTileFormWorkers());

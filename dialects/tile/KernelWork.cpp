@@ -50,7 +50,12 @@ KernelWork PrepareAttr::getWork() const {
 }
 
 // Two products of a head with each position; scale, maximum, exponent and sum of its score.
-KernelWork AttendAttr::getWork() const { return {.positionOperations = getHeads() * (4 * getHeadDim() + 4)}; }
+static int64_t attendOperations(int64_t heads, int64_t headDim) { return heads * (4 * headDim + 4); }
+KernelWork AttendAttr::getWork() const { return {.positionOperations = attendOperations(getHeads(), getHeadDim())}; }
+KernelWork AttendRunsAttr::getWork() const {
+  return {.arithmetic = "bf16", .positionOperations = attendOperations(getHeads(), getHeadDim())};
+}
+KernelWork MergePartsAttr::getWork() const { return eachRow(2 * getHeads() * getHeadDim()); }
 
 KernelWork LatentPrepareAttr::getWork() const { return eachRow(7 * getLatent()); }
 

@@ -150,6 +150,34 @@ def Tile_AttendAttr : Tile_Kernel<"Attend", "attend"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def Tile_AttendRunsAttr : Tile_Kernel<"AttendRuns", "attend_runs"> {
+  let summary = "Kernel: some heads of some tokens attend to their caches, in pairs of bf16";
+  let description = [{
+    `@k(tile: i64, tokens: i64, positions, slots, q, first, second, out, scratch[, sinks])`, for targets with bf16 dot products and caches of
+    f16. As `attend` for up to `count` consecutive tokens: those that follow one another in a slot read its keys and values once. Tiles of
+    a group of `group` heads are the blocks of `count` tokens, the last block first; those of the next group follow. Rows of q and out are
+    `…_bytes` apart; `first`, `second`: the layer's cache in slots 0 and 1.
+
+    `split`: positions are cut into units of 256, and unit u belongs to part u mod 16; each part has a softmax of its own, and the parts
+    are merged in ascending order. `partial`: tokens is 1, the tiles of part p are groups [p * groups, (p + 1) * groups), and out takes
+    what `merge_parts` merges. scratch: see attendScratchBytes.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::llmc::llm::Real":$scale, "int64_t":$window,
+    "::llmc::llm::Real":$softcap, "bool":$sinks, "int64_t":$group, "int64_t":$count, "int64_t":$q_bytes, "int64_t":$out_bytes,
+    DefaultValuedParameter<"bool", "false">:$split, DefaultValuedParameter<"bool", "false">:$partial);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_MergePartsAttr : Tile_Kernel<"MergeParts", "merge_parts"> {
+  let summary = "Kernel: merge the parts of one token's attention";
+  let description = [{
+    `@k(position: i64, parts, out[, sinks])`: parts f32 [16][heads][32 + head_dim] from `attend_runs`, of which a token at `position` has
+    min(16, position / 256 + 1), and room for a record more; out f32 [heads][head_dim]. `scale` and `softcap` as there.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$head_dim, "::llmc::llm::Real":$scale, "::llmc::llm::Real":$softcap, "bool":$sinks);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 // A layer's latent cache is [positions][latent + turned].
 def Tile_LatentPrepareAttr : Tile_Kernel<"LatentPrepare", "latent_prepare"> {
   let summary = "Kernel: make one query of latent attention; norm, rotate and append a token's latent";

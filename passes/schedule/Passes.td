@@ -26,7 +26,9 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
                  Option<"panelTurns", "panel-turns", "bool", "true", "With many rows, some panels take turns with the rows that stay in L2">,
                  Option<"largeTiles", "large-tiles", "bool", "true", "With one row, a tile has enough panels to make up for claiming it">,
                  Option<"int8Rows", "int8-rows", "bool", "true", "Products of quantised weights round their rows to int8">,
-                 Option<"bf16Rows", "bf16-rows", "bool", "true", "Products of bf16 and f16 weights round their rows to bf16, where the target has such dot products">];
+                 Option<"bf16Rows", "bf16-rows", "bool", "true", "Products of bf16 and f16 weights round their rows to bf16, where the target has such dot products">,
+                 Option<"bf16Attention", "bf16-attention", "bool", "true", "Attention to f16 caches multiplies pairs of bf16, several tokens at once, where the target has such dot products">,
+                 Option<"splitPositions", "split-positions", "bool", "true", "bf16 attention of a few heads is split by positions, so that one token has tiles enough">];
   let statistics = [Statistic<"loops", "loops", "Parallel loops, each followed by a barrier">,
                     Statistic<"rowOps", "row-ops", "Row-wise kernels, several of which share a loop">,
                     Statistic<"kernels", "kernels", "Different kernels declared">,

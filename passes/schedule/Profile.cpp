@@ -177,9 +177,11 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
         return;
       site.kernels.insert(mnemonic(does));
       looksUp |= isa<tile::DecodeRowAttr>(does);
-      if (auto attend = dyn_cast<tile::AttendAttr>(does)) {
+      auto attend = dyn_cast<tile::AttendAttr>(does);
+      auto attendRuns = dyn_cast<tile::AttendRunsAttr>(does);
+      if (attend || attendRuns) {
         attends = true;
-        site.window = attend.getWindow();
+        site.window = attend ? attend.getWindow() : attendRuns.getWindow();
       }
       addWork(call, does, site);
       if (call->hasAttr("tile.calls"))

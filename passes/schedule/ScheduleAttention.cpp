@@ -1,4 +1,5 @@
 // Attention: append first, then attend, with a barrier between, so that every row sees the keys of its own step.
+#include "passes/lowering/kernels/Kernels.h"
 #include "passes/schedule/StepBuilder.h"
 
 using namespace mlir;
@@ -6,10 +7,12 @@ using namespace llmc;
 using namespace llmc::llm;
 using namespace llmc::schedule;
 
+constexpr int64_t kEnoughTiles = 8; // of one token, for its workers
+
 // How many of the `shared` heads that read one head of the cache go together: enough tiles must be left for the workers of a single
 // token, and few enough sums for the registers.
 static int64_t attendGroup(int64_t shared, int64_t kvHeads, bool single) {
-  constexpr int64_t kMost = 8, kEnoughTiles = 8;
+  constexpr int64_t kMost = 8;
   for (int64_t group = std::min(shared, kMost); group > 1; --group)
     if (shared % group == 0 && (!single || kvHeads * shared / group >= kEnoughTiles))
       return group;
@@ -49,6 +52,8 @@ void StepBuilder::attention(AttentionOp op) {
     call("prepare", prepare, operands);
   });
 
+  if (attendsInBf16(op, cache))
+    return attendRuns(op, cache, q, out);
   int64_t group = decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
                                       op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group);
@@ -59,6 +64,53 @@ void StepBuilder::attention(AttentionOp op) {
     if (op.getSinks())
       operands.push_back(vectorWeight(op.getSinks()));
     call("attend", attend, operands);
+  });
+}
+
+bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
+  return !exact && decisions.bf16Attention && machine().getBf16() && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
+}
+
+void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q, const Stored &out) {
+  // Of a group; of a tile: enough that rounding keys and values costs little beside.
+  constexpr int64_t kMostHeads = 16, kRows = 48;
+  int64_t headDim = cache.getHeadDim(), heads = q.channels / headDim, kvHeads = cache.getKvHeads(), group = decisions.groupHeads ? heads / kvHeads : 1;
+  for (int64_t shared = group, cuts = 2; group > kMostHeads; ++cuts)
+    if (shared % cuts == 0)
+      group = shared / cuts;
+  auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
+  Value index = state.getLayers() ? lookup(layerTable(*state.getLayers()), layerIndex) : layerIndex;
+  int64_t groups = heads / group, count = maxTokens == 1 ? 1 : std::max<int64_t>(1, kRows / group);
+  // Few tiles of one token would leave workers idle.
+  bool split = decisions.splitPositions && groups < kEnoughTiles, partial = split && maxTokens == 1, sinks = static_cast<bool>(op.getSinks());
+  double scale = op.getScale().convertToDouble(), softcap = op.getSoftcap().convertToDouble();
+  auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, scale, op.getWindow(), softcap, sinks, group, count, q.rowBytes,
+                                          out.rowBytes, split, partial);
+  int64_t partBytes = kernels::attendPartBytes(headDim);
+  Value parts = partial ? memory((16 * heads + 1) * partBytes, "attention_parts") : Value();
+  Value tiles = arith::DivUIOp::create(b, loc, arith::AddIOp::create(b, loc, rowCount(Rows::Tokens), i64(count - 1)), i64(count));
+  auto position = [&](Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field("positions"), token); };
+  if (partial) {
+    Value units = arith::AddIOp::create(b, loc, arith::DivUIOp::create(b, loc, position(i64(0)), i64(256)), i64(1));
+    tiles = arith::MinUIOp::create(b, loc, units, i64(16));
+  }
+  parallel(arith::MulIOp::create(b, loc, tiles, i64(groups)), [&](Value tile) {
+    SmallVector<Value> operands{tile, rowCount(Rows::Tokens), field("positions"), field("slots"), rowPointer(q, i64(0))};
+    for (int64_t slot : {0, 1})
+      operands.push_back(tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, i64(slot)));
+    operands.append({partial ? parts : rowPointer(out, i64(0)), scratch(kernels::attendScratchBytes(kernel))});
+    if (sinks && !partial)
+      operands.push_back(vectorWeight(op.getSinks()));
+    call("attend", kernel, operands);
+  });
+  if (!partial)
+    return;
+  auto merge = tile::MergePartsAttr::get(b.getContext(), heads, headDim, scale, softcap, sinks);
+  rowOp(Rows::Tokens, [&](Value token) {
+    SmallVector<Value> operands{position(token), parts, rowPointer(out, token)};
+    if (sinks)
+      operands.push_back(vectorWeight(op.getSinks()));
+    call("merge_parts", merge, operands);
   });
 }
 

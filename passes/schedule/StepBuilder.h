@@ -45,6 +45,7 @@ struct Counts {
 // The options of --tile-schedule.
 struct Decisions {
   bool mergeRows = true, groupHeads = true, panelTurns = true, largeTiles = true, int8Rows = true, bf16Rows = true;
+  bool bf16Attention = true, splitPositions = true;
 };
 
 class StepBuilder {
@@ -83,6 +84,8 @@ private:
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
+  bool attendsInBf16(llm::AttentionOp op, llm::KVCacheType cache);
+  void attendRuns(llm::AttentionOp op, llm::KVCacheType cache, const Stored &q, const Stored &out);
   void latentAttention(llm::LatentAttentionOp op);
   // ScheduleExperts.cpp
   void route(llm::RouteOp op);

@@ -27,6 +27,8 @@ void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr table);
 void emitRope(KernelBuilder &b, tile::RopeAttr rope);
 void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);
 void emitAttend(KernelBuilder &b, tile::AttendAttr attend);
+void emitAttendRuns(KernelBuilder &b, tile::AttendRunsAttr attend);
+void emitMergeParts(KernelBuilder &b, tile::MergePartsAttr merge);
 void emitLatentPrepare(KernelBuilder &b, tile::LatentPrepareAttr prepare);
 void emitLatentAttend(KernelBuilder &b, tile::LatentAttendAttr attend);
 void emitRoute(KernelBuilder &b, tile::RouteAttr route);

@@ -89,6 +89,18 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { 
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { return emitAttend(b, attend), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::AttendRunsAttr attend) {
+  if (failed(checkBf16Target(b, function)))
+    return failure();
+  if (attend.getHeadDim() <= 0 || attend.getHeadDim() % 16)
+    return function.emitOpError() << "attend_runs: want heads of a positive multiple of 16 channels, got " << attend.getHeadDim();
+  return emitAttendRuns(b, attend), success();
+}
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::MergePartsAttr merge) {
+  if (failed(checkBf16Target(b, function)))
+    return failure();
+  return emitMergeParts(b, merge), success();
+}
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LatentPrepareAttr prepare) { return emitLatentPrepare(b, prepare), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LatentAttendAttr attend) { return emitLatentAttend(b, attend), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RouteAttr route) { return emitRoute(b, route), success(); }
@@ -138,6 +150,8 @@ std::string arguments(tile::PrepareAttr prepare) {
   return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
 }
 std::string arguments(tile::AttendAttr attend) { return attend.getSinks() ? "iippppp" : "iipppp"; }
+std::string arguments(tile::AttendRunsAttr attend) { return attend.getSinks() && !attend.getPartial() ? "iipppppppp" : "iippppppp"; }
+std::string arguments(tile::MergePartsAttr merge) { return merge.getSinks() ? "ippp" : "ipp"; }
 std::string arguments(tile::LatentPrepareAttr) { return "iippppppp"; }
 std::string arguments(tile::LatentAttendAttr) { return "iipppp"; }
 std::string arguments(tile::RouteAttr route) { return route.getBias() ? "pppp" : "ppp"; }
@@ -183,9 +197,10 @@ ArrayRef<Kind> kinds() {
       kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
       kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
+      kind<tile::AttendRunsAttr>(inPlace), kind<tile::MergePartsAttr>(), // `first` and `second` reach the same state
       kind<tile::RouteAttr>(),            kind<tile::GroupTokensAttr>(),
       kind<tile::CombineAttr>(),
-      kind<tile::UnitNormAttr>(inPlace),  kind<tile::ConvAttr>(inPlace), // `first` and `second` reach the same state
+      kind<tile::UnitNormAttr>(inPlace),  kind<tile::ConvAttr>(inPlace), // likewise
       kind<tile::ShiftAttr>(inPlace),     kind<tile::ScanAttr>(inPlace),
       kind<tile::ChunkScoresAttr>(inPlace), kind<tile::ChunkScanAttr>(inPlace),
       kind<tile::LatentPrepareAttr>(inPlace), kind<tile::LatentAttendAttr>(),

@@ -34,6 +34,10 @@ int64_t linearScratchBytes(tile::LinearAttr linear, tile::TargetAttr target, int
 // Bytes of a row of `inputs` values as products of that arithmetic read it.
 int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs);
 
+// Bytes that `scratch` of `attend_runs` needs, and of one part of a head in what it gives `merge_parts`.
+int64_t attendScratchBytes(tile::AttendRunsAttr attend);
+int64_t attendPartBytes(int64_t headDim);
+
 // Bytes that `scratch` of a scan needs for up to `maxTokens` tokens.
 int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens);
 int64_t chunkScratchBytes(tile::ChunkScoresAttr scores);

@@ -7,6 +7,9 @@
 // and of the recurrence of one Mamba-2 layer of 370M parameters over 512 tokens, by the name scan: token by token, and by chunks of f32
 // and of pairs of bf16.
 //
+// and of attention in pairs of bf16, of 32 heads of 64 channels that share 8 of the cache, by the name attend: one token that looks back on a
+// cache in memory and on one in L2, and 512 tokens at its end.
+//
 //   KernelsBench [NAME [TARGET]]            NAME: part of a name such as q4_0_int8; TARGET: such as avx2
 //   KernelsBench --assembly NAME CPU        the code of products, for LLVM's CPU
 #include "passes/lowering/kernels/testing/KernelCases.h"
@@ -157,6 +160,37 @@ void benchmarkScan(const JitTarget &target) {
     }
 }
 
+void benchmarkAttend() {
+  constexpr int64_t heads = 32, kvHeads = 8, headDim = 64, tokens = 512, positionBytes = kvHeads * headDim * 4, rowBytes = heads * headDim * 4;
+  const std::string shape = "#tile.attend_runs<heads = 32, kv_heads = 8, head_dim = 64, scale = 0.125, window = 0, softcap = 0.0, sinks = false, "
+                            "group = 4, q_bytes = 8192, out_bytes = 8192, count = ";
+  using Attend = void(int64_t, int64_t, const int32_t *, const int32_t *, const float *, const std::byte *, const std::byte *, float *, std::byte *);
+  Buffer q(tokens * rowBytes), out(tokens * rowBytes), scratch(1 << 20), cache(coldBytes);
+  std::memset(q.data(), 0, q.bytes), std::memset(cache.data(), 1, cache.bytes);
+  std::vector<int32_t> positions(tokens), slots(tokens);
+  for (const JitTarget &target : bf16Targets()) {
+    KernelJit jit(target);
+    jit.declare("single", shape + "1>", "iippppppp");
+    jit.declare("many", shape + "12>", "iippppppp");
+    jit.compile();
+    auto run = [&](const char *name, int64_t tiles, int64_t count, int64_t end) {
+      auto *kernel = jit.function<Attend>(name);
+      for (int64_t t = 0; t < count; ++t)
+        positions[size_t(t)] = int32_t(end - count + t);
+      return bestSeconds(10, [&] {
+        for (int64_t tile = 0; tile < tiles; ++tile)
+          kernel(tile, count, positions.data(), slots.data(), q.as<float>(), cache.data(), cache.data(), out.as<float>(), scratch.data());
+      });
+    };
+    auto rate = [](int64_t positions, double seconds) { return double(positions * positionBytes) / seconds * 1e-9; };
+    int64_t far = coldBytes / positionBytes / 64 * 64;
+    double cold = run("single", kvHeads, 1, far), hot = run("single", kvHeads, 1, 256);
+    double many = run("many", (tokens + 11) / 12 * kvHeads, tokens, 4608);
+    std::printf("attend T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s\n", rate(far, cold), rate(256, hot),
+                double(heads * headDim * 2 * tokens * (4608 - tokens / 2)) / many * 1e-9);
+  }
+}
+
 void printAssembly(const JitTarget &target, const ProductCase &product, const std::string &cpu) {
   KernelJit jit(target);
   jit.declare("single", productAttribute(product, inputs, true), "ppipp");
@@ -190,6 +224,8 @@ int main(int argc, char **argv) {
   JitTarget target = targetNamed(arguments.size() > 1 ? arguments[1] : "avx2");
   if (!arguments.empty() && arguments[0] == "scan")
     return benchmarkScan(target), 0;
+  if (!arguments.empty() && arguments[0] == "attend")
+    return benchmarkAttend(), 0;
   Buffer memory(coldBytes);
   std::memset(memory.data(), 1, memory.bytes);
   std::printf("target %s, memory reads at %.1f GB/s\n", target.name.c_str(), readBandwidth(memory));

@@ -1,0 +1,201 @@
+// Attention in pairs of bf16, against its definition in double on operands rounded to bf16; one token and many, bit for bit.
+#include "passes/lowering/kernels/testing/KernelCases.h"
+#include "runtime/formats/Half.h"
+
+#include "mlir/AsmParser/AsmParser.h"
+
+#include <bit>
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace llmc::kernels::testing {
+namespace {
+
+struct RunsCase {
+  int64_t heads, kvHeads, headDim, group, count;
+  int64_t window = 0;
+  double softcap = 0;
+  bool sinks = false, split = false;
+  int64_t positions = 300;
+};
+constexpr RunsCase cases[] = {
+    {2, 2, 16, 1, 48},
+    {8, 2, 64, 4, 12},
+    {7, 1, 64, 7, 6, 0, 0, true},
+    {6, 3, 80, 2, 5, 65, 30},
+    {4, 1, 256, 4, 12, 100, 0, true, true},
+    {8, 1, 48, 4, 3, 0, 20, false, true},
+    {2, 1, 16, 2, 24, 0, 0, true, true, 4500},
+    {2, 1, 16, 2, 24, 512, 0, false, true, 4500},
+};
+constexpr int64_t kBlock = 16, kSlots = 2;
+constexpr double kScale = 0.3;
+
+std::string attribute(const RunsCase &c, bool single) {
+  auto number = [](const char *name, int64_t value) { return std::string(", ") + name + " = " + std::to_string(value); };
+  int64_t rowBytes = c.heads * c.headDim * 4;
+  return "#tile.attend_runs<heads = " + std::to_string(c.heads) + number("kv_heads", c.kvHeads) + number("head_dim", c.headDim) +
+         ", scale = 0.3" + number("window", c.window) + ", softcap = " + std::to_string(c.softcap) + ", sinks = " + (c.sinks ? "true" : "false") +
+         number("group", c.group) + number("count", single ? 1 : c.count) + number("q_bytes", rowBytes) + number("out_bytes", rowBytes + 64) +
+         (c.split ? ", split = true" : "") + (c.split && single ? ", partial = true" : "") + ">";
+}
+std::string mergeAttribute(const RunsCase &c) {
+  return "#tile.merge_parts<heads = " + std::to_string(c.heads) + ", head_dim = " + std::to_string(c.headDim) +
+         ", scale = 0.3, softcap = " + std::to_string(c.softcap) + ", sinks = " + (c.sinks ? "true" : "false") + ">";
+}
+int64_t scratchBytes(const std::string &attribute) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<tile::TileDialect>();
+  return attendScratchBytes(mlir::cast<tile::AttendRunsAttr>(mlir::parseAttribute(attribute, &context)));
+}
+
+using AttendFunction = void(int64_t tile, int64_t tokens, const int32_t *positions, const int32_t *slots, const float *q, const uint16_t *first,
+                            const uint16_t *second, float *out, std::byte *scratch, const float *sinks);
+using MergeFunction = void(int64_t position, const float *parts, float *out, const float *sinks);
+
+float toBf16(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+// Caches of two slots, whose positions are written as far as somebody asks; the rest is `garbage`.
+class Caches {
+public:
+  Caches(const RunsCase &c, int garbage)
+      : c(c), slotValues((c.positions + 63) / 64 * 64 * c.kvHeads * 2 * c.headDim), memory(size_t(kSlots * slotValues * 2)) {
+    std::memset(memory.data(), garbage, memory.bytes);
+  }
+  const uint16_t *slot(int64_t number) { return memory.as<uint16_t>() + number * slotValues; }
+  void writeTo(int64_t slot, int64_t end) {
+    for (int64_t &position = written[slot]; position < end; ++position)
+      for (int64_t head = 0; head < c.kvHeads; ++head)
+        for (int64_t channel = 0; channel < c.headDim; ++channel)
+          for (bool value : {false, true})
+            memory.as<uint16_t>()[slot * slotValues + index(position, head, value, channel)] = floatToHalf(normal(random));
+  }
+  float get(int64_t slot, int64_t position, int64_t head, bool value, int64_t channel) {
+    return toBf16(halfToFloat(memory.as<uint16_t>()[slot * slotValues + index(position, head, value, channel)]));
+  }
+
+private:
+  int64_t index(int64_t position, int64_t head, bool value, int64_t channel) const {
+    int64_t side = kBlock * c.headDim, lane = position % kBlock, block = (position / kBlock * c.kvHeads + head) * 2 * side;
+    return block + (value ? side + lane * c.headDim + channel : channel * kBlock + lane);
+  }
+  const RunsCase &c;
+  int64_t slotValues;
+  Buffer memory;
+  int64_t written[kSlots] = {};
+  std::mt19937 random{3};
+  std::normal_distribution<float> normal;
+};
+
+class Attention {
+public:
+  Attention(const RunsCase &c, KernelJit &jit, const std::string &name, int garbage)
+      : c(c), many(jit.function<AttendFunction>("many_" + name)), single(jit.function<AttendFunction>("single_" + name)),
+        merge(c.split ? jit.function<MergeFunction>("merge_" + name) : nullptr), caches(c, garbage),
+        scratch(size_t(std::max(scratchBytes(attribute(c, false)), scratchBytes(attribute(c, true))))) {
+    for (int64_t head = 0; head < c.heads; ++head)
+      sinks.push_back(3 * normal(random));
+  }
+
+  // A step of `tokens` tokens of slot 0 from `position` on, and one of slot 1 in their midst.
+  void check(int64_t position, int64_t count) {
+    std::vector<int32_t> positions, slots;
+    for (int64_t i = 0; i < count; ++i) {
+      positions.push_back(int32_t(position + i)), slots.push_back(0);
+      if (i == count / 2)
+        positions.push_back(int32_t(position / 3)), slots.push_back(1);
+    }
+    caches.writeTo(0, position + count), caches.writeTo(1, position / 3 + 1);
+    auto tokens = int64_t(positions.size()), row = c.heads * c.headDim;
+    std::vector<float> q(size_t(tokens * row)), out(size_t(tokens * (row + 16)), 77.0f), alone(size_t(row + 16), 77.0f);
+    for (float &value : q)
+      value = normal(random);
+    int64_t tiles = (tokens + c.count - 1) / c.count * (c.heads / c.group);
+    for (int64_t tile = tiles - 1; tile >= 0; --tile)
+      many(tile, tokens, positions.data(), slots.data(), q.data(), caches.slot(0), caches.slot(1), out.data(), cleared(), sinks.data());
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float *got = &out[size_t(t * (row + 16))], *query = &q[size_t(t * row)];
+      runSingle(positions[size_t(t)], slots[size_t(t)], query, alone.data());
+      ASSERT_EQ(std::memcmp(got, alone.data(), alone.size() * 4), 0) << "token " << t << " at " << positions[size_t(t)] << " is another one alone";
+      ASSERT_NO_FATAL_FAILURE(checkToken(slots[size_t(t)], positions[size_t(t)], query, got));
+    }
+  }
+
+private:
+  std::byte *cleared() { return static_cast<std::byte *>(std::memset(scratch.data(), 0xff, scratch.bytes)); }
+
+  void runSingle(int32_t position, int32_t slot, const float *q, float *out) {
+    std::vector<float> parts(size_t((16 * c.heads + 1) * (32 + c.headDim)), NAN);
+    int64_t units = c.split ? std::min<int64_t>(16, position / 256 + 1) : 1;
+    for (int64_t tile = 0; tile < units * (c.heads / c.group); ++tile)
+      single(tile, 1, &position, &slot, q, caches.slot(0), caches.slot(1), c.split ? parts.data() : out, cleared(), sinks.data());
+    if (c.split)
+      merge(position, parts.data(), out, sinks.data());
+  }
+
+  // A weight is rounded by up to one part in 256 of itself.
+  void checkToken(int64_t slot, int64_t position, const float *q, const float *got) {
+    int64_t first = c.window ? std::max<int64_t>(0, position + 1 - c.window) : 0;
+    for (int64_t head = 0; head < c.heads; ++head) {
+      int64_t kvHead = head * c.kvHeads / c.heads;
+      std::vector<double> weights, sums(size_t(c.headDim)), sizes(size_t(c.headDim));
+      for (int64_t p = first; p <= position; ++p) {
+        double dot = 0;
+        for (int64_t i = 0; i < c.headDim; ++i)
+          dot += double(toBf16(q[head * c.headDim + i])) * caches.get(slot, p, kvHead, false, i);
+        weights.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot * kScale / c.softcap) : dot * kScale);
+      }
+      double best = *std::max_element(weights.begin(), weights.end()), total = 0;
+      if (c.sinks)
+        best = std::max(best, double(sinks[size_t(head)])), total = std::exp(sinks[size_t(head)] - best);
+      for (double &weight : weights)
+        total += weight = std::exp(weight - best);
+      for (int64_t p = first; p <= position; ++p)
+        for (int64_t i = 0; i < c.headDim; ++i) {
+          double part = weights[size_t(p - first)] / total * caches.get(slot, p, kvHead, true, i);
+          sums[size_t(i)] += part, sizes[size_t(i)] += std::fabs(part);
+        }
+      for (int64_t i = 0; i < c.headDim; ++i)
+        ASSERT_NEAR(got[head * c.headDim + i], sums[size_t(i)], sizes[size_t(i)] / 256 + 1e-4) << "head " << head << " position " << position << " channel " << i;
+    }
+  }
+
+  const RunsCase &c;
+  AttendFunction *many, *single;
+  MergeFunction *merge;
+  Caches caches;
+  Buffer scratch;
+  std::vector<float> sinks;
+  std::mt19937 random{4};
+  std::normal_distribution<float> normal;
+};
+
+class AttendRunsTest : public ::testing::TestWithParam<JitTarget> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttendRunsTest);
+INSTANTIATE_TEST_SUITE_P(Targets, AttendRunsTest, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
+
+// Bytes that no token has written may hold anything: see AttentionKernelsTest.cpp.
+TEST_P(AttendRunsTest, oneTokenAndMany) {
+  KernelJit jit(GetParam());
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    std::string name = std::to_string(i), sinks = cases[i].sinks ? "p" : "";
+    jit.declare("many_" + name, attribute(cases[i], false), "iippppppp" + sinks);
+    jit.declare("single_" + name, attribute(cases[i], true), "iippppppp" + (cases[i].split ? "" : sinks));
+    if (cases[i].split)
+      jit.declare("merge_" + name, mergeAttribute(cases[i]), "ipp" + sinks);
+  }
+  jit.compile();
+  for (size_t i = 0; i < std::size(cases); ++i)
+    for (int garbage : {0xff, 0x7c}) {
+      SCOPED_TRACE(attribute(cases[i], false));
+      Attention attention(cases[i], jit, std::to_string(i), garbage);
+      for (auto [position, count] : {std::pair<int64_t, int64_t>{0, 1}, {1, 2}, {3, 29}, {60, 7}, {250, 20}, {cases[i].positions - 21, 20}})
+        ASSERT_NO_FATAL_FAILURE(attention.check(position, count));
+    }
+}
+
+} // namespace
+} // namespace llmc::kernels::testing
