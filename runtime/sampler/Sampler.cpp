@@ -1,6 +1,7 @@
 #include "runtime/sampler/Sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -11,16 +12,23 @@
 namespace llmc {
 namespace {
 
+constexpr auto kInverseFactorials = [] {
+  std::array<double, 14> values{1};
+  for (size_t n = 1; n < values.size(); ++n)
+    values[n] = values[n - 1] / double(n);
+  return values;
+}();
+
 // e^x for x <= 0, within two units in the last place; 0 below the normal range.
 double expOfNegative(double x) {
   constexpr double kLog2Hi = 0x1.62e42fee00000p-1, kLog2Lo = 0x1.a39ef35793c76p-33, kInvLog2 = 0x1.71547652b82fep+0;
   if (!(x > -708))
     return 0;
-  double k = std::floor(x * kInvLog2 + 0.5);
+  int32_t k = int32_t(x * kInvLog2 - 0.5);
   double r = (x - k * kLog2Hi) - k * kLog2Lo; // |r| <= log(2) / 2
-  double sum = 1;
-  for (int n = 13; n >= 1; --n) // Taylor's series, by Horner
-    sum = 1 + sum * r / n;
+  double sum = kInverseFactorials[13];        // Taylor's series, by Horner
+  for (size_t n = 13; n-- > 0;)
+    sum = kInverseFactorials[n] + sum * r;
   return sum * std::bit_cast<double>(uint64_t(int64_t(k) + 1023) << 52);
 }
 
@@ -42,8 +50,33 @@ bool hasNan(std::span<const float> logits) {
   return count != 0;
 }
 
+// The greatest of numbers; several running maxima, so that the loop runs on vectors.
+float greatestOf(std::span<const float> logits) {
+  constexpr size_t lanes = 16;
+  constexpr float none = -std::numeric_limits<float>::infinity();
+  float best[lanes];
+  std::fill_n(best, lanes, none);
+  size_t whole = logits.size() / lanes * lanes;
+  for (size_t i = 0; i < whole; i += lanes)
+    for (size_t lane = 0; lane < lanes; ++lane)
+      best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
+  float greatest = *std::max_element(best, best + lanes);
+  for (float logit : logits.subspan(whole))
+    greatest = std::max(greatest, logit);
+  return greatest;
+}
+
+// The first of the greatest: only the first block that holds it is searched.
 TokenId argmax(std::span<const float> logits) {
-  return TokenId(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  constexpr size_t block = 4096;
+  float greatest = greatestOf(logits.first(std::min(block, logits.size())));
+  size_t home = 0;
+  for (size_t begin = block; begin < logits.size(); begin += block) {
+    float here = greatestOf(logits.subspan(begin, std::min(block, logits.size() - begin)));
+    if (here > greatest)
+      greatest = here, home = begin;
+  }
+  return TokenId(std::find(logits.begin() + ptrdiff_t(home), logits.end(), greatest) - logits.begin());
 }
 
 } // namespace
@@ -108,16 +141,22 @@ void Sampler::keepBest(std::span<const float> logits, size_t count) {
   candidates.clear();
   float least = -std::numeric_limits<float>::infinity();
   bool isFull = false;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (isFull && !(logits[id] > least)) // equal ones come too late
+  constexpr size_t block = 64; // most hold nothing good enough, which their greatest tells
+  for (size_t begin = 0; begin < logits.size(); begin += block) {
+    size_t end = std::min(begin + block, logits.size());
+    if (isFull && !(greatestOf(logits.subspan(begin, end - begin)) > least)) // equal ones come too late
       continue;
-    candidates.push_back({logits[id], TokenId(id)});
-    if (candidates.size() < room)
-      continue;
-    std::nth_element(candidates.begin(), candidates.begin() + ptrdiff_t(count) - 1, candidates.end(), isBetter);
-    candidates.resize(count);
-    least = candidates.back().logit;
-    isFull = true;
+    for (size_t id = begin; id < end; ++id) {
+      if (isFull && !(logits[id] > least))
+        continue;
+      candidates.push_back({logits[id], TokenId(id)});
+      if (candidates.size() < room)
+        continue;
+      std::nth_element(candidates.begin(), candidates.begin() + ptrdiff_t(count) - 1, candidates.end(), isBetter);
+      candidates.resize(count);
+      least = candidates.back().logit;
+      isFull = true;
+    }
   }
   std::sort(candidates.begin(), candidates.end(), isBetter);
   if (candidates.size() > count)
@@ -129,7 +168,7 @@ void Sampler::keepNucleus(std::span<const float> logits) {
   bool isCut = options.topK > 0 && size_t(options.topK) < logits.size();
   double total = 0;
   if (!isCut) {
-    float greatest = *std::max_element(logits.begin(), logits.end());
+    float greatest = greatestOf(logits);
     for (float logit : logits)
       total += weightOf(logit, greatest, 1);
   }

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 namespace llmc {
 namespace {
@@ -194,6 +196,27 @@ TEST(Sampler, InfiniteLogitsShareTheDraw) {
   auto drawn = frequencies(plain(), {kInfinity, 0, kInfinity}, 2000);
   EXPECT_EQ(drawn.size(), 2u);
   EXPECT_FALSE(drawn.contains(1));
+}
+
+// Ties within and across the blocks that the search goes by; a vocabulary that is no multiple of them.
+TEST(Sampler, FindsWhatSortingFinds) {
+  std::vector<float> logits(9001);
+  for (size_t i = 0; i < logits.size(); ++i)
+    logits[i] = float((i * 2654435761u >> 7) % 700) - 350;
+  std::vector<TokenId> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](TokenId a, TokenId b) {
+    return std::pair(-logits[size_t(a)], a) < std::pair(-logits[size_t(b)], b);
+  });
+  SamplerOptions options = plain();
+  options.temperature = 0;
+  EXPECT_EQ(*Sampler(options).next(logits), order[0]);
+  options.temperature = 1000; // all about equally likely
+  options.topK = 30;
+  auto drawn = frequencies(options, logits, 3000);
+  EXPECT_EQ(drawn.size(), 30u);
+  for (size_t i = 0; i < 30; ++i)
+    EXPECT_TRUE(drawn.contains(order[i])) << order[i];
 }
 
 TEST(Sampler, KeepsUpWithALargeVocabulary) {
