@@ -388,14 +388,14 @@ void emitChunkScores(KernelBuilder &b, tile::ChunkScoresAttr kernel) {
   Value counter = LLVM::AllocaOp::create(b, b.argument(4).getType(), b.getI64Type(), b.constant(1));
   b.store(b.constant(0), counter, 8);
   auto forLongRuns = [&](llvm::function_ref<void(const Run &)> body) {
-    tokens.forRuns(b, [&](const Run &run) { onlyIf(b, isLong(b, run), [&] { body(run); }); });
+    tokens.forRuns(b, [&](const Run &run) { b.onlyIf(isLong(b, run), [&] { body(run); }); });
   };
   forLongRuns([&](const Run &run) {
     forChunks(b, run, kernel.getChunk(), [&](const Chunk &chunk) {
       Value number = b.load(b.getI64Type(), counter, 8);
       b.store(b.add(number, b.constant(1)), counter, 8);
       Value turn = arith::RemUIOp::create(b, number, b.constant(kernel.getTiles()));
-      onlyIf(b, b.compare(arith::CmpIPredicate::eq, turn, b.argument(0)), [&] {
+      b.onlyIf(b.compare(arith::CmpIPredicate::eq, turn, b.argument(0)), [&] {
         b.loop(b.constant(0), b.constant(kernel.getGroups()), 1, [&](Value group) {
           scores.pack(chunk, group);
           scores.score(chunk, group);
@@ -421,7 +421,7 @@ void emitChunkScan(KernelBuilder &b, tile::ChunkScanAttr kernel) {
   };
   auto byChunks = [&](const Run &run) {
     Value state = scan.stateAt(run, head, b.constant(0));
-    onlyIf(b, run.fresh, [&] {
+    b.onlyIf(run.fresh, [&] {
       b.loop(b.constant(0), b.constant(width * states), kLanes, [&](Value i) { b.store(chunks.zero(), floatAt(b, state, i), 4); });
     });
     forChunks(b, run, length, [&](const Chunk &chunk) {

@@ -69,7 +69,7 @@ void emitDelta(const Scan &scan) {
     Value rate = scan.rate(b.loadBroadcast(panel.lanes, f32, floatAt(b, scan.a, panel.head)), std::numbers::log2e);
     scan.tokens.forRuns(b, [&](const Run &run) {
       Value state = scan.stateAt(run, panel, b.constant(0));
-      onlyIf(b, run.fresh, [&] {
+      b.onlyIf(run.fresh, [&] {
         b.loop(b.constant(0), b.constant(delta.keys), 1, [&](Value k) {
           b.store(b.constant(panel.lanes, 0.0), b.at(state, k, panel.lanes.getNumElements() * 4), 4);
         });

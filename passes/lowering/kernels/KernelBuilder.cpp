@@ -205,6 +205,13 @@ scf::ForOp KernelBuilder::buildLoop(Value lower, Value upper, int64_t step, Valu
   return scf::ForOp::create(*this, lower, upper, constant(step), initial, build);
 }
 
+void KernelBuilder::onlyIf(Value condition, llvm::function_ref<void()> body) {
+  auto branch = scf::IfOp::create(*this, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  body();
+}
+
 Value KernelBuilder::multipleBelow(Value a, int64_t divisor) {
   return sub(a, arith::RemUIOp::create(*this, a, constant(divisor)));
 }

@@ -92,6 +92,7 @@ public:
   // As `loop`, and the optimiser leaves it a loop: a body that just fits the registers would spill when unrolled, because
   // LLVM orders the operations of a large block anew.
   Values rolledLoop(Value lower, Value upper, int64_t step, ValueRange initial, CarryBody body);
+  void onlyIf(Value condition, llvm::function_ref<void()> body);
   Value multipleBelow(Value a, int64_t divisor); // the largest multiple of `divisor` that is at most `a` >= 0
 
 private:

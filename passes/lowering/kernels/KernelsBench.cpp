@@ -17,6 +17,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include <sys/mman.h>
+
 namespace llmc::kernels::testing {
 namespace {
 
@@ -219,6 +221,9 @@ int main(int argc, char **argv) {
     for (const ProductCase &product : productCases)
       if (productName(product) == arguments[1])
         printAssembly(targetNamed(vnni ? "vnni" : "avx2"), product, arguments[2]);
+    for (const ProductCase &product : bf16Cases)
+      if (productName(product) == arguments[1])
+        printAssembly(targetNamed("bf16"), product, arguments[2]);
     return 0;
   }
   JitTarget target = targetNamed(arguments.size() > 1 ? arguments[1] : "avx2");
@@ -227,6 +232,8 @@ int main(int argc, char **argv) {
   if (!arguments.empty() && arguments[0] == "attend")
     return benchmarkAttend(), 0;
   Buffer memory(coldBytes);
+  auto page = reinterpret_cast<uintptr_t>(memory.data()) / 4096 * 4096;
+  madvise(reinterpret_cast<void *>(page), memory.bytes, MADV_HUGEPAGE); // as the weights of a run
   std::memset(memory.data(), 1, memory.bytes);
   std::printf("target %s, memory reads at %.1f GB/s\n", target.name.c_str(), readBandwidth(memory));
   for (const ProductCase &product : productCases)

@@ -17,8 +17,9 @@ constexpr int64_t kLinePairs = 16; // of a row, in one cache line
 constexpr int64_t kPairBytes = 64; // of the 16 outputs of a panel, bf16 and f16 alike
 // A round's sums fill most of the 32 registers, so that one load of weights serves many rows.
 constexpr int64_t kRows = 24, kLastRows = 8;
-// As in ProductInt8.cpp.
-constexpr int64_t kPrefetchBytes = 2048;
+constexpr int64_t kResultBytes = tile::kPanelOutputs * 4; // of a row
+// How far ahead of their use weights that are streamed are asked for: as in ProductInt8.cpp.
+constexpr int64_t kPrefetchBytes = 4096;
 
 class Bf16Product {
 public:
@@ -34,7 +35,8 @@ private:
   void emitMany();
   Value loadWeights(Value pair, int64_t offset);
   Value blockWeights(Value first, Value count);
-  void multiplyRows(ArrayRef<Value> rows, ArrayRef<Value> results, Value weights, Value first, Value count, bool prefetchNext);
+  void prefetchWeights(Value pair, int64_t count);
+  void multiplyRows(Value firstRow, int64_t rowCount, bool last, Value weights, Value first, Value count);
   Values multiplyPairs(ArrayRef<Value> rows, Value weights, Value from, Value to, ValueRange sums);
 
   // A pair of a row in every lane.
@@ -57,14 +59,18 @@ Value Bf16Product::loadWeights(Value pair, int64_t offset) {
   Value address = b.at(panel, pair, kPairBytes, offset * kPairBytes);
   if (format == Format::bf16)
     return b.load(b.words(16), address, 64);
-  auto rounded = [&](int64_t input) {
-    Value weights = b.loadHalves(16, b.at(address, input * kPairBytes / 2));
-    return arith::TruncFOp::create(b, VectorType::get(16, b.getBF16Type()), weights).getResult();
-  };
+  auto floats = [&](int64_t input) { return b.loadHalves(16, b.at(address, input * kPairBytes / 2)); };
+  auto lanes = VectorType::get(32, b.getBF16Type());
+  Value rounded = b.intrinsic("llvm.x86.avx512bf16.cvtne2ps2bf16.512", lanes, {floats(1), floats(0)});
   SmallVector<int64_t> interleaved;
   for (int64_t n = 0; n < tile::kPanelOutputs; ++n)
     interleaved.append({n, n + tile::kPanelOutputs});
-  return b.bitcast(b.shuffle(rounded(0), rounded(1), interleaved), b.words(16));
+  return b.bitcast(b.shuffle(rounded, rounded, interleaved), b.words(16));
+}
+
+void Bf16Product::prefetchWeights(Value pair, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    b.prefetch(b.at(panel, pair, kPairBytes, kPrefetchBytes + i * kPairBytes));
 }
 
 void Bf16Product::emitSingle() {
@@ -78,8 +84,7 @@ void Bf16Product::emitSingle() {
   Value sum = b.constant(b.floats(16), 0.0);
   if (whole)
     sum = b.loop(b.constant(0), b.constant(whole), unroll, sum, [&](Value pair, ValueRange sums) {
-      for (int64_t i = 0; i < unroll; ++i)
-        b.prefetch(b.at(panel, pair, kPairBytes, kPrefetchBytes + i * kPairBytes));
+      prefetchWeights(pair, unroll);
       return Values{steps(pair, unroll, sums[0])};
     })[0];
   b.store(steps(b.constant(whole), pairs - whole, sum), out, 4);
@@ -89,8 +94,10 @@ void Bf16Product::emitSingle() {
 Value Bf16Product::blockWeights(Value first, Value count) {
   if (format == Format::bf16)
     return b.at(panel, first, kPairBytes);
-  b.loop(b.constant(0), count, 1,
-         [&](Value pair) { b.store(loadWeights(b.add(first, pair), 0), b.at(scratch, pair, kPairBytes), 64); });
+  b.loop(b.constant(0), count, 1, [&](Value pair) {
+    prefetchWeights(b.add(first, pair), 1);
+    b.store(loadWeights(b.add(first, pair), 0), b.at(scratch, pair, kPairBytes), 64);
+  });
   return scratch;
 }
 
@@ -113,18 +120,22 @@ Values Bf16Product::multiplyPairs(ArrayRef<Value> rows, Value weights, Value fro
   });
 }
 
-// Adds the products of `count` pairs from `first` on to one sum per row.
-void Bf16Product::multiplyRows(ArrayRef<Value> rows, ArrayRef<Value> results, Value weights, Value first, Value count, bool prefetchNext) {
+// Adds the products of `count` pairs from `first` on to the sums of some rows. The first rows ask for the weights that come next, all but
+// the last rows for the rows that do.
+void Bf16Product::multiplyRows(Value firstRow, int64_t rowCount, bool last, Value weights, Value first, Value count) {
   SmallVector<Value> activations;
-  for (Value row : rows)
+  for (Value row : pointersTo(x, firstRow, rowCount, rowBytes, /*clamp=*/last))
     activations.push_back(b.at(row, first, 4));
+  SmallVector<Value> results = pointersTo(out, firstRow, rowCount, kResultBytes, /*clamp=*/last);
   Values sums;
   for (Value result : results)
     sums.push_back(b.load(b.floats(16), result, 4));
+  Value streams = b.compare(arith::CmpIPredicate::eq, firstRow, b.constant(0));
   sums = b.rolledLoop(b.constant(0), count, kLinePairs, sums, [&](Value line, ValueRange sums) {
-    if (prefetchNext)
-      for (Value row : activations)
-        b.prefetch(b.at(row, line, 4, int64_t(rows.size()) * rowBytes));
+    if (format == Format::bf16) // others are asked for by blockWeights
+      b.onlyIf(streams, [&] { prefetchWeights(b.add(first, line), kLinePairs); });
+    for (Value row : last ? ArrayRef<Value>() : activations)
+      b.prefetch(b.at(row, line, 4, rowCount * rowBytes));
     Value end = b.minimum(b.add(line, b.constant(kLinePairs)), count);
     return multiplyPairs(activations, weights, line, end, sums);
   });
@@ -133,17 +144,13 @@ void Bf16Product::multiplyRows(ArrayRef<Value> rows, ArrayRef<Value> results, Va
 }
 
 void Bf16Product::emitMany() {
-  constexpr int64_t resultBytes = tile::kPanelOutputs * 4;
   Value zero = b.constant(0);
-  b.loop(zero, tokens, 1, [&](Value row) { b.store(b.constant(b.floats(16), 0.0), b.at(out, row, resultBytes), 4); });
+  b.loop(zero, tokens, 1, [&](Value row) { b.store(b.constant(b.floats(16), 0.0), b.at(out, row, kResultBytes), 4); });
   b.loop(zero, b.constant(pairs), kBlockPairs, [&](Value first) {
     Value count = b.minimum(b.constant(kBlockPairs), b.sub(b.constant(pairs), first));
     Value weights = blockWeights(first, count), blocked = b.multipleBelow(tokens, kRows);
-    auto rows = [&](Value row, int64_t rowCount, bool clamp) {
-      multiplyRows(pointersTo(x, row, rowCount, rowBytes, clamp), pointersTo(out, row, rowCount, resultBytes, clamp), weights, first, count, !clamp);
-    };
-    b.loop(zero, blocked, kRows, [&](Value row) { rows(row, kRows, /*clamp=*/false); });
-    b.loop(blocked, tokens, kLastRows, [&](Value row) { rows(row, kLastRows, /*clamp=*/true); });
+    b.loop(zero, blocked, kRows, [&](Value row) { multiplyRows(row, kRows, /*last=*/false, weights, first, count); });
+    b.loop(blocked, tokens, kLastRows, [&](Value row) { multiplyRows(row, kLastRows, /*last=*/true, weights, first, count); });
   });
 }
 

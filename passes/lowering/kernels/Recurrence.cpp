@@ -29,13 +29,6 @@ Values choose(KernelBuilder &b, Value condition, llvm::function_ref<Values()> ye
   return Values(op.getResults());
 }
 
-void onlyIf(KernelBuilder &b, Value condition, llvm::function_ref<void()> body) {
-  auto op = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(op.thenBlock());
-  body();
-}
-
 // Counts on while `more` holds.
 static Value countWhile(KernelBuilder &b, Value from, llvm::function_ref<Value(Value)> more, llvm::function_ref<Value(Value)> next) {
   auto within = [&](llvm::function_ref<void(Value)> body) {

@@ -7,7 +7,6 @@ namespace llmc::kernels {
 
 // A branch that gives values.
 Values choose(KernelBuilder &b, Value condition, llvm::function_ref<Values()> yes, llvm::function_ref<Values()> no);
-void onlyIf(KernelBuilder &b, Value condition, llvm::function_ref<void()> body);
 
 // The tokens of a step that follow one another in one slot.
 struct Run {
