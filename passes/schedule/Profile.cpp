@@ -199,14 +199,27 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       else
         site.weightBytes += meanLayerBytes(weight);
     }
-    SetVector<llm::StateOp> held;
-    loop->walk([&](tile::StateOp op) { held.insert(getOperation().lookupSymbol<llm::StateOp>(op.getState())); });
-    for (llm::StateOp state : held) {
+    for (llm::StateOp state : statesOf(loop)) {
       auto type = cast<llm::StateTypeInterface>(state.getType());
       site.states.insert(state.getSymName());
       (attends ? site.positionBytes : site.appendBytes) += type.getPositionBytes();
       site.fixedBytes += 2 * type.getFixedBytes();
     }
+  }
+
+  // States that a loop works on, wherever their addresses are computed.
+  SetVector<llm::StateOp> statesOf(Operation *loop) {
+    SetVector<Operation *> sources; // of what the loop computes
+    loop->walk([&](Operation *op) { sources.insert(op); });
+    SetVector<llm::StateOp> states;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (auto state = dyn_cast<tile::StateOp>(sources[i]))
+        states.insert(getOperation().lookupSymbol<llm::StateOp>(state.getState()));
+      for (Value operand : sources[i]->getOperands())
+        if (Operation *source = operand.getDefiningOp(); source && source->getNumRegions() == 0)
+          sources.insert(source);
+    }
+    return states;
   }
 
   static void addWork(func::CallOp call, Attribute does, Site &site) {

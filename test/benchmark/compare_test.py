@@ -28,6 +28,8 @@ def check_cost():
     width = header.get("attention.key_length") or header.get("embedding_length") // header.get("attention.head_count")
     sliding = gguf_header.Cost(step_bytes=1, prompt_operations=1, cache_bytes=6, window_bytes=5, window=512)
     want(sliding.cache_bytes_at(100) == 600 and sliding.cache_bytes_at(4096) == 4096 + 5 * 512, "bytes of sliding windows")
+    recurrent = gguf_header.Cost(step_bytes=100, prompt_operations=1, cache_bytes=0, state_bytes=10)
+    want(recurrent.step_bytes_of(1, 0) == 120 and recurrent.step_bytes_of(16, 9) == 420, "states are read and written, for each sequence")
     want(cost.cache_bytes == heads * layers * width * 4, f"{cost.cache_bytes} bytes of cache a token")
 
 

@@ -15,10 +15,14 @@ class Cost:
     cache_bytes: int         # per token of context, 2 bytes an element; 0 without attention
     window_bytes: int = 0    # the part of it that is in layers which see the last `window` tokens only
     window: int = 0
+    state_bytes: int = 0     # of recurrences, for each sequence, float32: a step reads and writes them
 
     def cache_bytes_at(self, context):
         return (self.cache_bytes - self.window_bytes) * context + self.window_bytes * min(context, self.window)
 
+    def step_bytes_of(self, sequences, context):
+        """Of memory that a step of one token for each sequence must move."""
+        return self.step_bytes + sequences * (self.cache_bytes_at(context) + 2 * self.state_bytes)
 
 
 class Header:
@@ -78,11 +82,16 @@ def cost(path):
     layers = cache_bytes_by_layer(header)
     window, period = header.get("attention.sliding_window"), PERIODS.get(header.values.get("general.architecture"))
     windowed = sum(size for i, size in enumerate(layers) if window and period and (i + 1) % period)
-    return Cost(int(step_bytes), int(operations), sum(layers), windowed, window)
+    return Cost(int(step_bytes), int(operations), sum(layers), windowed, window, state_bytes(header))
 
 
 # Every so many layers one sees the whole context: files don't say it.
 PERIODS = {"gemma2": 2, "gemma3": 6}
+
+
+def state_bytes(header):
+    layers = sum(name.endswith(".ssm_a") for name, _, _ in header.tensors)
+    return 4 * layers * header.get("ssm.inner_size") * header.get("ssm.state_size")
 
 
 def cache_bytes_by_layer(header):

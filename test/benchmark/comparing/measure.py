@@ -12,8 +12,7 @@ def bound(test, row, cost, bytes_per_second, all_limits):
         operations = limits.prefill_peak(all_limits, row.quant)[1]
         return operations / max(cost.prompt_operations, 1) or float("inf")
     context = test.depth + test.count / 2
-    step_bytes = cost.step_bytes + test.sequences * cost.cache_bytes_at(context)
-    return test.sequences * bytes_per_second / step_bytes
+    return test.sequences * bytes_per_second / cost.step_bytes_of(test.sequences, context)
 
 
 def one_test(row, test, llmc, peers, settings, cost, all_limits):

@@ -43,6 +43,7 @@ func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1
   }
   tile.barrier %step
   scf.for %layer = %zero to %one step %one : i64 {
+    %cache = tile.state %step @kv[%layer] slot %zero // where a loop's states are found does not matter
     scf.while : () -> i64 {
       %tile = tile.claim %step
       %more = arith.cmpi slt, %tile, %one : i64
@@ -50,7 +51,6 @@ func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1
     } do {
     ^bb0(%tile: i64):
       %w = tile.weight %step @down[%layer]
-      %cache = tile.state %step @kv[%layer] slot %zero
       func.call @attend(%w, %cache) : (!llvm.ptr, !llvm.ptr) -> ()
       scf.yield
     }
