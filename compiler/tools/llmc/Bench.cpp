@@ -168,8 +168,6 @@ absl::Status printWeights(const Model &model) {
 absl::Status bench(const BenchOptions &options) {
   if (!options.limits.empty())
     return printLimits(options.limits, options.threads, options.format);
-  if (options.model.model.empty())
-    return invalidArgument("MODEL is required; see llmc bench --help");
   if (options.model.profile && options.format == "csv")
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
   if (!options.html.empty() && !options.model.profile)
@@ -199,7 +197,6 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App *verb = program.add_subcommand("bench", "Tokens per second, reading prompts and generating");
   addModelOptions(*verb, options->model);
-  verb->get_option("MODEL")->required(false); // --limits is about the machine alone
   auto range = CLI::Range(int64_t(0), int64_t(1) << 31);
   auto addList = [&](const char *name, auto &values, const char *what) {
     return verb->add_option(name, values, what)->delimiter(',')->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -215,9 +212,13 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   verb->add_flag("--profile", options->model.profile,
                  "Where the time goes, loop by loop; a source is compiled for it, a library must be (llmc compile --profile)");
   verb->add_option("--html", options->html, "With --profile: write it as a page too, with a roofline plot and the step's graph");
+  // Required until --limits is seen: an optional MODEL after a list (-t 2 MODEL) would be taken for one more of the list.
+  CLI::Option *model = verb->get_option("MODEL");
   verb->add_option("--limits", options->limits,
                    "No model: what this machine can do at most, all or reads (bytes read each second), for each -t; -o table or json")
-      ->check(CLI::IsMember({"all", "reads"}));
+      ->check(CLI::IsMember({"all", "reads"}))
+      ->trigger_on_parse()
+      ->each([=](const std::string &) { model->required(false); });
   verb->footer("Examples:\n"
                "  llmc bench model.so -p 512 -n 128 -r 5 -t 1,2 -o json\n"
                "  llmc bench model.gguf -p 512 -n 64 --profile --html profile.html\n"
