@@ -15,8 +15,9 @@ namespace {
 constexpr int64_t kBlockPairs = 256;
 constexpr int64_t kLinePairs = 16; // of a row, in one cache line
 constexpr int64_t kPairBytes = 64; // of the 16 outputs of a panel, bf16 and f16 alike
-// A round's sums fill most of the 32 registers, so that one load of weights serves many rows.
-constexpr int64_t kRows = 24, kLastRows = 8;
+// A round's sums fill most of the 32 registers, so that one load of weights serves many rows. Of what is left 16 go together where there
+// are more than 8: eight sums are too few to hide the latency of their instruction.
+constexpr int64_t kRows = 24, kMostLastRows = 16, kLastRows = 8;
 constexpr int64_t kResultBytes = tile::kPanelOutputs * 4; // of a row
 // How far ahead of their use weights that are streamed are asked for: as in ProductInt8.cpp.
 constexpr int64_t kPrefetchBytes = 4096;
@@ -150,7 +151,9 @@ void Bf16Product::emitMany() {
     Value count = b.minimum(b.constant(kBlockPairs), b.sub(b.constant(pairs), first));
     Value weights = blockWeights(first, count), blocked = b.multipleBelow(tokens, kRows);
     b.loop(zero, blocked, kRows, [&](Value row) { multiplyRows(row, kRows, /*last=*/false, weights, first, count); });
-    b.loop(blocked, tokens, kLastRows, [&](Value row) { multiplyRows(row, kLastRows, /*last=*/true, weights, first, count); });
+    Value most = b.add(b.sub(tokens, blocked), b.constant(kMostLastRows - kLastRows - 1)), end = b.add(blocked, b.multipleBelow(most, kMostLastRows));
+    b.loop(blocked, end, kMostLastRows, [&](Value row) { multiplyRows(row, kMostLastRows, /*last=*/true, weights, first, count); });
+    b.loop(end, tokens, kLastRows, [&](Value row) { multiplyRows(row, kLastRows, /*last=*/true, weights, first, count); });
   });
 }
 
