@@ -30,7 +30,7 @@ config.substitutions += [
 # What a test may require: `REQUIRES: avx512vnni`.
 with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
     flags = next((line.split(":", 1)[1].split() for line in cpuinfo if line.startswith("flags")), [])
-for feature, flag in (("avx2", "avx2"), ("avx512", "avx512bw"), ("avx512vnni", "avx512_vnni")):
+for feature, flag in (("avx2", "avx2"), ("avx512", "avx512bw"), ("avx512vnni", "avx512_vnni"), ("avx512bf16", "avx512_bf16"), ("amx", "amx_bf16")):
     if flag in flags:
         config.available_features.add(feature)
 if config.halide:

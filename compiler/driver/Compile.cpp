@@ -19,6 +19,7 @@
 #include "dialects/tile/Tile.h"
 #include "passes/quantization/Schemes.h"
 #include "passes/quantization/Uses.h"
+#include "passes/schedule/Passes.h"
 #include "passes/support/Statistic.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -234,6 +235,8 @@ private:
     pipeline.quantize = options.quantize;
     pipeline.quantizeKeep = options.quantizeKeep;
     pipeline.stepTokens = options.stepTokens;
+    if (llvm::any_of(targets, [](const codegen::Target &target) { return target.tiles != tile::Tiles::none; }))
+      pipeline.fewTokens = schedule::kFewTokens;
     pipeline.kernels = options.kernels;
     pipeline.profile = options.profile;
     pipeline.disabled = options.disabledPasses;

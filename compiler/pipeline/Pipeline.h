@@ -14,6 +14,7 @@ struct PipelineOptions {
   std::string quantize;            // a scheme (passes/quantization/Schemes.h); empty: weights stay as they are
   std::vector<std::string> quantizeKeep; // patterns of tensors that stay all the same
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
+  int64_t fewTokens = 0;           // then, for quantised weights: and so many
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "mlir";    // mlir | halide | auto
   std::vector<std::string> disabled; // decisions of passes to leave out, PASS.OPTION; passes themselves: DisablePasses.h

@@ -9,4 +9,8 @@ namespace llmc {
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "passes/schedule/Passes.h.inc"
+namespace schedule {
+// Where there are matrix tiles, quantised weights go to them in versions of the step for more tokens than this.
+constexpr int64_t kFewTokens = 16;
+} // namespace schedule
 } // namespace llmc

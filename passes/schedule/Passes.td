@@ -17,7 +17,7 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
     }
     ```
     Needs `tile.target` on the module. Products take int8 activations where every weight of the op is quantised and the module is not
-    `llm.exact`, bf16 ones instead where the target has matrix tiles and the version takes 16 tokens or more; bf16 where every weight is bf16 or
+    `llm.exact`, bf16 ones instead where the target has matrix tiles and the version takes more than 16 tokens; bf16 where every weight is bf16 or
     f16 and the target multiplies pairs of those; else float32.
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];

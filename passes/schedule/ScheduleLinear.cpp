@@ -1,5 +1,6 @@
 // Products: which arithmetic, how the input is prepared, how outputs are cut into tiles.
 #include "passes/lowering/kernels/Kernels.h"
+#include "passes/schedule/Passes.h"
 #include "passes/schedule/StepBuilder.h"
 
 using namespace mlir;
@@ -9,11 +10,11 @@ using namespace llmc::schedule;
 
 // A tile should stream at least this many bytes of weights, so that claiming it costs nothing beside reading it.
 constexpr int64_t kTileBytes = 48 << 10;
-// Panels of a tile of many rows; and where they are multiplied by matrix tiles: what they share are the rows, which come from L3 once
-// for all of them.
-constexpr int64_t kPanelsOfRows = 4, kPanelsOfTiles = 8;
-// The largest number of tokens of a version of the step from which on quantised weights are unpacked for matrix tiles.
-constexpr int64_t kTokensForTiles = 16;
+// Panels of a tile of many rows.
+constexpr int64_t kPanelsOfRows = 4;
+// And where they are multiplied by matrix tiles: they share the rows, which come from L3 once for all of them. Fewer where there would
+// be too few tiles for the workers to share.
+constexpr int64_t kPanelsOfTiles = 8, kFewestTiles = 10;
 
 static SmallVector<Format> formatsOf(Type type) {
   return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
@@ -29,12 +30,12 @@ static bool allFormats(ValueRange weights, bool (*holds)(Format)) {
 tile::TargetAttr StepBuilder::machine() const { return module->getAttrOfType<tile::TargetAttr>("tile.target"); }
 
 // Where a processor has no dot product of pairs of bf16, float32 is as fast and rounds nothing. Matrix tiles multiply bf16 faster than
-// vectors multiply int8, but first weights must be unpacked: that pays for a version of the step that takes many tokens. Which version
-// runs is all that decides, not how many tokens there are.
+// vectors multiply int8, but first weights must be unpacked: that pays for a version of the step that takes many tokens. The version
+// alone decides, not how many tokens there are.
 tile::Arithmetic StepBuilder::arithmeticFor(ValueRange weights) {
   if (exact)
     return tile::Arithmetic::f32;
-  bool tiles = decisions.bf16Rows && machine().hasTiles() && maxTokens >= kTokensForTiles;
+  bool tiles = decisions.bf16Rows && machine().hasTiles() && maxTokens > kFewTokens;
   if (allFormats(weights, isQuantised))
     return tiles ? tile::Arithmetic::bf16 : decisions.int8Rows ? tile::Arithmetic::int8 : tile::Arithmetic::f32;
   return decisions.bf16Rows && machine().getBf16() && allFormats(weights, isHalf) ? tile::Arithmetic::bf16 : tile::Arithmetic::f32;
@@ -61,10 +62,17 @@ Stored StepBuilder::productInput(const Stored &x, tile::Arithmetic arithmetic) {
   return rounded;
 }
 
+static int64_t panelsOfTiles(TypeRange weights, int64_t copies) {
+  int64_t most = 0; // of one weight
+  for (Type weight : weights)
+    most = std::max(most, tile::panelCount(cast<RankedTensorType>(weight).getShape()[0]));
+  return std::clamp<int64_t>(most * copies / kFewestTiles / 2 * 2, 2, kPanelsOfTiles);
+}
+
 int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmetic, int64_t copies) const {
   bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
-    return tiled ? kPanelsOfTiles : decisions.panelTurns ? kPanelsOfRows : 1;
+    return tiled ? panelsOfTiles(weights, copies) : decisions.panelTurns ? kPanelsOfRows : 1;
   if (!decisions.largeTiles)
     return tiled ? 2 : 1;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;

@@ -17,6 +17,7 @@ def LLMSpecialize : Pass<"llm-specialize", "::mlir::ModuleOp"> {
   }];
   let options = [
     ListOption<"tokens", "tokens", "int64_t", "Largest T of each version, ascending (default: 1,512)">,
+    Option<"few", "few", "int64_t", "0", "Without `tokens`: where matrices are quantised, also a version for so many tokens (0: none)">,
     Option<"exact", "exact", "bool", "false", "Float32 throughout: activations, sums and caches">];
   let statistics = [Statistic<"versions", "versions", "Versions of the step made">,
                     Statistic<"widened", "widened-caches", "Caches that became f32">];

@@ -4,6 +4,8 @@
 //   T=512: billions of multiply-adds per second
 //   packing: GB/s of packed weights
 //
+// of products by matrix tiles, by the name tiles, where the machine has them,
+//
 // and of the recurrence of one Mamba-2 layer of 370M parameters over 512 tokens, by the name scan: token by token, and by chunks of f32
 // and of pairs of bf16.
 //
@@ -193,6 +195,34 @@ void benchmarkAttend() {
   }
 }
 
+// Eight panels by the machine's tiles: billions of multiply-adds per second. A third of a core's peak is 500 and more.
+void benchmarkTiles(const JitTarget &target) {
+  constexpr int64_t panels = 8;
+  using Product = void(const std::byte *, int64_t, const void *, int64_t, float *, std::byte *);
+  for (Format format : {Format::BF16, Format::F16, Format::Q8_0, Format::Q4_0, Format::Q4_K, Format::Q6_K}) {
+    KernelJit jit(target);
+    std::string name(formatInfo(format).name);
+    jit.declare("product", "#tile.tiled_product<format = " + name + ", inputs = " + std::to_string(inputs) + ", most = 8>", "pipipp");
+    jit.compile();
+    std::mt19937 random(1);
+    std::vector<std::vector<std::byte>> rows;
+    for (int n = 0; n < 16; ++n)
+      rows.push_back(randomRow(format, inputs, Weights::Usual, random));
+    Buffer panel = packRows(format, rows, inputs), weights(panels * panel.bytes), scratch(panels * 8192);
+    for (int64_t i = 0; i < panels; ++i)
+      std::memcpy(weights.data() + size_t(i) * panel.bytes, panel.data(), panel.bytes);
+    std::printf("%-8s", name.c_str());
+    for (int64_t tokens : {1, 16, 32, 64, 128, 512}) {
+      Buffer x(size_t(tokens * tile::bf16RowBytes(inputs))), out(size_t(panels * tokens * 64));
+      std::memset(x.data(), 0, x.bytes);
+      double seconds = bestSeconds(20, [&] { jit.function<Product>("product")(weights.data(), panels, x.data(), tokens, out.as<float>(), scratch.data()); });
+      std::printf("  T=%ld %7.1f", long(tokens), double(panels * 16 * inputs * tokens) / seconds * 1e-9);
+    }
+    std::printf(" GMAC/s\n");
+    std::fflush(stdout);
+  }
+}
+
 void printAssembly(const JitTarget &target, const ProductCase &product, const std::string &cpu) {
   KernelJit jit(target);
   jit.declare("single", productAttribute(product, inputs, true), "ppipp");
@@ -231,6 +261,12 @@ int main(int argc, char **argv) {
     return benchmarkScan(target), 0;
   if (!arguments.empty() && arguments[0] == "attend")
     return benchmarkAttend(), 0;
+  if (!arguments.empty() && arguments[0] == "tiles") {
+    for (const JitTarget &tiles : tileTargets())
+      if (arguments.size() > 1 ? tiles.name == arguments[1] : !emulatesTiles(tiles))
+        benchmarkTiles(tiles);
+    return 0;
+  }
   Buffer memory(coldBytes);
   auto page = reinterpret_cast<uintptr_t>(memory.data()) / 4096 * 4096;
   madvise(reinterpret_cast<void *>(page), memory.bytes, MADV_HUGEPAGE); // as the weights of a run

@@ -65,6 +65,12 @@ std::array<Value, 4> PackedReader::decodeQuad(Value quants, int64_t quad, const 
   for (int64_t i = 0; i < 4; ++i) {
     Value code = layout.signedQuants() ? b.shiftRightArithmetic(b.shiftLeft(words, 24 - 8 * i), 24)
                               : b.bitAnd(b.shiftRight(words, 8 * i), 0xff);
+    // The scale times the zero point, a power of two, is exact: one rounding either way.
+    if (layout.zero && b.target.getDot() != tile::Dot::portable) {
+      Value offset = b.mul(scales.scale, b.constant(scales.scale.getType(), -double(layout.zero)));
+      result[i] = b.fma(b.toFloat(code), scales.scale, offset);
+      continue;
+    }
     if (layout.zero)
       code = b.sub(code, b.constant(code.getType(), layout.zero));
     // Two roundings where there is a minimum, as the format's definition has it: no fma.

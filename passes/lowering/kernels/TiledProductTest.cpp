@@ -36,7 +36,7 @@ private:
 std::vector<int64_t> inputCounts(Format format) {
   switch (formatInfo(format).blockElements) {
   case 1:
-    return {1, 31, 97, 288, 544};
+    return {1, 97, 544};
   case 32:
     return {32, 288};
   default:
@@ -154,7 +154,7 @@ TEST_P(TiledProductTest, hasItsDefinitionWhateverTheRowsAndPanels) {
     for (int64_t inputs : inputCounts(format)) {
       SCOPED_TRACE(std::string(formatInfo(format).name) + " of " + std::to_string(inputs) + " inputs");
       Case products(GetParam(), format, inputs);
-      for (int64_t tokens : {1, 15, 16, 17, 32, 33, 49, 70})
+      for (int64_t tokens : {1, 16, 17, 32, 33, 49, 70})
         ASSERT_NO_FATAL_FAILURE(products.check(3, tokens));
       for (int64_t panels : {1, 2, 5})
         ASSERT_NO_FATAL_FAILURE(products.check(panels, 48));

@@ -1,7 +1,7 @@
 // RUN: llmc-opt %s --tile-schedule --split-input-file | FileCheck %s
 
-// Where there are matrix tiles, quantised weights are multiplied as bf16 in versions of the step for many tokens; eight panels make a
-// tile. One token takes int8.
+// Where there are matrix tiles, quantised weights are multiplied as bf16 in versions of the step for many tokens. Few tokens, whose
+// panels are not worth unpacking, take int8.
 module attributes {tile.target = #tile.target<"x86-64-v4-amx", vector = 512, dot = vnni, bf16 = true, tiles = amx>} {
 llm.asset @file weights "model.gguf"
 llm.weight @w : !llm.weights<1x64x64x!llm.quant<q4_0>> from "w"
@@ -24,12 +24,12 @@ module attributes {tile.target = #tile.target<"x86-64-v4-amx", vector = 512, dot
 llm.asset @file weights "model.gguf"
 llm.weight @w : !llm.weights<1x64x64x!llm.quant<q4_0>> from "w"
 
-// CHECK-LABEL: func.func @step_16
+// CHECK-LABEL: func.func @step_17
 // CHECK: call @[[ROUND:quantize_[0-9]+]]
 // CHECK: call @[[TILED:linear_[0-9]+]]
 // CHECK-DAG: func.func private @[[ROUND]]({{.*}}#tile.quantize<inputs = 64, arithmetic = bf16>
-// CHECK-DAG: func.func private @[[TILED]]({{.*}}arithmetic = bf16, single = false, panels = 8
-func.func @step_16(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 16 : i64} {
+// CHECK-DAG: func.func private @[[TILED]]({{.*}}arithmetic = bf16, single = false, panels = 2
+func.func @step_17(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 17 : i64} {
   %w = llm.weight_load @w : tensor<64x64x!llm.quant<q4_0>>
   %e = llm.embedding %batch, %w tokens : tensor<64x64x!llm.quant<q4_0>> -> tensor<?x64xf32>
   %x = llm.select_rows %e, %batch : tensor<?x64xf32> -> tensor<?x64xf32>
@@ -40,7 +40,7 @@ func.func @step_16(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_t
 
 // -----
 
-// Without tiles, many tokens take int8 too; so do few, whose panels are not worth unpacking.
+// Without tiles, many tokens take int8 too.
 module attributes {tile.target = #tile.target<"x86-64-v4-bf16", vector = 512, dot = vnni, bf16 = true>} {
 llm.asset @file weights "model.gguf"
 llm.weight @w : !llm.weights<1x64x64x!llm.quant<q4_0>> from "w"
@@ -62,9 +62,9 @@ module attributes {tile.target = #tile.target<"x86-64-v4-amx", vector = 512, dot
 llm.asset @file weights "model.gguf"
 llm.weight @w : !llm.weights<1x64x64x!llm.quant<q4_0>> from "w"
 
-// CHECK-LABEL: func.func @step_8
+// CHECK-LABEL: func.func @step_16
 // CHECK: arithmetic = int8
-func.func @step_8(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 8 : i64} {
+func.func @step_16(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 16 : i64} {
   %w = llm.weight_load @w : tensor<64x64x!llm.quant<q4_0>>
   %e = llm.embedding %batch, %w tokens : tensor<64x64x!llm.quant<q4_0>> -> tensor<?x64xf32>
   %x = llm.select_rows %e, %batch : tensor<?x64xf32> -> tensor<?x64xf32>
