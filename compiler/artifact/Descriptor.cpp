@@ -62,7 +62,7 @@ Constant *isas(Constants &c, ArrayRef<TargetSteps> targets) {
   for (const TargetSteps &target : targets) {
     SmallVector<Constant *> entries;
     for (const StepVersion &step : target.steps)
-      entries.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol)}));
+      entries.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol), c.i64(step.bestRows)}));
     rows.push_back(c.structure({c.string(target.target.name), c.string(target.target.required), c.i64(entries.size()), c.array(entries)}));
   }
   return c.array(rows);

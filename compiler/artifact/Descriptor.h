@@ -11,6 +11,7 @@ namespace llmc::artifact {
 struct StepVersion {
   std::string symbol; // of the compiled function
   int64_t maxTokens = 0, arenaBytes = 0, scratchBytes = 0;
+  int64_t bestRows = 0;
 };
 
 struct TargetSteps {

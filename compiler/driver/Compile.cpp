@@ -345,8 +345,9 @@ private:
     for (auto function : code.module->getOps<func::FuncOp>())
       if (function->hasAttr("llm.max_tokens")) {
         noteSites(target, function);
+        auto bestRows = function->getAttrOfType<IntegerAttr>("tile.best_rows");
         code.steps.steps.push_back({pipelineOptions(&target).stepPrefix + function.getName().str(), number(function, "llm.max_tokens"),
-                                    number(function, "tile.arena_bytes"), number(function, "tile.scratch_bytes")});
+                                    number(function, "tile.arena_bytes"), number(function, "tile.scratch_bytes"), bestRows ? bestRows.getInt() : 0});
       }
     return code;
   }

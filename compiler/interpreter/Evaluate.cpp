@@ -301,7 +301,17 @@ static void accumulate(Matrix &a, const Matrix &b) {
     x += y;
 }
 
-// In the order of the op's description: norm, products and biases, activation, glu, residual.
+static void multiply(Matrix &y, float factor) {
+  for (float &value : y.data)
+    value *= factor;
+}
+
+static void cap(Matrix &y, float cap) {
+  for (float &value : y.data)
+    value = cap * std::tanh(value / cap);
+}
+
+// In the order of the op's description: norm, products and biases, activation, glu, scale, softcap, residual.
 llvm::Error Evaluator::linear(llm::LinearOp op, Scope &scope) {
   const Matrix *x = &matrix(op.getX(), scope);
   Matrix normed;
@@ -321,6 +331,10 @@ llvm::Error Evaluator::linear(llm::LinearOp op, Scope &scope) {
     for (Matrix &y : products)
       kernels::activate(*op.getActivation(), y);
   }
+  if (op.getScale())
+    multiply(products[0], toFloat(*op.getScale()));
+  if (op.getSoftcap())
+    cap(products[0], toFloat(*op.getSoftcap()));
   if (op.getResidual()) {
     const Matrix &residual = matrix(op.getResidual(), scope);
     if (llvm::Error error = sameRows(op, {products[0].rows, residual.rows}))
@@ -362,18 +376,14 @@ llvm::Error Evaluator::add(llm::AddOp op, Scope &scope) {
 
 llvm::Error Evaluator::scale(llm::ScaleOp op, Scope &scope) {
   Matrix y = matrix(op.getX(), scope);
-  float factor = toFloat(op.getFactor());
-  for (float &value : y.data)
-    value *= factor;
+  multiply(y, toFloat(op.getFactor()));
   set(op.getY(), std::move(y), scope);
   return llvm::Error::success();
 }
 
 llvm::Error Evaluator::softcap(llm::SoftcapOp op, Scope &scope) {
   Matrix y = matrix(op.getX(), scope);
-  float cap = toFloat(op.getCap());
-  for (float &value : y.data)
-    value = cap * std::tanh(value / cap);
+  cap(y, toFloat(op.getCap()));
   set(op.getY(), std::move(y), scope);
   return llvm::Error::success();
 }

@@ -20,7 +20,8 @@ void WeightLoadOp::build(OpBuilder &builder, OperationState &state, WeightOp wei
 
 void LinearOp::build(OpBuilder &builder, OperationState &state, Value x, ValueRange weights, ValueRange biases) {
   build(builder, state, x, weights, biases, /*norm_gain=*/Value(), /*norm_bias=*/Value(), /*residual=*/Value(),
-        /*norm=*/NormAttr(), /*activation=*/ActivationAttr(), /*glu=*/UnitAttr());
+        /*norm=*/NormAttr(), /*activation=*/ActivationAttr(), /*glu=*/UnitAttr(), /*scale=*/FloatAttr(),
+        /*softcap=*/FloatAttr(), /*top_k=*/UnitAttr());
 }
 
 void AttentionOp::build(OpBuilder &builder, OperationState &state, Value q, Value k, Value v, Value layer, Value batch,

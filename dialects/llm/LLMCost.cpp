@@ -88,7 +88,8 @@ OpCost LinearOp::getCost(int64_t tokens, int64_t) {
   for (Value y : getY())
     cost.flops +=
         rowElements(y) * tokens *
-        (getBiases().size() + (getActivation() ? nonlinearFlops : 0) + (getGlu() ? 1 : 0) + (getResidual() ? 1 : 0));
+        (getBiases().size() + (getActivation() ? nonlinearFlops : 0) + (getGlu() ? 1 : 0) + (getResidual() ? 1 : 0) +
+         (getScale() ? 1 : 0) + (getSoftcap() ? nonlinearFlops : 0));
   return cost;
 }
 

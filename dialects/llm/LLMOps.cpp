@@ -275,6 +275,17 @@ static LogicalResult verifyLinearNorm(LinearOp op) { // linear_c4
   return success();
 }
 
+static LogicalResult verifyLogits(LinearOp op) { // linear_c6
+  if (!op.getScale() && !op.getSoftcap() && !op.getTopK())
+    return success();
+  if (op.getWeights().size() != 1 || op.getGlu() || op.getResidual())
+    return op.emitOpError("scale, softcap and top_k want one weight, no glu and no residual");
+  if (op.getScale() && !op.getScale()->isFinite())
+    return op.emitOpError("scale must be finite");
+  if (op.getSoftcap() && !(op.getSoftcap()->isFinite() && op.getSoftcap()->convertToDouble() > 0))
+    return op.emitOpError("softcap must be above 0");
+  return success();
+}
 LogicalResult LinearOp::verify() {
   if (getWeights().empty())
     return emitOpError("needs a weight");
@@ -288,7 +299,7 @@ LogicalResult LinearOp::verify() {
   for (auto [bias, weight] : llvm::zip(getBiases(), getWeights()))
     if (!isVector(bias, rows(weight)))
       return emitOpError("bias does not fit its weight: ") << bias.getType();
-  if (failed(verifyGlu(*this)) || failed(verifyLinearNorm(*this)))
+  if (failed(verifyGlu(*this)) || failed(verifyLinearNorm(*this)) || failed(verifyLogits(*this)))
     return failure();
   if (getResidual() && (getNumResults() != 1 || getResidual().getType() != getResult(0).getType())) // linear_c5
     return emitOpError("residual must be of the type of the only result");

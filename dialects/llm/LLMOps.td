@@ -213,19 +213,23 @@ def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments,
       - `norm`: x is normalised first (`norm_gain`, `norm_bias`, as `llm.rms_norm` / `llm.layer_norm` over all K channels);
       - `activation`: of each result;
       - `glu`: with two weights, the one result is `activation(y_0) * y_1`;
+      - `scale`, then `softcap`: of the one result, as `llm.scale` and `llm.softcap`;
       - `residual`: added to the one result.
+    `top_k` changes no value: a step that is asked for the best of each row of the result, and not for all of it, may leave the rest unwritten.
     Sums are f32. Products are f32 in exact mode; otherwise the input may be rounded as the mode says (docs/architecture/numerics.md).
     (C1) weights are [Ni, K]. (C2) biases: none, or one [Ni] per weight. (C3) results: one [T, Ni] per weight; with `glu`
     two weights of one shape, an activation, and one result. (C4) `norm_gain` is there exactly with `norm`, and is [K];
-    `norm_bias` [K] only with a layer norm. (C5) `residual` is of the type of the only result.
+    `norm_bias` [K] only with a layer norm. (C5) `residual` is of the type of the only result. (C6) `scale` (finite), `softcap` (> 0) and
+    `top_k` stand at one weight without `glu` and `residual`.
   }];
   let arguments = (ins LLM_Activations:$x, Variadic<LLM_WeightTensor>:$weights, Variadic<LLM_WeightTensor>:$biases,
     Optional<LLM_WeightTensor>:$norm_gain, Optional<LLM_WeightTensor>:$norm_bias, Optional<LLM_Activations>:$residual,
-    OptionalAttr<LLM_NormAttr>:$norm, OptionalAttr<LLM_ActivationAttr>:$activation, UnitAttr:$glu);
+    OptionalAttr<LLM_NormAttr>:$norm, OptionalAttr<LLM_ActivationAttr>:$activation, UnitAttr:$glu,
+    OptionalAttr<F64Attr>:$scale, OptionalAttr<F64Attr>:$softcap, UnitAttr:$top_k);
   let results = (outs Variadic<LLM_Activations>:$y);
   let assemblyFormat = [{
     $x `[` $weights `]` (`bias` `[` $biases^ `]`)? (`norm` $norm^ $norm_gain (`,` $norm_bias^)?)? (`activation` $activation^)? (`glu` $glu^)?
-    (`residual` $residual^)? attr-dict `:` functional-type(operands, results)
+    (`scale` $scale^)? (`softcap` $softcap^)? (`residual` $residual^)? (`top_k` $top_k^)? attr-dict `:` functional-type(operands, results)
   }];
   let builders = [
     // The plain product; results follow from the weights.

@@ -17,6 +17,8 @@ KernelWork TiledProductAttr::getWork() const { return {"bf16", 2 * kPanelOutputs
 
 // The products, and one operation for each output and part of the epilogue.
 KernelWork LinearAttr::getWork() const {
+  if (getResults() == Results::panel) // what the keys have cost before
+    return {};
   int64_t products = 0, outputs = 0;
   for (Attribute weight : getWeights()) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(cast<TypeAttr>(weight).getValue()).getShape();
@@ -24,9 +26,11 @@ KernelWork LinearAttr::getWork() const {
     outputs += shape[0];
   }
   int64_t results = getGlu() ? outputs / 2 : outputs;
-  int64_t epilogue = getBias() * outputs + (getGlu() + getResidual() + (getActivation() ? 1 : 0)) * results;
+  int64_t epilogue = getBias() * outputs + (getGlu() + getResidual() + (getActivation() ? 1 : 0) + (getScale().value != 0) + (getSoftcap().value != 0)) * results;
   return {stringifyArithmetic(getArithmetic()), products + epilogue};
 }
+
+KernelWork BestPanelsAttr::getWork() const { return eachRow(panelCount(getOutputs())); }
 
 //===----------------------------------------------------------------------===//
 // Rows

@@ -42,6 +42,14 @@ constexpr int64_t alignTo(int64_t value, int64_t alignment) { return (value + al
 
 constexpr int64_t panelCount(int64_t outputs) { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }
 
+// A key orders as floats do, as an i32: bits of a float, those of negative ones turned; -0 is 0, NaN is above all. A row of keys, one for each
+// panel of outputs, is padded to whole blocks.
+constexpr int64_t kKeyBlock = 128;
+constexpr int64_t kGoneKey = INT32_MIN, kNanKey = INT32_MAX; // below every number, above every number
+constexpr int64_t keyBlocks(int64_t outputs) { return (panelCount(outputs) + kKeyBlock - 1) / kKeyBlock; }
+constexpr int64_t keyRowBytes(int64_t outputs) { return keyBlocks(outputs) * kKeyBlock * 4; }
+constexpr int64_t bestPanelsScratchBytes(int64_t outputs) { return alignTo(keyBlocks(outputs) * 4, kAlignment); }
+
 // Offsets inside an int8 row of `inputs` values (a multiple of 32), and its size.
 constexpr int64_t int8ScalesOffset(int64_t inputs) { return inputs; }
 constexpr int64_t int8ScaledSumsOffset(int64_t inputs) { return inputs + inputs / 8; }

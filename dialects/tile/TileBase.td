@@ -276,11 +276,31 @@ def Tile_LinearAttr : Tile_Kernel<"Linear", "linear"> {
   let description = [{
     `@k(tile: i64, tokens: i64, x, scratch, weight…, format: i64 …, [bias…,] [residual,] y…)`. Tiles are `panels` panels of 16 outputs of one weight (of both
     weights with `glu`); a weight's tiles follow those of the weight before it. `format` of a weight indexes its type's formats.
-    Each weight's results go to y_i, f32 [tokens][N_i]. `limits` changes the gated unit of `glu`.
+    Each weight's results go to y_i, f32 [tokens][N_i]. `limits` changes the gated unit of `glu`. `scale`, then `softcap`, if they are not 0,
+    are those of `llm.linear`. `results`, of one weight: `rows`; `keys`: y is i32 [tokens][keys], for each panel the key of its greatest result, in the
+    layout of dialects/tile/Layout.h; `panel`: `tile` is a panel, y f32 [tokens][16], -infinity beyond N. A result has the same bits in all three.
   }];
   let parameters = (ins "::mlir::ArrayAttr":$weights, EnumParameter<Tile_Arithmetic>:$arithmetic, "bool":$single, "int64_t":$panels,
     "bool":$bias, "bool":$glu, "bool":$residual, OptionalParameter<"::llmc::llm::ActivationAttr">:$activation,
-    OptionalParameter<"::llmc::llm::GLULimitsAttr">:$limits);
+    OptionalParameter<"::llmc::llm::GLULimitsAttr">:$limits,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$scale,
+    DefaultValuedParameter<"::llmc::llm::Real", "::llmc::llm::Real(0.0)">:$softcap,
+    DefaultValuedParameter<"::llmc::tile::Results", "::llmc::tile::Results::rows">:$results);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let builders = [AttrBuilder<(ins "::mlir::ArrayAttr":$weights, "Arithmetic":$arithmetic, "bool":$single, "int64_t":$panels, "bool":$bias,
+    "bool":$glu, "bool":$residual, "::llmc::llm::ActivationAttr":$activation, "::llmc::llm::GLULimitsAttr":$limits),
+    [{ return Base::get($_ctxt, weights, arithmetic, single, panels, bias, glu, residual, activation, limits, ::llmc::llm::Real(0.0),
+                        ::llmc::llm::Real(0.0), Results::rows); }]>];
+}
+
+def Tile_BestPanelsAttr : Tile_Kernel<"BestPanels", "best_panels"> {
+  let summary = "Kernel: choose the panels of a row that hold its best results";
+  let description = [{
+    `@k(count: i64, keys, scratch, out)`: the `count` (at most as many as there are) panels of greatest key, in order, of equals the first; so the
+    `count` best results, of equals the first, lie in them. keys: what `#tile.linear` with `results = keys` left of one row; they are used up.
+    scratch: see bestPanelsScratchBytes in dialects/tile/Layout.h; out: i32 [count].
+  }];
+  let parameters = (ins "int64_t":$outputs);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

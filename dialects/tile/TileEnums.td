@@ -29,4 +29,9 @@ def Tile_Pointwise : Tile_I32Enum<"Pointwise", "row kernels without parameters",
   I32EnumAttrCase<"activation", 4>, I32EnumAttrCase<"glu", 5>, I32EnumAttrCase<"mul", 6>, I32EnumAttrCase<"mix", 7>,
   I32EnumAttrCase<"clamp", 8>]>;
 
+def Tile_Results : Tile_I32Enum<"Results", "what a product leaves of its results", [
+  I32EnumAttrCase<"rows", 0>,    // all of them
+  I32EnumAttrCase<"keys", 1>,    // of each panel the key of its greatest (dialects/tile/Layout.h)
+  I32EnumAttrCase<"panel", 2>]>; // one panel of one row
+
 #endif

@@ -26,6 +26,9 @@ static const StepField kStepFields[] = {
     {"scratch", offsetof(llmc_step, scratch), true},
     {"team", offsetof(llmc_step, team), true},
     {"profile", offsetof(llmc_step, profile), true},
+    {"best", offsetof(llmc_step, best), false},
+    {"best_panels", offsetof(llmc_step, best_panels), true},
+    {"best_logits", offsetof(llmc_step, best_logits), true},
 };
 
 const StepField *llmc::tile::stepField(StringRef name) {

@@ -14,7 +14,7 @@ namespace {
 // The linear that makes `value` for `add` alone and can still take a residual.
 LinearOp takerOf(Value value, AddOp add) {
   auto linear = value.getDefiningOp<LinearOp>();
-  bool takes = linear && linear->getNumResults() == 1 && !linear.getResidual() && linear->hasOneUse() &&
+  bool takes = linear && linear->getNumResults() == 1 && !linear.getResidual() && !linear.getScale() && !linear.getSoftcap() && linear->hasOneUse() &&
                linear->getBlock() == add->getBlock();
   return takes ? linear : LinearOp();
 }

@@ -12,6 +12,8 @@ struct LinearParts {
   llm::NormAttr norm;
   llm::ActivationAttr activation;
   bool glu = false;
+  mlir::FloatAttr scale, softcap;
+  bool topK = false;
   llvm::SmallVector<mlir::Type> results;
 
   explicit LinearParts(llm::LinearOp op);

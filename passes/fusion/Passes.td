@@ -112,6 +112,29 @@ def FuseResidual : LLM_FusionPass<"llm-fuse-residual"> {
     Statistic<"numFused", "fused-residuals", "sums folded into a linear">];
 }
 
+def FuseTopK : LLM_FusionPass<"llm-fuse-top-k"> {
+  let summary = "Let the vocabulary product give the best tokens of a row alone";
+  let description = [{
+    The product that makes the step's logits, its first result, takes in the scale and the softcap that follow, and is marked: of a step that is
+    asked for the best of each row, the other logits are then not written.
+
+    ```mlir
+    func.func @step(…) {
+      %l = llm.linear %n [%w] : (…) -> tensor<?x256000xf32>
+      %y = llm.softcap %l cap 30.0 : tensor<?x256000xf32>
+      return %y, %n
+    ```
+    becomes
+    ```mlir
+      %y = llm.linear %n [%w] softcap 3.000000e+01 top_k : (…) -> tensor<?x256000xf32>
+    ```
+    Left as they are: logits that are read elsewhere too, or that no product without an activation makes.
+  }];
+  let statistics = [
+    Statistic<"numFused", "marked-products", "products that may give the best alone">,
+    Statistic<"numEpilogues", "fused-epilogues", "scales and softcaps folded into them">];
+}
+
 def FuseAttention : LLM_FusionPass<"llm-fuse-attention"> {
   let summary = "Fold the norms of heads and the rotation of q and k into attention";
   let description = [{

@@ -14,6 +14,7 @@ void llmc::buildFusePipeline(OpPassManager &pm) {
   function.addPass(createFuseActivation());
   function.addPass(createFuseNormLinear());
   function.addPass(createFuseResidual());
+  function.addPass(createFuseTopK());
   function.addPass(createFuseAttention());
 }
 

@@ -100,39 +100,49 @@ int64_t llmc::schedule::tileCount(tile::LinearAttr kernel) {
 
 int64_t StepBuilder::linearScratchBytes(tile::LinearAttr kernel) const { return kernels::linearScratchBytes(kernel, machine(), maxTokens); }
 
-void StepBuilder::linear(LinearOp op) {
-  tile::Arithmetic arithmetic = arithmeticFor(op.getWeights());
-  counts.int8Products += arithmetic == tile::Arithmetic::int8;
-  Stored x = linearInput(op, arithmetic);
-  SmallVector<Stored> results;
-  for (Value result : op.getResults())
-    results.push_back(destination(result, x.rows, "linear"));
-  Stored residual = op.getResidual() ? dense(stored(op.getResidual()), "residual") : Stored();
-  closeRows();
-
+tile::LinearAttr StepBuilder::linearKernel(LinearOp op, tile::Arithmetic arithmetic, tile::Results results) {
   SmallVector<Attribute> types;
   for (Value weight : op.getWeights())
     types.push_back(TypeAttr::get(weight.getType()));
   auto activation = op.getActivation() ? ActivationAttr::get(b.getContext(), *op.getActivation()) : ActivationAttr();
-  auto kernel = tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1,
-                                      panelsPerTile(op.getWeights().getTypes(), arithmetic), !op.getBiases().empty(), op.getGlu(),
-                                      static_cast<bool>(op.getResidual()), activation, GLULimitsAttr());
-  Value rows = rowCount(x.rows);
-  parallel(i64(tileCount(kernel)), [&](Value tile) {
-    SmallVector<Value> operands{tile, rows, x.pointer, scratch(linearScratchBytes(kernel))};
-    SmallVector<LoadedWeight> weights;
-    for (Value weight : op.getWeights())
-      weights.push_back(loaded(weight));
-    for (LoadedWeight &weight : weights)
-      operands.push_back(weight.pointer);
-    for (LoadedWeight &weight : weights)
-      operands.push_back(weight.format);
-    for (Value bias : op.getBiases())
-      operands.push_back(vectorWeight(bias));
-    if (op.getResidual())
-      operands.push_back(residual.pointer);
-    for (Stored &result : results)
-      operands.push_back(result.pointer);
-    call("linear", kernel, operands);
-  });
+  auto real = [](std::optional<APFloat> value) { return Real(value ? value->convertToDouble() : 0.0); };
+  int64_t panels = results == tile::Results::panel ? 1 : panelsPerTile(op.getWeights().getTypes(), arithmetic);
+  return tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1, panels, !op.getBiases().empty(), op.getGlu(),
+                               static_cast<bool>(op.getResidual()), activation, GLULimitsAttr(), real(op.getScale()), real(op.getSoftcap()), results);
+}
+
+func::CallOp StepBuilder::callLinear(const Product &product, Value tile, Value rows, Value x, ValueRange results) {
+  LinearOp op = product.op;
+  SmallVector<Value> operands{tile, rows, x, scratch(linearScratchBytes(product.kernel))};
+  SmallVector<LoadedWeight> weights;
+  for (Value weight : op.getWeights())
+    weights.push_back(loaded(weight));
+  for (LoadedWeight &weight : weights)
+    operands.push_back(weight.pointer);
+  for (LoadedWeight &weight : weights)
+    operands.push_back(weight.format);
+  for (Value bias : op.getBiases())
+    operands.push_back(vectorWeight(bias));
+  if (op.getResidual())
+    operands.push_back(product.residual.pointer);
+  llvm::append_range(operands, results);
+  return call("linear", product.kernel, operands);
+}
+
+void StepBuilder::wholeProduct(const Product &product, ValueRange results) {
+  Value rows = rowCount(product.x.rows);
+  parallel(i64(tileCount(product.kernel)), [&](Value tile) { callLinear(product, tile, rows, product.x.pointer, results); });
+}
+
+void StepBuilder::linear(LinearOp op) {
+  tile::Arithmetic arithmetic = arithmeticFor(op.getWeights());
+  counts.int8Products += arithmetic == tile::Arithmetic::int8;
+  Stored x = linearInput(op, arithmetic);
+  SmallVector<Value> results;
+  for (Value result : op.getResults())
+    results.push_back(destination(result, x.rows, "linear").pointer);
+  Stored residual = op.getResidual() ? dense(stored(op.getResidual()), "residual") : Stored();
+  closeRows();
+  Product product{op, x, residual, linearKernel(op, arithmetic, tile::Results::rows)};
+  op.getTopK() ? topK(product, results[0]) : wholeProduct(product, results);
 }

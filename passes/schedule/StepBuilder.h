@@ -92,6 +92,18 @@ private:
   void experts(llm::ExpertsOp op);
   void groupedLinear(llm::GroupedLinearOp op);
 
+  // One product, all of it or the best of each row (ScheduleTopK.cpp), as the step is asked.
+  struct Product {
+    llm::LinearOp op;
+    Stored x, residual;
+    tile::LinearAttr kernel;
+  };
+  tile::LinearAttr linearKernel(llm::LinearOp op, tile::Arithmetic arithmetic, tile::Results results);
+  mlir::func::CallOp callLinear(const Product &product, mlir::Value tile, mlir::Value rows, mlir::Value x, mlir::ValueRange results);
+  void wholeProduct(const Product &product, mlir::ValueRange results);
+  void topK(const Product &product, mlir::Value logits);
+  void bestOfRows(Product product, mlir::Value keys, mlir::Value best);
+
   // Parts of products.
   tile::TargetAttr machine() const;
   tile::Arithmetic arithmeticFor(mlir::ValueRange weights);

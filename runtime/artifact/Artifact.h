@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
-#define LLMC_ARTIFACT_ABI 3
+#define LLMC_ARTIFACT_ABI 4
 
 // The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
@@ -52,6 +52,12 @@ struct llmc_step {
   uint8_t *scratch;              // scratch_bytes of the entry per worker, 64-byte aligned: worker w uses [w * scratch_bytes, …)
   struct llmc_team *team;
   struct llmc_profile *profile; // never null; only steps compiled with --profile call it
+  // The best of each row instead of all of it, where the entry can (best_rows). A panel is 16 neighbouring tokens, [16 p, 16 p + 16).
+  // best > 0: logits are not written, but the `best` panels of each row whose greatest logits are greatest, in order, of equals the first.
+  // The `best` best tokens lie in them. A panel that holds NaN counts as the greatest.
+  int64_t best;         // 0 … (vocab + 15) / 16
+  int32_t *best_panels; // [R, best], written
+  float *best_logits;   // [R, best, 16], written; -infinity beyond the vocabulary
 };
 
 // Runs a step; every worker of the team calls it with its index. Afterwards (all workers returned) logits and hidden are written.
@@ -62,6 +68,7 @@ struct llmc_entry {
   int64_t arena_bytes;
   int64_t scratch_bytes; // per worker
   llmc_step_fn run;
+  int64_t best_rows; // rows that a step with `best` may want; 0: this entry knows nothing of `best`
 };
 
 // One level of instruction set; `features` names what the CPU must have, as /proc/cpuinfo spells it ("avx2 fma f16c"), space-separated.

@@ -49,6 +49,9 @@ Expected<void> Context::allocate() {
     perSlot->assign(size_t(sizes.slots), 0);
   for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows})
     perToken->assign(size_t(owner->maxStepTokens()), 0);
+  stepPanels.assign(size_t(sizes.maxBestRows * maxBest), 0);
+  stepPanelLogits.assign(size_t(sizes.maxBestRows * maxBest * panelTokens), 0);
+  best.reserve(size_t(maxBest * panelTokens));
   LLMC_TRY(team, Workers::create(sizes.threads));
   workers = std::move(team);
   return {};
@@ -59,6 +62,10 @@ std::span<const float> Context::lastLogits() const {
     return {};
   int64_t vocab = owner->artifact().vocab;
   return {ownLogits.as<float>() + (ownRows - 1) * vocab, size_t(vocab)};
+}
+
+std::span<const ScoredToken> Context::lastBest() const {
+  return hasBest ? std::span<const ScoredToken>(best) : std::span<const ScoredToken>();
 }
 
 Expected<void> Context::beginProfile() {

@@ -19,6 +19,7 @@
 #include "runtime/engine/Profile.h"
 #include "runtime/engine/States.h"
 #include "runtime/engine/Workers.h"
+#include "runtime/sampler/BestTokens.h"
 
 #include <atomic>
 
@@ -48,6 +49,8 @@ public:
   Expected<EvalEnd> eval(const llmc_eval_request &request, EvalProgress progress = {});
   // The last row that the last eval wrote, where the request gave no buffer of its own: [vocab].
   std::span<const float> lastLogits() const;
+  // Of a request with `best`: the best tokens of the last row of the last eval, in order. Empty otherwise.
+  std::span<const ScoredToken> lastBest() const;
 
   // Any thread, any signal handler.
   void setCancel(bool on) { cancelled.store(on, std::memory_order_relaxed); }
@@ -88,8 +91,11 @@ private:
   Expected<void> validateRows(const llmc_eval_request &request) const;
   Expected<EvalEnd> evalChunks(const llmc_eval_request &request, EvalProgress progress, int64_t doneBefore);
   Chunk fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows);
-  void runChunk(const Chunk &chunk, float *logits, float *hidden);
-  Expected<void> checkRows(const Chunk &chunk, const float *logits) const;
+  // `panels` > 0: of each row that many panels, into stepPanels and stepPanelLogits, and no logits.
+  void runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels);
+  int64_t panelsFor(const llmc_eval_request &request, const Chunk &chunk) const;
+  Expected<void> checkRows(const Chunk &chunk, const float *logits, int64_t panels) const;
+  void takeBest(const llmc_eval_request &request, const Chunk &chunk, const float *logits, int64_t panels);
 
   // ContextRewind.cpp
   Expected<EvalEnd> catchUp(EvalProgress progress, int64_t &done);
@@ -119,6 +125,10 @@ private:
   std::vector<int64_t> ready; // [slots] tokens that the states which do not grow have seen; means nothing without any
   std::vector<int64_t> lengthsBefore, lengthsAfter, lastIndices;        // [slots] of the request
   std::vector<int32_t> stepPositions, stepSlots, stepLengths, stepRows; // [maxStepTokens]
+  std::vector<int32_t> stepPanels;      // [maxBestRows * maxBest]
+  std::vector<float> stepPanelLogits;   // [maxBestRows * maxBest][16]
+  std::vector<ScoredToken> best;        // of the last row that was taken
+  bool hasBest = false;
   int64_t ownRows = 0;                                                  // rows that the last chunk left in ownLogits
   std::atomic<bool> cancelled{false};
 };

@@ -2,20 +2,13 @@
 #include "runtime/engine/Context.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace llmc {
 namespace {
 
 int64_t slotOf(const llmc_eval_request &request, int64_t token) {
   return request.slots ? request.slots[token] : request.slot;
-}
-
-// One pass without branches, so that it runs at the speed of memory.
-bool anyNan(std::span<const float> values) {
-  int32_t count = 0;
-  for (float value : values)
-    count += value != value;
-  return count != 0;
 }
 
 } // namespace
@@ -49,6 +42,8 @@ private:
 Expected<void> Context::validateRows(const llmc_eval_request &request) const {
   if (request.want < LLMC_WANT_NONE || request.want > LLMC_WANT_LIST)
     return invalidInput("want: " + std::to_string(request.want) + " is no member of llmc_want");
+  if (request.best < 0 || request.best > maxBest)
+    return invalidInput("best: want 0 … " + std::to_string(maxBest) + " tokens, got " + std::to_string(request.best));
   if (request.want != LLMC_WANT_LIST)
     return {};
   if (request.row_count < 0 || (request.row_count > 0 && !request.rows))
@@ -86,6 +81,7 @@ Expected<void> Context::validate(const llmc_eval_request &request) {
 
 Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress progress) {
   ownRows = 0;
+  hasBest = false;
   LLMC_CHECK(validate(request));
   lengthsBefore = lengths;
   int64_t done = 0;
@@ -111,16 +107,18 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
     Chunk chunk = fillChunk(request, done, rows);
     float *logits = request.logits ? request.logits + chunk.firstRow * artifact.vocab : ownLogits.as<float>();
     float *hidden = request.hidden ? request.hidden + chunk.firstRow * artifact.hidden : ownHidden.as<float>();
-    runChunk(chunk, logits, hidden);
+    int64_t panels = panelsFor(request, chunk);
+    runChunk(chunk, logits, hidden, panels);
     noteStep(chunk);
-    LLMC_CHECK(checkRows(chunk, logits));
-    ownRows = request.logits ? 0 : chunk.rows;
+    LLMC_CHECK(checkRows(chunk, logits, panels));
+    ownRows = request.logits || panels ? 0 : chunk.rows;
+    takeBest(request, chunk, logits, panels);
     done += chunk.tokens;
     if (request.on_rows && chunk.rows && request.on_rows(request.user, chunk.firstRow, chunk.rows, logits, hidden))
       return EvalEnd::Stopped;
     if (progress.report && !progress.report(progress.user, doneBefore + done))
       return EvalEnd::Stopped;
-    markEnds(chunk, logits);
+    markEnds(chunk, panels ? nullptr : logits);
   }
   return EvalEnd::Done;
 }
@@ -128,7 +126,7 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
 Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows) {
   Chunk chunk{request.tokens + first, 0, rows.taken(), 0};
   int64_t most = std::min(owner->maxStepTokens(), request.count - first);
-  int64_t mostRows = request.logits ? most : sizes.maxRows;
+  int64_t mostRows = request.best ? sizes.maxBestRows : request.logits ? most : sizes.maxRows;
   for (; chunk.tokens < most; ++chunk.tokens) {
     size_t t = size_t(chunk.tokens);
     int64_t index = first + chunk.tokens, slot = slotOf(request, index);
@@ -148,7 +146,15 @@ Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t firs
   return chunk;
 }
 
-void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
+// Panels to ask for instead of logits; 0 if those are wanted, or if the step has but them.
+int64_t Context::panelsFor(const llmc_eval_request &request, const Chunk &chunk) const {
+  bool wanted = request.best > 0 && !request.logits && !request.on_rows && chunk.rows > 0;
+  if (!wanted || owner->entryFor(chunk.tokens).best_rows < chunk.rows)
+    return 0;
+  return std::min(request.best, (owner->artifact().vocab + panelTokens - 1) / panelTokens);
+}
+
+void Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels) {
   WeightMemory::Step weights = owner->weightMemory().beginStep();
   llmc_step step{};
   step.tokens = chunk.tokens;
@@ -168,6 +174,9 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
   step.arena = arena.data();
   step.scratch = scratch.data();
   step.team = workers->team();
+  step.best = panels;
+  step.best_panels = stepPanels.data();
+  step.best_logits = stepPanelLogits.data();
   int64_t entry = owner->entryIndexFor(chunk.tokens);
   step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows) : Profile::none();
   struct Call {
@@ -182,10 +191,12 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden) {
       &call);
 }
 
-Expected<void> Context::checkRows(const Chunk &chunk, const float *logits) const {
-  int64_t vocab = owner->artifact().vocab;
+// A panel that holds NaN is among the best.
+Expected<void> Context::checkRows(const Chunk &chunk, const float *logits, int64_t panels) const {
+  const float *first = panels ? stepPanelLogits.data() : logits;
+  int64_t width = panels ? panels * panelTokens : owner->artifact().vocab;
   for (int64_t row = 0; row < chunk.rows; ++row) {
-    if (!anyNan({logits + row * vocab, size_t(vocab)}))
+    if (!hasNan({first + row * width, size_t(width)}))
       continue;
     size_t token = size_t(stepRows[size_t(row)]);
     return internalError("logits at position " + std::to_string(stepPositions[token]) + " of slot " +
@@ -193,6 +204,28 @@ Expected<void> Context::checkRows(const Chunk &chunk, const float *logits) const
                          " are NaN: the weights are damaged (llmc verify) or the compiled code is wrong (try --exact)");
   }
   return {};
+}
+
+// The best tokens of each row of the chunk, to where the request wants them; those of the last stay in `best`.
+void Context::takeBest(const llmc_eval_request &request, const Chunk &chunk, const float *logits, int64_t panels) {
+  hasBest = request.best > 0 && chunk.rows > 0;
+  size_t vocab = size_t(owner->artifact().vocab), count = size_t(request.best);
+  bool everyRow = request.best_logits || request.best_ids;
+  for (int64_t row = hasBest && everyRow ? 0 : chunk.rows - 1; hasBest && row < chunk.rows; ++row) {
+    if (panels)
+      keepBestOfPanels(std::span(stepPanels).subspan(size_t(row * panels), size_t(panels)),
+                       stepPanelLogits.data() + row * panels * panelTokens, vocab, count, best);
+    else
+      keepBest({logits + size_t(row) * vocab, vocab}, count, best);
+    size_t to = size_t(chunk.firstRow + row) * count;
+    for (size_t i = 0; i < count; ++i) {
+      ScoredToken token = i < best.size() ? best[i] : ScoredToken{-std::numeric_limits<float>::infinity(), -1};
+      if (request.best_logits)
+        request.best_logits[to + i] = token.logit;
+      if (request.best_ids)
+        request.best_ids[to + i] = token.id;
+    }
+  }
 }
 
 } // namespace llmc

@@ -3,6 +3,7 @@
 #include "runtime/engine/Checkpoints.h"
 #include "runtime/engine/Machine.h"
 #include "runtime/engine/States.h"
+#include "runtime/sampler/BestTokens.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <algorithm>
@@ -15,6 +16,7 @@ constexpr int64_t maxSlots = 4096, maxThreads = 1024, minContext = 64;
 constexpr int64_t defaultCheckpoints = 8;
 constexpr int64_t maxContext = std::numeric_limits<int32_t>::max() / 64 * 64; // positions are int32
 // Enough rows that a request for all logits runs in sizeable chunks, few enough that they may all be resident.
+constexpr int64_t mostBestRows = 64; // more than sequences are decoded together
 constexpr int64_t ownLogitBytes = int64_t(128) << 20;
 
 Expected<void> inRange(const char *name, int64_t value, int64_t most) {
@@ -88,6 +90,9 @@ void planBuffers(const LoadedModel &model, ContextPlan &plan) {
   int64_t rowBytes = artifact.vocab * int64_t(sizeof(float));
   plan.maxRows = std::clamp<int64_t>(ownLogitBytes / rowBytes, 1, model.maxStepTokens());
   plan.logitBytes = plan.maxRows * rowBytes;
+  plan.maxBestRows = std::min(plan.maxRows, mostBestRows);
+  // Of each row the panels with their logits, and the tokens.
+  plan.bestBytes = plan.maxBestRows * maxBest * ((1 + panelTokens) * int64_t(sizeof(float)) + int64_t(sizeof(ScoredToken)));
   plan.hiddenBytes = model.maxStepTokens() * artifact.hidden * int64_t(sizeof(float));
 }
 

@@ -6,6 +6,8 @@
 namespace llmc {
 
 constexpr int64_t maxCheckpoints = 64; // of a slot
+constexpr int64_t maxBest = 128;       // llmc_eval_request.best
+constexpr int64_t panelTokens = 16;    // llmc_step.best
 
 struct ContextOptions {
   int64_t context = 0; // positions a slot; 0: what the model was trained for, halved until it fits half the free memory
@@ -20,12 +22,13 @@ struct ContextPlan {
   int64_t context, slots;
   int threads;
   int64_t maxRows; // rows of logits that the context's own buffer holds
-  int64_t arenaBytes, scratchBytes, logitBytes, hiddenBytes;
+  int64_t maxBestRows; // rows of the best tokens that it holds
+  int64_t arenaBytes, scratchBytes, logitBytes, hiddenBytes, bestBytes;
   int64_t slotBytes, stateBytes; // of one slot, of all
   int64_t fixedBytes;            // of the states of one slot that do not grow
   int64_t checkpoints;           // of each slot; 0 if no state needs any
   int64_t checkpointBytes, allCheckpointBytes; // of one, of all
-  int64_t workBytes() const { return arenaBytes + scratchBytes + logitBytes + hiddenBytes; }
+  int64_t workBytes() const { return arenaBytes + scratchBytes + logitBytes + hiddenBytes + bestBytes; }
   int64_t allBytes() const { return workBytes() + stateBytes + allCheckpointBytes; }
 };
 

@@ -40,6 +40,7 @@ bool Context::recall(int64_t slot, int64_t length) {
   rewind(slot, length);
   std::memcpy(ownLogits.data(), rowOf(*last), size_t(owner->artifact().vocab) * sizeof(float));
   ownRows = 1;
+  hasBest = false;
   return true;
 }
 
@@ -107,6 +108,7 @@ void Context::markStarts() {
       mark(slot, CheckpointKind::Boundary);
 }
 
+// `logits` null: there are none to keep.
 void Context::markEnds(const Chunk &chunk, const float *logits) {
   int64_t vocab = owner->artifact().vocab;
   for (int64_t t = 0; sizes.checkpoints && t < chunk.tokens; ++t) {
@@ -120,7 +122,7 @@ void Context::markEnds(const Chunk &chunk, const float *logits) {
     Checkpoint *added = mark(slot, isEnd ? CheckpointKind::Boundary : CheckpointKind::Passing);
     auto rows = std::span(stepRows).first(size_t(chunk.rows));
     auto row = std::ranges::lower_bound(rows, int32_t(t));
-    if (!added || row == rows.end() || *row != int32_t(t))
+    if (!added || !logits || row == rows.end() || *row != int32_t(t))
       continue;
     std::memcpy(rowOf(*added), logits + (row - rows.begin()) * vocab, size_t(vocab) * sizeof(float));
     added->hasRow = true;

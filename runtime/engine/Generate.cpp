@@ -122,12 +122,14 @@ private:
            !options.on_prompt(options.user, self->stats.cached_tokens + done, self->stats.prompt_tokens);
   }
 
-  Expected<void> eval(std::span<const TokenId> tokens, EvalProgress progress) {
+  // `best` > 0: only that many of the best tokens need be known afterwards.
+  Expected<void> eval(std::span<const TokenId> tokens, EvalProgress progress, int64_t best = 0) {
     llmc_eval_request request{};
     request.tokens = tokens.data();
     request.count = int64_t(tokens.size());
     request.slot = options.slot;
     request.want = LLMC_WANT_LAST;
+    request.best = best;
     LLMC_TRY(end, context.eval(request, progress));
     if (end == EvalEnd::Cancelled)
       stats.finish = LLMC_FINISH_CANCELLED;
@@ -138,7 +140,8 @@ private:
 
   Expected<void> draw() {
     std::span<const float> logits = context.lastLogits();
-    LLMC_TRY(next, sampler.next(logits));
+    std::span<const ScoredToken> best = context.lastBest();
+    LLMC_TRY(next, best.empty() ? sampler.next(logits) : sampler.nextOf(best));
     token = next;
     sampler.accept(token);
     double now = nowMs();
@@ -148,6 +151,8 @@ private:
     bool stopToken = std::ranges::binary_search(context.model().stopTokens(), token);
     if (stopToken && !(options.flags & LLMC_IGNORE_EOS))
       stats.finish = LLMC_FINISH_EOS;
+    if (!tellsLogits())
+      logits = {};
     if (options.on_token && options.on_token(options.user, token, logits.data(), int64_t(logits.size())))
       stats.finish = LLMC_FINISH_CALLBACK;
     else if (!stats.finish)
@@ -159,9 +164,16 @@ private:
 
   Expected<void> evalToken() {
     if (context.length(options.slot) < context.plan().context)
-      return eval({&token, 1}, {});
+      return eval({&token, 1}, {}, bestWanted());
     stats.finish = LLMC_FINISH_CONTEXT;
     return {};
+  }
+
+  bool tellsLogits() const { return options.on_token && !(options.flags & LLMC_NO_LOGITS); }
+
+  int64_t bestWanted() const {
+    int64_t needed = int64_t(sampler.bestNeeded(size_t(context.model().artifact().vocab)));
+    return tellsLogits() || needed > maxBest ? 0 : needed;
   }
 
   std::string tokenText() {

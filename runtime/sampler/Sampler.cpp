@@ -42,29 +42,7 @@ std::unexpected<Error> badOption(const char *name, const char *range, double val
   return invalidInput(std::string("sampler: ") + name + ": want " + range + ", got " + text);
 }
 
-// Counts instead of stopping, so that the loop runs on vectors.
-bool hasNan(std::span<const float> logits) {
-  int32_t count = 0;
-  for (float logit : logits)
-    count += logit != logit;
-  return count != 0;
-}
-
-// The greatest of numbers; several running maxima, so that the loop runs on vectors.
-float greatestOf(std::span<const float> logits) {
-  constexpr size_t lanes = 16;
-  constexpr float none = -std::numeric_limits<float>::infinity();
-  float best[lanes];
-  std::fill_n(best, lanes, none);
-  size_t whole = logits.size() / lanes * lanes;
-  for (size_t i = 0; i < whole; i += lanes)
-    for (size_t lane = 0; lane < lanes; ++lane)
-      best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
-  float greatest = *std::max_element(best, best + lanes);
-  for (float logit : logits.subspan(whole))
-    greatest = std::max(greatest, logit);
-  return greatest;
-}
+float punished(float logit, float penalty) { return logit > 0 ? logit / penalty : logit * penalty; }
 
 // The first of the greatest: only the first block that holds it is searched.
 TokenId argmax(std::span<const float> logits) {
@@ -115,9 +93,7 @@ void Sampler::reset() {
 
 // Divides positive logits of recent tokens and multiplies the others, each token once.
 std::span<const float> Sampler::penalize(std::span<const float> logits) {
-  size_t recent = history.size();
-  if (options.repeatLastN >= 0)
-    recent = std::min(recent, size_t(options.repeatLastN));
+  size_t recent = recentCount();
   if (recent == 0)
     return logits;
   penalized.assign(logits.begin(), logits.end());
@@ -126,68 +102,53 @@ std::span<const float> Sampler::penalize(std::span<const float> logits) {
     if (history[i] < 0 || id >= logits.size())
       continue;
     // From the original, so that a token that occurs twice is punished once.
-    penalized[id] = logits[id] > 0 ? logits[id] / options.repeatPenalty : logits[id] * options.repeatPenalty;
+    penalized[id] = punished(logits[id], options.repeatPenalty);
   }
   return penalized;
 }
 
-// The `count` greatest logits, in order; of equal ones the first.
-void Sampler::keepBest(std::span<const float> logits, size_t count) {
-  auto isBetter = [](const Candidate &a, const Candidate &b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  };
-  count = std::min(count, logits.size());
-  size_t room = std::max<size_t>(2 * count, 64);
-  candidates.clear();
-  float least = -std::numeric_limits<float>::infinity();
-  bool isFull = false;
-  constexpr size_t block = 64; // most hold nothing good enough, which their greatest tells
-  for (size_t begin = 0; begin < logits.size(); begin += block) {
-    size_t end = std::min(begin + block, logits.size());
-    if (isFull && !(greatestOf(logits.subspan(begin, end - begin)) > least)) // equal ones come too late
-      continue;
-    for (size_t id = begin; id < end; ++id) {
-      if (isFull && !(logits[id] > least))
-        continue;
-      candidates.push_back({logits[id], TokenId(id)});
-      if (candidates.size() < room)
-        continue;
-      std::nth_element(candidates.begin(), candidates.begin() + ptrdiff_t(count) - 1, candidates.end(), isBetter);
-      candidates.resize(count);
-      least = candidates.back().logit;
-      isFull = true;
-    }
-  }
+// The same of the candidates alone; they are in order again afterwards.
+void Sampler::penalizeCandidates() {
+  auto recent = std::span(history).last(recentCount());
+  if (recent.empty())
+    return;
+  for (ScoredToken &candidate : candidates)
+    if (std::ranges::find(recent, candidate.id) != recent.end())
+      candidate.logit = punished(candidate.logit, options.repeatPenalty);
   std::sort(candidates.begin(), candidates.end(), isBetter);
-  if (candidates.size() > count)
-    candidates.resize(count);
 }
 
-// The fewest best candidates whose probabilities reach topP.
-void Sampler::keepNucleus(std::span<const float> logits) {
-  bool isCut = options.topK > 0 && size_t(options.topK) < logits.size();
-  double total = 0;
-  if (!isCut) {
-    float greatest = greatestOf(logits);
-    for (float logit : logits)
-      total += weightOf(logit, greatest, 1);
-  }
-  for (size_t count = 256;; count *= 4) {
-    if (!isCut)
-      keepBest(logits, count);
-    float greatest = candidates.front().logit;
-    if (isCut)
-      for (const Candidate &candidate : candidates)
-        total += weightOf(candidate.logit, greatest, 1);
-    double sum = 0;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      sum += weightOf(candidates[i].logit, greatest, 1);
-      if (sum >= double(options.topP) * total) {
-        candidates.resize(i + 1);
-        return;
-      }
+// The fewest best candidates whose probabilities reach topP; `total`: of all that there are. False, and all are kept, if there are not enough.
+bool Sampler::cutNucleus(double total) {
+  float greatest = candidates.front().logit;
+  double sum = 0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    sum += weightOf(candidates[i].logit, greatest, 1);
+    if (sum >= double(options.topP) * total) {
+      candidates.resize(i + 1);
+      return true;
     }
-    if (isCut || candidates.size() == logits.size())
+  }
+  return false;
+}
+
+// Of the candidates.
+void Sampler::keepNucleus() {
+  double total = 0;
+  for (const ScoredToken &candidate : candidates)
+    total += weightOf(candidate.logit, candidates.front().logit, 1);
+  cutNucleus(total);
+}
+
+// Of all tokens.
+void Sampler::keepNucleus(std::span<const float> logits) {
+  float greatest = greatestOf(logits);
+  double total = 0;
+  for (float logit : logits)
+    total += weightOf(logit, greatest, 1);
+  for (size_t count = 256;; count *= 4) {
+    keepBest(logits, count, candidates);
+    if (cutNucleus(total) || candidates.size() == logits.size())
       return;
   }
 }
@@ -195,20 +156,20 @@ void Sampler::keepNucleus(std::span<const float> logits) {
 // Those at least minP times as probable as the best.
 void Sampler::keepProbable() {
   float greatest = -std::numeric_limits<float>::infinity();
-  for (const Candidate &candidate : candidates)
+  for (const ScoredToken &candidate : candidates)
     greatest = std::max(greatest, candidate.logit);
-  std::erase_if(candidates, [&](const Candidate &candidate) {
+  std::erase_if(candidates, [&](const ScoredToken &candidate) {
     return weightOf(candidate.logit, greatest, 1) < double(options.minP);
   });
 }
 
 TokenId Sampler::draw() {
   float greatest = -std::numeric_limits<float>::infinity();
-  for (const Candidate &candidate : candidates)
+  for (const ScoredToken &candidate : candidates)
     greatest = std::max(greatest, candidate.logit);
   weights.clear();
   double total = 0;
-  for (const Candidate &candidate : candidates) {
+  for (const ScoredToken &candidate : candidates) {
     weights.push_back(weightOf(candidate.logit, greatest, options.temperature));
     total += weights.back();
   }
@@ -234,17 +195,46 @@ Expected<TokenId> Sampler::next(std::span<const float> logits) {
   logits = penalize(logits);
   if (options.temperature == 0)
     return argmax(logits);
-  bool cutsK = options.topK > 0 && size_t(options.topK) < logits.size();
-  bool cutsP = options.topP < 1;
-  if (cutsK)
-    keepBest(logits, size_t(options.topK));
-  if (cutsP)
+  if (cutsK(logits.size()))
+    keepBest(logits, size_t(options.topK), candidates);
+  else if (options.topP < 1)
     keepNucleus(logits);
-  if (!cutsK && !cutsP) {
+  else {
     candidates.clear();
     for (size_t id = 0; id < logits.size(); ++id)
       candidates.push_back({logits[id], TokenId(id)});
   }
+  if (cutsK(logits.size()) && options.topP < 1)
+    keepNucleus();
+  if (options.minP > 0)
+    keepProbable();
+  return draw();
+}
+
+bool Sampler::cutsK(size_t vocab) const { return options.topK > 0 && size_t(options.topK) < vocab; }
+
+size_t Sampler::recentCount() const {
+  return options.repeatLastN < 0 ? history.size() : std::min(history.size(), size_t(options.repeatLastN));
+}
+
+// Penalties of at least 1 move no token forward: of so many more than wanted, enough stay where they are.
+size_t Sampler::bestNeeded(size_t vocab) const {
+  bool isGreedy = options.temperature == 0;
+  if (options.repeatPenalty < 1 || !(isGreedy || cutsK(vocab)))
+    return 0;
+  return (isGreedy ? 1 : size_t(options.topK)) + recentCount();
+}
+
+Expected<TokenId> Sampler::nextOf(std::span<const ScoredToken> best) {
+  if (best.empty())
+    return invalidInput("sampler: best tokens: want at least one");
+  candidates.assign(best.begin(), best.end());
+  penalizeCandidates();
+  if (options.temperature == 0)
+    return candidates.front().id;
+  candidates.resize(std::min(candidates.size(), size_t(options.topK)));
+  if (options.topP < 1)
+    keepNucleus();
   if (options.minP > 0)
     keepProbable();
   return draw();

@@ -7,6 +7,7 @@
 // Thread-compatible: one sampler per sequence.
 #pragma once
 
+#include "runtime/sampler/BestTokens.h"
 #include "runtime/support/Error.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
@@ -35,19 +36,23 @@ public:
   // on every machine.
   // Errors: InvalidInput if empty or if any is NaN.
   Expected<TokenId> next(std::span<const float> logits);
+  // Of how many of the best tokens next() needs to know, all others being of no account now; 0: of all.
+  size_t bestNeeded(size_t vocab) const;
+  // What next() would draw from the logits whose bestNeeded() best tokens these are, in order: the very same token.
+  // Errors: InvalidInput if empty.
+  Expected<TokenId> nextOf(std::span<const ScoredToken> best);
   // Tells of a token of the sequence (prompt or drawn) for the repetition penalty.
   void accept(TokenId token);
   // Forgets the sequence and starts the seed's random numbers anew.
   void reset();
 
 private:
-  struct Candidate {
-    float logit;
-    TokenId id;
-  };
-
   std::span<const float> penalize(std::span<const float> logits);
-  void keepBest(std::span<const float> logits, size_t count);
+  void penalizeCandidates();
+  size_t recentCount() const; // tokens that the penalty looks back on now
+  bool cutsK(size_t vocab) const;
+  bool cutNucleus(double total);
+  void keepNucleus();
   void keepNucleus(std::span<const float> logits);
   void keepProbable();
   TokenId draw();
@@ -57,7 +62,7 @@ private:
   std::vector<TokenId> history;
   // Working memory.
   std::vector<float> penalized;
-  std::vector<Candidate> candidates;
+  std::vector<ScoredToken> candidates;
   std::vector<double> weights;
 };
 

@@ -219,6 +219,67 @@ TEST(Sampler, FindsWhatSortingFinds) {
     EXPECT_TRUE(drawn.contains(order[i])) << order[i];
 }
 
+// Ties, penalties that reorder, ids that were recent and are far back: what is drawn from the best is what is drawn from all.
+TEST(Sampler, DrawsFromTheBestAsFromAll) {
+  for (float temperature : {0.0f, 0.7f, 30.0f})
+    for (float penalty : {1.0f, 1.1f, 3.0f})
+      for (int topK : {1, 40}) {
+        SamplerOptions options{.temperature = temperature, .topK = topK, .topP = 0.95f, .minP = 0.02f, .repeatPenalty = penalty, .repeatLastN = 24, .seed = 3};
+        Sampler all(options), best(options);
+        std::vector<float> logits(3001);
+        for (int round = 0; round < 40; ++round) {
+          for (size_t i = 0; i < logits.size(); ++i)
+            logits[i] = float((i + size_t(round) * 97) * 2654435761u >> 5 & 255) / 16 - 8;
+          std::vector<ScoredToken> kept;
+          keepBest(logits, best.bestNeeded(logits.size()), kept);
+          ASSERT_GE(kept.size(), temperature == 0 ? 1u : size_t(topK));
+          TokenId drawn = *all.next(logits);
+          ASSERT_EQ(drawn, *best.nextOf(kept)) << temperature << " " << penalty << " " << topK;
+          for (Sampler *sampler : {&all, &best})
+            sampler->accept(drawn);
+        }
+      }
+}
+
+TEST(Sampler, NeedsAllLogitsWhereTheBestDoNotTell) {
+  auto needed = [](SamplerOptions options) { return Sampler(options).bestNeeded(1000); };
+  SamplerOptions options = plain();
+  EXPECT_EQ(0u, needed(options)); // neither greedy nor top-k
+  options.topK = 1000;
+  EXPECT_EQ(0u, needed(options)); // no cut
+  options.topK = 40;
+  EXPECT_EQ(40u, needed(options));
+  options.repeatPenalty = 0.9f; // moves tokens forward, from wherever they are
+  EXPECT_EQ(0u, needed(options));
+  options.temperature = 0;
+  EXPECT_EQ(0u, needed(options));
+  options.repeatPenalty = 1.2f;
+  Sampler sampler(options);
+  EXPECT_EQ(1u, sampler.bestNeeded(1000));
+  sampler.accept(5);
+  EXPECT_EQ(2u, sampler.bestNeeded(1000));
+  EXPECT_FALSE(sampler.nextOf({}));
+}
+
+TEST(BestTokens, OfPanelsAreThoseOfTheRow) {
+  std::vector<float> logits(100, -1); // the last panel has 4 tokens
+  logits[37] = logits[33] = 5, logits[99] = 4, logits[2] = 5;
+  std::vector<float> panels;
+  for (int32_t panel : {2, 0, 6})
+    for (size_t lane = 0; lane < 16; ++lane) {
+      size_t id = size_t(panel) * 16 + lane;
+      panels.push_back(id < 100 ? logits[id] : -kInfinity);
+    }
+  std::vector<ScoredToken> ofPanels, ofRow;
+  for (size_t count : {1, 3, 4, 100}) {
+    keepBestOfPanels(std::vector<int32_t>{2, 0, 6}, panels.data(), 100, count, ofPanels);
+    keepBest(logits, count, ofRow);
+    ASSERT_EQ(std::min<size_t>(count, 36), ofPanels.size());
+    for (size_t i = 0; i < std::min<size_t>(count, 4); ++i)
+      EXPECT_EQ(ofRow[i].id, ofPanels[i].id) << count << " " << i;
+  }
+}
+
 TEST(Sampler, KeepsUpWithALargeVocabulary) {
   std::vector<float> logits(262144);
   for (size_t i = 0; i < logits.size(); ++i)

@@ -209,7 +209,7 @@ void printFigures(const llmc_generate_stats &stats) {
 
 uint32_t flagsOf(const Options &options) {
   return (options.noSpecial ? LLMC_NO_SPECIAL : 0) | (options.parseSpecial ? LLMC_PROMPT_SPECIAL : 0) |
-         (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0);
+         (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0) | LLMC_NO_LOGITS;
 }
 
 Expected<int> generate(Session &session, const Options &options, const SamplerGiven &given) {

@@ -5,7 +5,7 @@ from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_double, c_f
 import numpy as np
 
 WANT_NONE, WANT_LAST, WANT_ALL = 0, 1, 2
-IGNORE_EOS, NO_PREFIX_REUSE = 4, 16
+IGNORE_EOS, NO_PREFIX_REUSE, NO_LOGITS = 4, 16, 32
 CANCELLED = 4
 
 ROWS_FN = CFUNCTYPE(c_int32, c_void_p, c_int64, c_int64, POINTER(c_float), POINTER(c_float))
@@ -26,7 +26,8 @@ ContextOptions = struct("ContextOptions", ("context", c_int64), ("slots", c_int6
 ContextInfo = struct("ContextInfo", ("context", c_int64), ("slots", c_int64), ("threads", c_int32), ("checkpoints", c_int64))
 EvalRequest = struct("EvalRequest", ("tokens", POINTER(c_int32)), ("count", c_int64), ("slots", POINTER(c_int32)), ("slot", c_int32),
                      ("want", c_int32), ("rows", c_void_p), ("row_count", c_int64), ("logits", POINTER(c_float)),
-                     ("hidden", POINTER(c_float)), ("on_rows", ROWS_FN), ("user", c_void_p))
+                     ("hidden", POINTER(c_float)), ("on_rows", ROWS_FN), ("user", c_void_p), ("best", c_int64),
+                     ("best_logits", POINTER(c_float)), ("best_ids", POINTER(c_int32)))
 GenerateOptions = struct("GenerateOptions", ("prompt", c_char_p), ("prompt_bytes", c_int64), ("tokens", POINTER(c_int32)),
                          ("token_count", c_int64), ("slot", c_int32), ("flags", c_uint32), ("max_tokens", c_int64), ("sampler", c_void_p),
                          ("stop", c_void_p), ("stop_count", c_int64), ("on_text", c_void_p), ("on_token", TOKEN_FN),
@@ -108,16 +109,24 @@ class Context:
         self.call("eval", byref(request))
         return logits
 
-    def generate(self, ids, count, slot=0, flags=IGNORE_EOS):
-        """(ids drawn greedily, logits that chose them, stats)"""
+    def best(self, ids, count, slot=0, slots=None, want=WANT_ALL):
+        """(logits, ids) of the `count` best tokens of each row: [len(ids), count]."""
+        logits, best = np.zeros((len(ids), count), np.float32), np.zeros((len(ids), count), np.int32)
+        request = EvalRequest.new(tokens=ints(ids), count=len(ids), slots=ints(slots) if slots else None, slot=slot, want=want, best=count)
+        request.best_logits, request.best_ids = logits.ctypes.data_as(POINTER(c_float)), best.ctypes.data_as(POINTER(c_int32))
+        self.call("eval", byref(request))
+        return logits, best
+
+    def generate(self, ids, count, slot=0, flags=IGNORE_EOS, **sampling):
+        """(ids drawn, greedily unless told otherwise, logits that chose them, stats)"""
         drawn, rows = [], []
 
         def on_token(_, token, logits, vocab):
             drawn.append(token)
-            rows.append(np.ctypeslib.as_array(logits, (vocab,)).copy())
+            rows.append(np.ctypeslib.as_array(logits, (vocab,)).copy() if vocab else np.zeros(0, np.float32))
             return 0
 
-        sampler = SamplerOptions.new(temperature=0, top_p=1, repeat_penalty=1)
+        sampler = SamplerOptions.new(**{"temperature": 0, "top_p": 1, "repeat_penalty": 1, **sampling})
         options = GenerateOptions.new(tokens=ints(ids), token_count=len(ids), slot=slot, flags=flags, max_tokens=count,
                                       sampler=ctypes.cast(ctypes.pointer(sampler), c_void_p), on_token=TOKEN_FN(on_token))
         stats = GenerateStats.new()

@@ -14,7 +14,7 @@ import tempfile
 
 import numpy as np
 
-from abi import CANCELLED, IGNORE_EOS, NO_PREFIX_REUSE, AbiError, Context, Library
+from abi import CANCELLED, IGNORE_EOS, NO_LOGITS, NO_PREFIX_REUSE, WANT_LAST, AbiError, Context, Library
 import random_models
 from harness import Checks, Llmc, same_bits, want
 
@@ -200,6 +200,8 @@ def check_model(checks, llmc, name, path):
     checks.run(f"{name}: save and restore", check_save, kind)
     checks.run(f"{name}: stopped requests", check_stopped, kind)
     checks.run(f"{name}: interleaved sequences", check_interleaved, kind)
+    checks.run(f"{name}: best tokens", check_best, kind)
+    checks.run(f"{name}: draws without logits", check_draws, kind)
     opened.close()
     return kind.fixed
 
@@ -229,6 +231,36 @@ def check_session(llmc, path):
         f.write(b"\xff")
     llmc.call("run", path, "--tokens", "5,6", "-n", 1, "--ids", "-c", 100, "--session", session, status=1)
     want(any(session in line and "damaged" in line for line in llmc.stderr), f"a damaged session: {llmc.stderr[-1]}")
+
+
+def same_best(got, logits, what):
+    """The best tokens of each row are those that sorting its logits finds, to the bit."""
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :got[1].shape[1]]
+    want(np.array_equal(got[1], order), f"{what}: other tokens than sorting finds")
+    same_bits(got[0], np.take_along_axis(logits, order, 1), what)
+
+
+def check_best(kind):
+    """One token, few rows, more than a step gives the best of, and a batch of sequences."""
+    for count in (1, 5, 100):
+        wanted, tokens = kind.ids(100), min(count, 40)
+        with kind.context() as one, kind.context(threads=1) as other:
+            for ids in (wanted[:1], wanted[1:2], wanted[2:9], wanted):
+                same_best(one.best(ids, tokens), other.eval(ids), f"{len(ids)} rows, best {tokens}")
+        with kind.context() as one, kind.context() as other:
+            slots = [0, 0, 1, 2, 2, 2]
+            got, rows = one.best(wanted[:6], tokens, slots=slots, want=WANT_LAST), other.eval(wanted[:6], slots=slots, want=WANT_LAST)
+            same_best((got[0][:3], got[1][:3]), rows[:3], f"three sequences, best {tokens}")
+
+
+def check_draws(kind):
+    """Without logits the same tokens are drawn."""
+    ids = kind.ids(20)
+    for sampling in ({}, {"repeat_penalty": 1.3, "repeat_last_n": 8},
+                     {"temperature": 1.2, "top_k": 40, "top_p": 0.95, "min_p": 0.02, "seed": 7}, {"temperature": 1, "seed": 3}):
+        with kind.context() as one, kind.context(threads=1) as other:
+            drawn = one.generate(ids, 40, **sampling)[0]
+            want(other.generate(ids, 40, flags=IGNORE_EOS | NO_LOGITS, **sampling)[0] == drawn, f"{sampling}: other tokens without logits")
 
 
 def main():

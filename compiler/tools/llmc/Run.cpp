@@ -168,7 +168,8 @@ absl::Status generate(const RunOptions &options, const Prompt &prompt, Context &
     request.token_count = int64_t(prompt.tokens.size());
   }
   request.flags = (options.noSpecial ? LLMC_NO_SPECIAL : 0) | (options.parseSpecial ? LLMC_PROMPT_SPECIAL : 0) |
-                  (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0);
+                  (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0) |
+                  (output.stepLogits ? 0 : LLMC_NO_LOGITS);
   request.max_tokens = std::max<int64_t>(options.count, 0);
   request.sampler = &sampler;
   request.stop = stop.data();

@@ -40,6 +40,7 @@ void emitScan(KernelBuilder &b, tile::ScanAttr scan);
 void emitChunkScores(KernelBuilder &b, tile::ChunkScoresAttr scores);
 void emitChunkScan(KernelBuilder &b, tile::ChunkScanAttr scan);
 void emitLinear(KernelBuilder &b, tile::LinearAttr linear);
+void emitBestPanels(KernelBuilder &b, tile::BestPanelsAttr kernel);
 
 int64_t floatProductScratchBytes(tile::ProductAttr product);
 int64_t int8ProductScratchBytes(tile::ProductAttr product);

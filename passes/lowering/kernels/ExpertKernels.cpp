@@ -76,17 +76,12 @@ private:
       softmax(b, scores, kernel.getCount());
   }
 
-  // Turns bits of floats into keys and back: negative numbers have their order reversed.
-  Value turned(Value bits) {
-    Value mask = b.bitAnd(b.shiftRightArithmetic(bits, 31), 0x7fffffff);
-    return arith::XOrIOp::create(b, bits, mask);
-  }
   Value keyOf(Value number) {
     Type words = isa<VectorType>(number.getType()) ? Type(b.words(cast<VectorType>(number.getType()).getNumElements()))
                                                    : Type(b.getI32Type());
     Value bits = b.bitcast(b.add(number, b.constant(number.getType(), 0.0)), words); // -0 is 0
     Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
-    return b.select(isNumber, turned(bits), b.constant(words, kNaN));
+    return b.select(isNumber, orderedBits(b, bits), b.constant(words, kNaN));
   }
 
   void makeKeys() {
@@ -120,7 +115,7 @@ private:
     });
     if (kernel.getGroupScore() == llm::GroupScore::max)
       return best[0];
-    auto number = [&](Value key) { return b.bitcast(turned(key), b.getF32Type()); };
+    auto number = [&](Value key) { return b.bitcast(orderedBits(b, key), b.getF32Type()); };
     return keyOf(b.add(number(best[0]), number(best[1])));
   }
 

@@ -134,7 +134,17 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::ChunkScanAttr 
     return function.emitOpError() << "chunk_scan: want heads of a multiple of 16 channels in a scalar scan";
   return emitChunkScan(b, kernel), success();
 }
-LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::LinearAttr linear) { return emitLinear(b, linear), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::LinearAttr linear) {
+  bool ofLogits = linear.getScale().value != 0 || linear.getSoftcap().value != 0 || linear.getResults() != tile::Results::rows;
+  if (ofLogits && (linear.getWeights().size() != 1 || linear.getResidual()))
+    return function.emitOpError() << "linear: scale, softcap and results want one weight and no residual";
+  return emitLinear(b, linear), success();
+}
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::BestPanelsAttr kernel) {
+  if (kernel.getOutputs() < 1)
+    return function.emitOpError() << "best_panels: want outputs, got " << kernel.getOutputs();
+  return emitBestPanels(b, kernel), success();
+}
 
 // Arguments of a kernel, as its attribute's description lists them. 'p': pointer, 'i': i64.
 std::string arguments(tile::ProductAttr) { return "ppipp"; }
@@ -167,6 +177,7 @@ std::string arguments(tile::ScanAttr scan) {
 }
 std::string arguments(tile::ChunkScoresAttr) { return "iipppppppp"; }
 std::string arguments(tile::ChunkScanAttr kernel) { return arguments(kernel.getScan()) + "ppp"; }
+std::string arguments(tile::BestPanelsAttr) { return "ippp"; }
 std::string arguments(tile::LinearAttr linear) {
   size_t weights = linear.getWeights().size();
   return "iipp" + std::string(weights, 'p') + std::string(weights, 'i') + std::string(linear.getBias() ? weights : 0, 'p') +
@@ -204,6 +215,7 @@ ArrayRef<Kind> kinds() {
       kind<tile::ShiftAttr>(inPlace),     kind<tile::ScanAttr>(inPlace),
       kind<tile::ChunkScoresAttr>(inPlace), kind<tile::ChunkScanAttr>(inPlace),
       kind<tile::LatentPrepareAttr>(inPlace), kind<tile::LatentAttendAttr>(),
+      kind<tile::BestPanelsAttr>(),
   };
   return table;
 }

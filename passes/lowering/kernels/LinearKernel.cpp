@@ -1,8 +1,8 @@
 // One tile of a product: some panels of a weight, and what is done with their results.
 //
 // x: (tokens, K) f32, int8 or bf16 rows; scratch: (tokens, 16) f32 for each product of the tile, then what the products need;
-// bias: (N), residual, y: (tokens, N). Where the target multiplies bf16 rows by matrix tiles, one product takes all panels of the tile
-// and all rows, and its results are (panels, tokens, 16).
+// bias: (N), residual, y: (tokens, N); or y: (tokens, keys), one for each panel; or (tokens, 16), of one panel. Where the target multiplies
+// bf16 rows by matrix tiles, one product takes all panels of the tile and all rows, and its results are (panels, tokens, 16).
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/Kernels.h"
 #include "passes/lowering/kernels/RowMath.h"
@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/FormatVariadic.h"
+
+#include <limits>
 
 using namespace mlir;
 
@@ -142,6 +144,42 @@ struct Linear {
     return arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<bool>(lanes)));
   }
 
+  // Scaled, then capped.
+  Value limited(Value logits) {
+    if (double factor = kernel.getScale().value)
+      logits = b.mul(logits, b.constant(logits.getType(), factor));
+    double cap = kernel.getSoftcap().value;
+    return cap ? softcap(b, logits, cap) : logits;
+  }
+
+  // The key of the greatest of a panel's results, the first `valid` of which exist.
+  Value keyOf(Value results, int64_t valid) {
+    VectorType words = b.words(tile::kPanelOutputs);
+    Value bits = b.bitcast(b.add(results, b.constant(results.getType(), 0.0)), words); // -0 is 0
+    Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
+    Value keys = b.select(isNumber, orderedBits(b, bits), b.constant(words, tile::kNanKey));
+    if (valid < tile::kPanelOutputs)
+      keys = b.select(laneMask(valid), keys, b.constant(words, tile::kGoneKey));
+    return vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, keys);
+  }
+
+  void store(Value values, unsigned weight, Value row, Value panel, int64_t valid) {
+    switch (kernel.getResults()) {
+    case tile::Results::rows:
+      return storeRow(values, rowAt(results[weight], weight, row, panel), valid);
+    case tile::Results::keys:
+      return b.store(keyOf(values, valid), b.at(b.at(results[0], row, tile::keyRowBytes(outputs(0))), panel, 4), 4);
+    case tile::Results::panel:
+      if (valid < tile::kPanelOutputs)
+        values = b.select(laneMask(valid), values, b.constant(values.getType(), -std::numeric_limits<double>::infinity()));
+      return b.store(values, b.at(results[0], row, kRowBytes), 4);
+    }
+  }
+
+  Value rowAt(Value matrix, unsigned weight, Value row, Value panel) {
+    return b.at(b.at(matrix, row, outputs(weight) * 4), panel, kRowBytes);
+  }
+
   Value biased(Value product, Value row, unsigned weight, Value panel) {
     VectorType type = b.floats(tile::kPanelOutputs);
     Value value = b.load(type, b.at(product, row, kRowBytes), 4);
@@ -172,10 +210,9 @@ struct Linear {
           value = b.mul(value, biased(products[1], row, 1, panel));
       }
       Value ofStep = b.add(firstRow, row);
-      auto at = [&](Value matrix) { return b.at(b.at(matrix, ofStep, outputs(weight) * 4), panel, kRowBytes); };
       if (residual)
-        value = b.add(value, loadRow(at(residual), valid));
-      storeRow(value, at(results[weight]), valid);
+        value = b.add(value, loadRow(rowAt(residual, weight, ofStep, panel), valid));
+      store(limited(value), weight, ofStep, panel, valid);
     });
   }
 

@@ -5,6 +5,8 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <gtest/gtest.h>
 #include <utility>
 
@@ -26,6 +28,8 @@ struct LinearCase {
   bool limited = false; // with glu and silu: kAlpha, kLimit, kOffset
   bool bf16 = false;
   bool tiled = false; // with bf16, by matrix tiles
+  float scale = 0, softcap = 0; // 0: none
+  std::string results = "rows";
 
   bool single() const { return tokens == 1; }
   bool rounds() const { return int8 || bf16; }
@@ -102,7 +106,9 @@ std::string attribute(const LinearCase &c) {
   return "#tile.linear<weights = [" + types + "], arithmetic = " + std::string(tile::stringifyArithmetic(c.arithmetic())) + ", single = " + flag(c.single()) +
          ", panels = " + std::to_string(c.panels) + ", bias = " + flag(c.bias) + ", glu = " + flag(c.glu) + ", residual = " + flag(c.residual) +
          (c.activation.empty() ? "" : ", activation = " + c.activation) +
-         (c.limited ? ", limits = <alpha = 1.75, limit = 1.5, offset = 1.0>>" : ">");
+         (c.limited ? ", limits = <alpha = 1.75, limit = 1.5, offset = 1.0>" : "") +
+         (c.scale != 0 ? ", scale = " + std::to_string(c.scale) : "") + (c.softcap != 0 ? ", softcap = " + std::to_string(c.softcap) : "") +
+         (c.results != "rows" ? ", results = " + c.results : "") + ">";
 }
 
 std::string argumentLetters(const LinearCase &c) {
@@ -254,6 +260,12 @@ Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t 
   if (c.bf16 && !c.tiled)
     return bf16Definition(c, data, weight, t, n);
   float first = biasedProduct(c, data, weight, t, n, fused);
+  if (c.scale != 0)
+    first *= c.scale;
+  if (c.softcap != 0) {
+    double value = double(c.softcap) * std::tanh(double(first) / double(c.softcap));
+    return {value, 1e-6 + 4e-6 * std::fabs(value)};
+  }
   double residual = c.residual ? data.residual[size_t(t * c.weights[0].outputs + n)] : 0;
   if (c.activation.empty())
     return {c.residual ? first + float(residual) : first, 0};
@@ -445,6 +457,115 @@ TEST_P(TiledLinearTest, randomShapes) {
     cases.push_back(c);
   }
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+// Scale and softcap; and what keys and single panels say of the very same results.
+class LogitsKernelTest : public LinearKernelTest {
+protected:
+  std::vector<std::byte> runOne(void *kernel, const LinearCase &c, Data &data, int64_t tile, int64_t tokens, const void *x, int64_t bytes) {
+    std::vector<std::byte> out(size_t(bytes), std::byte(0x5a));
+    Buffer scratch(static_cast<size_t>(scratchBytes(c)));
+    std::array<uint64_t, kMostArguments> arguments{uint64_t(tile), uint64_t(tokens), word(x), word(scratch.data()),
+                                                   word(data.weights[0].packed.data()), uint64_t(data.weights[0].index)};
+    size_t next = 6;
+    if (c.bias)
+      arguments[next++] = word(data.weights[0].bias.data());
+    arguments[next] = word(out.data());
+    call(kernel, arguments, std::make_index_sequence<kMostArguments>());
+    return out;
+  }
+
+  // -0 as 0, NaN above all.
+  static int32_t keyOf(float value) {
+    if (std::isnan(value))
+      return tile::kNanKey;
+    int32_t bits = std::bit_cast<int32_t>(value == 0 ? 0.0f : value);
+    return bits < 0 ? bits ^ 0x7fffffff : bits;
+  }
+
+  void checkForms(void *rowsKernel, void *keysKernel, void *panelKernel, const LinearCase &c, std::mt19937 &random, bool damaged) {
+    Data data(c, random);
+    if (damaged) // a NaN and an infinity among the results
+      data.x[0] = std::numeric_limits<float>::quiet_NaN(), data.x[size_t(c.tokens * c.inputs - 1)] = std::numeric_limits<float>::infinity();
+    Numbers rows = run(rowsKernel, c, data, false)[0];
+    if (!damaged)
+      ASSERT_NO_FATAL_FAILURE(checkResult(rows, c, data, 0));
+    int64_t outputs = c.weights[0].outputs, panels = tile::panelCount(outputs), stride = tile::keyRowBytes(outputs);
+    const void *x = c.rounds() ? static_cast<void *>(data.rounded.data()) : data.x.data();
+    int64_t xBytes = c.rowBytes();
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      LinearCase one = c;
+      one.panels = 1;
+      std::vector<std::byte> keys = runOne(keysKernel, c, data, panel / c.panels, c.tokens, x, c.tokens * stride);
+      for (int64_t t = 0; t < c.tokens; ++t) {
+        std::vector<std::byte> values = runOne(panelKernel, one, data, panel, 1, static_cast<const char *>(x) + t * xBytes, 64);
+        int32_t wanted = INT32_MIN, key;
+        for (int64_t lane = 0; lane < 16; ++lane) {
+          float got;
+          std::memcpy(&got, &values[size_t(lane * 4)], 4);
+          int64_t n = panel * 16 + lane;
+          float want = n < outputs ? rows[size_t(t * outputs + n)] : -std::numeric_limits<float>::infinity();
+          ASSERT_TRUE(std::bit_cast<uint32_t>(got) == std::bit_cast<uint32_t>(want) || (std::isnan(got) && std::isnan(want)))
+              << "token " << t << " output " << n << ": got " << got << ", want " << want;
+          wanted = n < outputs ? std::max(wanted, keyOf(want)) : wanted;
+        }
+        std::memcpy(&key, &keys[size_t(t * stride + panel * 4)], 4);
+        ASSERT_EQ(key, wanted) << "token " << t << " panel " << panel;
+      }
+    }
+  }
+
+  void checkCases(const std::vector<LinearCase> &cases) {
+    std::mt19937 random(7);
+    const char *forms[] = {"rows", "keys", "panel"};
+    KernelJit jit(GetParam());
+    for (size_t i = 0; i < cases.size(); ++i)
+      for (const char *form : forms) {
+        LinearCase c = cases[i];
+        c.results = form;
+        c.panels = c.results == "panel" ? 1 : c.panels;
+        jit.declare(form + std::to_string(i), attribute(c), argumentLetters(c));
+      }
+    jit.compile();
+    for (size_t i = 0; i < cases.size(); ++i)
+      for (bool damaged : {false, true}) {
+        if (damaged && cases[i].rounds()) // numbers that are there to be rounded are finite
+          continue;
+        void *kernels[3];
+        for (int form = 0; form < 3; ++form)
+          kernels[form] = reinterpret_cast<void *>(jit.function<void()>(forms[form] + std::to_string(i)));
+        ASSERT_NO_FATAL_FAILURE(checkForms(kernels[0], kernels[1], kernels[2], cases[i], random, damaged)) << attribute(cases[i]);
+      }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, LogitsKernelTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+
+class TiledLogitsTest : public LogitsKernelTest {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TiledLogitsTest);
+INSTANTIATE_TEST_SUITE_P(Targets, TiledLogitsTest, ::testing::ValuesIn(wideTileTargets()), [](const auto &info) { return info.param.name; });
+
+TEST_P(LogitsKernelTest, allFormsHaveTheSameBits) {
+  std::vector<LinearCase> cases;
+  for (int64_t outputs : {1, 16, 37, 250})
+    for (int64_t tokens : {1, 3})
+      for (bool int8 : {true, false}) {
+        LinearCase c{64, tokens, tokens == 1 ? 2 : 1, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
+        c.scale = outputs > 16 ? 0.25f : 0, c.softcap = outputs > 37 || outputs == 16 ? 3 : 0;
+        cases.push_back(c);
+      }
+  ASSERT_NO_FATAL_FAILURE(checkCases(cases));
+}
+
+// By matrix tiles, where all panels of a tile and all rows are one product, and a single panel of a single row is another.
+TEST_P(TiledLogitsTest, allFormsHaveTheSameBits) {
+  std::vector<LinearCase> cases;
+  for (Format format : {Format::Q4_K, Format::BF16})
+    for (int64_t tokens : {1, 21}) {
+      LinearCase c{256, tokens, 4, false, false, false, false, "", {{101, {format}}}};
+      c.bf16 = c.tiled = true;
+      cases.push_back(c);
+    }
+  ASSERT_NO_FATAL_FAILURE(checkCases(cases));
 }
 
 // The draws reach what they are for.

@@ -28,7 +28,7 @@ static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, 
   case tile::Pointwise::add: return b.add(x, y);
   case tile::Pointwise::copy: return x;
   case tile::Pointwise::scale: return b.mul(x, constant);
-  case tile::Pointwise::softcap: return b.mul(constant, hyperbolicTangent(b, div(b, x, constant)));
+  case tile::Pointwise::softcap: return softcap(b, x, kernel.getConstant().value);
   case tile::Pointwise::activation: return activate(b, kernel.getActivation().getValue(), x);
   case tile::Pointwise::glu: return b.mul(activate(b, kernel.getActivation().getValue(), x), y);
   case tile::Pointwise::clamp: { // a NaN stays one

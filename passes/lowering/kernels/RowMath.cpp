@@ -39,6 +39,16 @@ Value sumChannels(KernelBuilder &b, int64_t count, llvm::function_ref<Value(Valu
 Value floatAt(KernelBuilder &b, Value pointer, Value index) { return b.at(pointer, index, 4); }
 Value div(KernelBuilder &b, Value a, Value c) { return arith::DivFOp::create(b, a, c); }
 Value maximum(KernelBuilder &b, Value a, Value c) { return arith::MaxNumFOp::create(b, a, c); }
+Value softcap(KernelBuilder &b, Value x, double cap) {
+  Value constant = b.constant(x.getType(), cap);
+  return b.mul(constant, hyperbolicTangent(b, div(b, x, constant)));
+}
+
+Value orderedBits(KernelBuilder &b, Value bits) {
+  Value isNegative = b.shiftRightArithmetic(bits, 31);
+  return arith::XOrIOp::create(b, bits, b.bitAnd(isNegative, 0x7fffffff));
+}
+
 Value splat(KernelBuilder &b, Value scalar, Type type) {
   return isa<VectorType>(type) ? b.broadcast(scalar, cast<VectorType>(type)) : scalar;
 }

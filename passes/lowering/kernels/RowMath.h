@@ -19,7 +19,9 @@ Value maximum(KernelBuilder &b, Value a, Value c); // of floats
 Value exponential(KernelBuilder &b, Value x);      // of x <= 88; below -87 as -87
 Value powerOfTwo(KernelBuilder &b, Value x);       // 2^x of x <= 127, within 2 ulp; below -125 as -125
 Value hyperbolicTangent(KernelBuilder &b, Value x);
+Value softcap(KernelBuilder &b, Value x, double cap); // cap * tanh(x / cap)
 Value softplus(KernelBuilder &b, Value x); // log(1 + exp(x))
+Value orderedBits(KernelBuilder &b, Value bits); // of a float, as an integer that orders as the float does; and back
 Value splat(KernelBuilder &b, Value scalar, Type type);
 Value activate(KernelBuilder &b, llm::Activation kind, Value x);
 

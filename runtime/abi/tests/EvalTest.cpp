@@ -1,8 +1,11 @@
 // Context: steps, rows, sequences.
 #include "runtime/abi/tests/EngineFixture.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <numeric>
 
 namespace llmc {
 namespace {
@@ -239,6 +242,89 @@ TEST(Plan, PositionLimitOfTheGraphHolds) {
   ASSERT_FALSE(plan);
   EXPECT_EQ("context: this model has 128 positions, got 129; use -c 128", plan.error().message);
   EXPECT_EQ(128, planContext(**model, {}, int64_t(1) << 30)->context);
+}
+
+// A row's best tokens, by sorting; beyond the vocabulary -1.
+std::vector<TokenId> bestBySorting(std::span<const float> row, size_t count) {
+  std::vector<TokenId> ids(row.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  std::sort(ids.begin(), ids.end(), [&](TokenId a, TokenId b) {
+    return std::pair(-row[size_t(a)], a) < std::pair(-row[size_t(b)], b);
+  });
+  ids.resize(count, -1);
+  return ids;
+}
+
+struct BestRows {
+  std::vector<float> logits;
+  std::vector<TokenId> ids;
+};
+
+BestRows evalBest(Context &context, const std::vector<TokenId> &ids, int64_t count, int32_t want, float *logits = nullptr) {
+  BestRows best{std::vector<float>(ids.size() * size_t(count)), std::vector<TokenId>(ids.size() * size_t(count))};
+  llmc_eval_request request{};
+  request.tokens = ids.data();
+  request.count = int64_t(ids.size());
+  request.want = want;
+  request.logits = logits;
+  request.best = count;
+  request.best_logits = best.logits.data();
+  request.best_ids = best.ids.data();
+  auto end = context.eval(request);
+  EXPECT_TRUE(end) << end.error().message;
+  return best;
+}
+
+// By panels where the step can (one token, or up to 8 rows of many), from all logits elsewhere: the same.
+TEST(Eval, BestTokensAreThoseOfSortedLogits) {
+  for (size_t tokens : {1, 3, 14, 50})
+    for (int64_t count : {1, 7, 64, 128}) {
+      auto ids = countingTokens(int64_t(tokens));
+      auto all = evalRows(*makeContext(), ids, LLMC_WANT_ALL);
+      auto context = makeContext();
+      auto best = evalBest(*context, ids, count, LLMC_WANT_ALL);
+      for (size_t row = 0; row < tokens; ++row) {
+        auto logits = std::span(all).subspan(row * FAKE_VOCAB, FAKE_VOCAB);
+        auto wanted = bestBySorting(logits, size_t(count));
+        auto got = std::span(best.ids).subspan(row * size_t(count), size_t(count));
+        ASSERT_TRUE(std::ranges::equal(wanted, got)) << tokens << " tokens, row " << row << ", best " << count;
+        for (size_t i = 0; i < size_t(count); ++i)
+          ASSERT_EQ(best.logits[row * size_t(count) + i], i < FAKE_VOCAB ? logits[size_t(wanted[i])] : -std::numeric_limits<float>::infinity());
+      }
+      auto last = context->lastBest();
+      ASSERT_EQ(last.size(), std::min<size_t>(size_t(count), FAKE_VOCAB));
+      EXPECT_EQ(last[0].id, best.ids[(tokens - 1) * size_t(count)]);
+    }
+}
+
+TEST(Eval, BestTokensTakeTheLogitsAlongWhereTheyAreWanted) {
+  auto context = makeContext();
+  std::vector<TokenId> ids = {5};
+  auto wanted = evalRows(*makeContext(), ids);
+  std::vector<float> logits(FAKE_VOCAB);
+  evalBest(*context, ids, 2, LLMC_WANT_LAST, logits.data());
+  EXPECT_EQ(wanted, logits);
+  ASSERT_EQ(2u, context->lastBest().size());
+  EXPECT_EQ(6, context->lastBest()[0].id);
+  evalBest(*context, ids, 2, LLMC_WANT_LAST);
+  EXPECT_TRUE(context->lastLogits().empty()); // by panels: there are none
+  ASSERT_EQ(EvalEnd::Done, *evalOnly(*context, ids));
+  EXPECT_FALSE(context->lastLogits().empty());
+  EXPECT_TRUE(context->lastBest().empty());
+}
+
+TEST(Eval, BestTokensFindNan) {
+  auto context = makeContext();
+  llmc_eval_request request{};
+  TokenId id = FAKE_NAN_TOKEN;
+  request.tokens = &id;
+  request.count = 1;
+  request.want = LLMC_WANT_LAST;
+  request.best = 1;
+  EXPECT_NE(messageOf(context->eval(request)).find("are NaN"), std::string::npos);
+  EXPECT_EQ(0, context->length(0));
+  request.best = 129;
+  EXPECT_NE(messageOf(context->eval(request)).find("best: want 0 … 128 tokens, got 129"), std::string::npos);
 }
 
 } // namespace

@@ -57,6 +57,36 @@ TEST(Generate, ContinuesTextUntilMaxTokens) {
   EXPECT_EQ(5, context->length(0)); // the last token drawn was not evaluated
 }
 
+// The best tokens alone decide as all logits do: greedily, drawn, and with a penalty.
+TEST(Generate, WithoutLogitsDrawsTheSame) {
+  for (float temperature : {0.0f, 1.5f})
+    for (float penalty : {1.0f, 1.3f, 0.9f}) {
+      llmc_sampler_options sampler{sizeof sampler, temperature, 9, 0.97f, 0.01f, penalty, 16, 77};
+      Request with, without;
+      for (Request *request : {&with, &without}) {
+        request->options.prompt = "ab";
+        request->options.max_tokens = 60;
+        request->options.sampler = &sampler;
+        request->options.flags |= LLMC_IGNORE_EOS;
+      }
+      without.options.flags |= LLMC_NO_LOGITS;
+      without.options.on_token = [](void *user, TokenId id, const float *logits, int64_t vocab) -> int32_t {
+        EXPECT_EQ(nullptr, logits);
+        EXPECT_EQ(0, vocab);
+        static_cast<Heard *>(user)->ids.push_back(id);
+        return 0;
+      };
+      with.options.on_token = [](void *user, TokenId id, const float *, int64_t) -> int32_t {
+        static_cast<Heard *>(user)->ids.push_back(id);
+        return 0;
+      };
+      ASSERT_TRUE(with.run(*makeContext()));
+      ASSERT_TRUE(without.run(*makeContext()));
+      EXPECT_EQ(60u, with.heard.ids.size());
+      EXPECT_EQ(with.heard.ids, without.heard.ids) << temperature << " " << penalty;
+    }
+}
+
 TEST(Generate, StopsAtAStopTokenAndTellsIt) {
   auto context = makeContext();
   Request request;

@@ -24,7 +24,7 @@ void profiledStep(const llmc_step *step, int64_t worker) {
 }
 
 const llmc_artifact &profiled() {
-  static const llmc_entry entries[] = {{1, 64, 64, profiledStep}, {16, 64, 64, profiledStep}};
+  static const llmc_entry entries[] = {{1, 64, 64, profiledStep, 0}, {16, 64, 64, profiledStep, 0}};
   static const llmc_isa isas[] = {{"generic", "", 2, entries}};
   static const llmc_artifact artifact = [] {
     llmc_artifact copy = fakeArtifact();

@@ -206,6 +206,11 @@ struct llmc_eval_request {
   float *hidden;        // [rows, hidden], written; NULL: not kept
   llmc_rows_fn on_rows; // called after each chunk that has rows; NULL: none
   void *user;
+  // 1 … 128: of each row the `best` best tokens are wanted, greatest logit first, of equals the lower id. Without `logits` and `on_rows`, logits
+  // are then computed no further than that takes. 0: none. Beyond the vocabulary: id -1 and -infinity.
+  int64_t best;
+  float *best_logits; // [rows, best], written; NULL: not kept
+  int32_t *best_ids;  // [rows, best], written; NULL: not kept
 };
 
 // Runs the model over tokens. Errors: INVALID_INPUT on a token outside the vocabulary, a slot that does not exist, or
@@ -333,6 +338,7 @@ enum llmc_generate_flags {
   LLMC_IGNORE_EOS = 4,       // stop tokens are tokens like others
   LLMC_SHOW_SPECIAL = 8,     // special tokens appear in the text
   LLMC_NO_PREFIX_REUSE = 16, // evaluate the whole prompt though the slot begins with a part of it
+  LLMC_NO_LOGITS = 32,       // on_token gets NULL and 0 for logits: greedy and top-k decoding then compute only the best
 };
 
 enum llmc_finish {
@@ -359,7 +365,7 @@ struct llmc_generate_options {
   // Called with whole UTF-8 characters, zero-terminated; text that may begin a stop string is held back until it is
   // known. Returns 0 to go on.
   int32_t (*on_text)(void *user, const char *text, int64_t bytes);
-  // Called for each token drawn, before its text, with the logits that chose it: [vocab]. Returns 0 to go on.
+  // Called for each token drawn, before its text, with the logits that chose it: [vocab] (LLMC_NO_LOGITS: none). Returns 0 to go on.
   int32_t (*on_token)(void *user, int32_t token, const float *logits, int64_t vocab);
   // Called after each chunk of the prompt; once, if nothing of it is evaluated. Returns 0 to go on.
   int32_t (*on_prompt)(void *user, int64_t done, int64_t total);

@@ -4,6 +4,7 @@
 // RUN: llmc-interpret %s --function linear_layer_norm | FileCheck %s --check-prefix=LINEAR-LAYER-NORM
 // RUN: llmc-interpret %s --function linear_activation | FileCheck %s --check-prefix=LINEAR-ACTIVATION
 // RUN: llmc-interpret %s --function linear_residual | FileCheck %s --check-prefix=LINEAR-RESIDUAL
+// RUN: llmc-interpret %s --function linear_logits | FileCheck %s --check-prefix=LINEAR-LOGITS
 // RUN: llmc-interpret %s --function linear_all | FileCheck %s --check-prefix=LINEAR-ALL
 // Expected values: Inputs/reference.py, in float64.
 
@@ -79,6 +80,16 @@ func.func @linear_residual() -> tensor<?x3xf32> {
   %rc = arith.constant dense<[[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]]> : tensor<2x3xf32>
   %r = tensor.cast %rc : tensor<2x3xf32> to tensor<?x3xf32>
   %y = llm.linear %x[%w] bias[%bw] residual %r : (tensor<?x4xf32>, tensor<3x4xf32>, tensor<3xf32>, tensor<?x3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+// 2 tanh(y / 4) of @linear's.
+// LINEAR-LOGITS: [-0.06248, -0.4307, -1.193]
+// LINEAR-LOGITS-NEXT: [-2, 2, -2]
+func.func @linear_logits() -> tensor<?x3xf32> {
+  %x = call @input() : () -> tensor<?x4xf32>
+  %w = arith.constant dense<[[0.5, -1.0, 2.0, 0.25], [1.0, 0.0, -0.5, 0.75], [-0.25, 0.5, 1.0, -2.0]]> : tensor<3x4xf32>
+  %y = llm.linear %x[%w] scale 0.5 softcap 2.0 top_k : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
 }
 

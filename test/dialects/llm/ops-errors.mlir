@@ -400,6 +400,33 @@ func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
 
 // -----
 
+// linear_c6
+func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{scale, softcap and top_k want one weight, no glu and no residual}}
+  %y, %z = llm.linear %x[%w, %w] top_k : (tensor<?x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>)
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// linear_c6: a residual
+func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{scale, softcap and top_k want one weight, no glu and no residual}}
+  %y = llm.linear %x[%w] scale 0.5 residual %x : (tensor<?x8xf32>, tensor<8x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// linear_c6: a softcap of 0
+func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{softcap must be above 0}}
+  %y = llm.linear %x[%w] softcap 0.0 : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 // activation_c1
 func.func @f(%x: tensor<?x8xf32>) -> tensor<?x4xf32> {
   // expected-error @+1 {{failed to verify that all of {x, y} have same type}}

@@ -82,6 +82,8 @@ func.func @linear(%x: tensor<?x8xf32>, %w: tensor<8x8xbf16>, %k: tensor<4x8xbf16
   %q, %v = llm.linear %x[%w, %k] : (tensor<?x8xf32>, tensor<8x8xbf16>, tensor<4x8xbf16>) -> (tensor<?x8xf32>, tensor<?x4xf32>)
   // CHECK: llm.linear %{{.*}}[%{{.*}}, %{{.*}}] bias[%{{.*}}, %{{.*}}] activation relu :
   %q2, %v2 = llm.linear %q[%w, %k] bias[%b, %bk] activation relu : (tensor<?x8xf32>, tensor<8x8xbf16>, tensor<4x8xbf16>, tensor<8xf32>, tensor<4xf32>) -> (tensor<?x8xf32>, tensor<?x4xf32>)
+  // CHECK: llm.linear %{{.*}}[%{{.*}}] scale 5.000000e-01 softcap 3.000000e+01 top_k :
+  %lg = llm.linear %q2[%w] scale 0.5 softcap 30.0 top_k : (tensor<?x8xf32>, tensor<8x8xbf16>) -> tensor<?x8xf32>
   // CHECK: llm.linear %{{.*}}[%{{.*}}, %{{.*}}] norm <rms, eps = 1.000000e-05, offset = 1.000000e+00> %{{.*}} activation silu glu residual %{{.*}} :
   %g = llm.linear %q2[%w, %w] norm <rms, eps = 1.0e-5, offset = 1.0> %b activation silu glu residual %r : (tensor<?x8xf32>, tensor<8x8xbf16>, tensor<8x8xbf16>, tensor<8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
   // CHECK: llm.linear %{{.*}}[%{{.*}}] norm <layer, eps = 1.000000e-05> %{{.*}}, %{{.*}} :
