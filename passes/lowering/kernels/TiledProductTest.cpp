@@ -32,15 +32,15 @@ private:
   std::byte *memory;
 };
 
-// Below, at and above what a tile, a pair of panels' block and a row of the packed format hold.
+// More than a block of 256, and not a whole number of them; floats also one input, and no whole number of tiles.
 std::vector<int64_t> inputCounts(Format format) {
   switch (formatInfo(format).blockElements) {
   case 1:
     return {1, 97, 544};
   case 32:
-    return {32, 288};
+    return {288};
   default:
-    return {256, 768};
+    return {768};
   }
 }
 
