@@ -26,7 +26,7 @@ struct BenchOptions {
   std::vector<int64_t> promptSizes{512}, generatedSizes{128}, depths{0}, sequences{1};
   std::vector<int32_t> threads;
   int64_t repetitions = 5, context = 0;
-  std::string format = "table", html, limits;
+  std::string format = "table", sample = "none", html, limits;
 };
 
 struct Result {
@@ -87,7 +87,7 @@ std::vector<BenchTest> listTests(const BenchOptions &options) {
             tests.push_back({.promptTokens = size, .depth = depth, .sequences = sequences, .threads = count});
         for (int64_t size : options.generatedSizes)
           if (size > 0)
-            tests.push_back({.generatedTokens = size, .depth = depth, .sequences = sequences, .threads = count});
+            tests.push_back({.generatedTokens = size, .depth = depth, .sequences = sequences, .threads = count, .sample = options.sample});
       }
   return tests;
 }
@@ -98,6 +98,7 @@ Json toJson(const Result &result) {
   const BenchTest &test = result.test;
   Json json{{"test", test.name()},           {"n_prompt", test.promptTokens},         {"n_gen", test.generatedTokens},
             {"n_depth", test.depth},         {"n_sequences", test.sequences},         {"threads", test.threads},
+            {"sample", test.draws() ? test.sample : "none"},
             {"samples", result.samples},     {"tokens_per_second", result.median()}};
   if (!result.profile.is_null())
     json["profile"] = result.profile;
@@ -172,6 +173,8 @@ absl::Status bench(const BenchOptions &options) {
     return invalidArgument("--profile: csv has no place for it; want -o table or json");
   if (!options.html.empty() && !options.model.profile)
     return invalidArgument("--html: is a page of what --profile finds; want both");
+  if (options.sample != "none" && options.sequences != std::vector<int64_t>{1})
+    return invalidArgument("--sample " + options.sample + ": draws for one sequence; want --sequences 1");
   std::vector<BenchTest> tests = listTests(options);
   if (tests.empty())
     return invalidArgument("-p, -n: want at least one test that is not 0");
@@ -207,6 +210,9 @@ void tools::addBench(CLI::App &program, Action &chosen) {
   addList("--sequences", options->sequences, "Sequences that a test works on together; tokens/s are those of all (1)")->check(CLI::Range(1, 4095));
   addList("-t,--threads", options->threads, "Worker threads, all tests for each; default: the CPUs of this process")->check(CLI::Range(1, 4096));
   verb->add_option("-c,--ctx-size", options->context, "Positions of the context, if more than a test needs")->check(range);
+  verb->add_option("--sample", options->sample,
+                   "How a generated token is drawn: none (any token is taken, as llama-bench does), greedy, or top-k: of 40, as llmc run does")
+      ->check(CLI::IsMember({"none", "greedy", "top-k"}));
   verb->add_option("-r,--repetitions", options->repetitions, "Runs of each test, after one that warms up (5)")->check(CLI::Range(1, 1000));
   verb->add_option("-o,--output", options->format, "table, json or csv")->check(CLI::IsMember({"table", "json", "csv"}));
   verb->add_flag("--profile", options->model.profile,
@@ -224,6 +230,7 @@ void tools::addBench(CLI::App &program, Action &chosen) {
                "  llmc bench model.gguf -p 512 -n 64 --profile --html profile.html\n"
                "  llmc bench --limits all -t 1,2\n"
                "  llmc bench model.gguf -n 64 --disable-pass llm-fuse-glu\n"
+               "  llmc bench model.gguf -p 0 -n 64 --sample greedy\n"
                "  llmc bench model.gguf -p 0 -n 32 --depth 0,4096 --sequences 1,16");
   verb->callback([=, &chosen] { chosen = [=] { return bench(*options); }; });
 }

@@ -25,11 +25,13 @@ std::string BenchTest::name() const {
     name += " @ d" + std::to_string(depth);
   if (sequences > 1)
     name += " x " + std::to_string(sequences);
+  if (draws())
+    name += ", " + sample;
   return name;
 }
 
 BenchRun::BenchRun(const BenchTest &test, std::unique_ptr<Context> context, int64_t vocab)
-    : test(test), sequences(std::move(context)), tokens(someTokens(std::max(test.depth, test.measuredTokens()), vocab)) {}
+    : test(test), sequences(std::move(context)), tokens(someTokens(std::max(test.depth + 1, test.measuredTokens()), vocab)) {}
 
 // With a depth, one more slot keeps what each sequence starts from.
 absl::StatusOr<BenchRun> BenchRun::create(const Model &model, const BenchTest &test, int64_t context) {
@@ -67,8 +69,30 @@ absl::Status BenchRun::eval(int64_t first, int64_t count) {
   return sequences->eval(request);
 }
 
+// Seconds from the first token drawn to the last, after what the sequence holds and one token more.
+absl::StatusOr<double> BenchRun::generate() {
+  const Model &model = sequences->model();
+  llmc_sampler_options sampler{sizeof sampler, test.sample == "greedy" ? 0.0f : 0.8f, 40, 0.95f, 0.05f, 1.0f, 64, /*seed=*/1};
+  llmc_generate_options request{};
+  request.struct_size = sizeof request;
+  request.tokens = tokens.data();
+  request.token_count = test.depth + 1;
+  request.flags = LLMC_IGNORE_EOS;
+  request.max_tokens = test.generatedTokens + 1;
+  request.sampler = &sampler;
+  llmc_generate_stats stats{};
+  stats.struct_size = sizeof stats;
+  llmc_error *error = nullptr;
+  LLMC_RETURN_IF_ERROR(model.status(model.api().generate(sequences->handle(), &request, &stats, &error), error));
+  if (stats.finish == LLMC_FINISH_CANCELLED)
+    return absl::CancelledError("interrupted");
+  return stats.decode_ms / 1000;
+}
+
 absl::StatusOr<double> BenchRun::run() {
   LLMC_RETURN_IF_ERROR(rewind());
+  if (test.draws())
+    return generate();
   auto begin = std::chrono::steady_clock::now();
   if (test.promptTokens)
     LLMC_RETURN_IF_ERROR(eval(0, test.promptTokens));
