@@ -42,14 +42,26 @@ void StepBuilder::attention(AttentionOp op) {
   };
   auto prepare = tile::PrepareAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(),
                                         op.getRotary().value_or(RotaryAttr()), op.getNorm().value_or(llm::NormAttr()));
-  parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads + kvHeads)), [&](Value tile) {
-    auto [token, head] = tileOf(tile, heads + kvHeads);
+  auto prepareHead = [&](Value token, Value head) {
     SmallVector<Value> operands{head, position(token), rowPointer(q, token), rowPointer(k, token), rowPointer(v, token), slotCache(token)};
     if (op.getTable())
       operands.push_back(rowPointer(stored(op.getTable()), token));
     if (op.getQGain())
       operands.append({vectorWeight(op.getQGain()), vectorWeight(op.getKGain())});
     call("prepare", prepare, operands);
+  };
+  // Neighbouring tokens write to the same lines of the cache: one worker takes some together.
+  int64_t together = maxTokens == 1 ? 1 : 16;
+  Value blocks = arith::DivUIOp::create(b, loc, arith::AddIOp::create(b, loc, rowCount(Rows::Tokens), i64(together - 1)), i64(together));
+  parallel(arith::MulIOp::create(b, loc, blocks, i64(heads + kvHeads)), [&](Value tile) {
+    auto [block, head] = tileOf(tile, heads + kvHeads);
+    if (together == 1)
+      return prepareHead(block, head);
+    Value first = arith::MulIOp::create(b, loc, block, i64(together)), last = arith::AddIOp::create(b, loc, first, i64(together));
+    auto tokens = scf::ForOp::create(b, loc, first, arith::MinUIOp::create(b, loc, last, rowCount(Rows::Tokens)), i64(1));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(tokens.getBody());
+    prepareHead(tokens.getInductionVar(), head);
   });
 
   if (attendsInBf16(op, cache))
