@@ -76,6 +76,16 @@ public:
     return writeArtifact();
   }
 
+  llvm::Error runToQuantize() {
+    if (llvm::Error error = checkQuantize())
+      return error;
+    registerEverything();
+    if (llvm::Error error = loadPlugins())
+      return error;
+    nameCalibration();
+    return runPhases(module, "simplify", "quantize", nullptr);
+  }
+
   llvm::Error runOne(StringRef phase) {
     registerEverything();
     if (llvm::Error error = loadPlugins())
@@ -317,10 +327,14 @@ private:
     return false;
   }
 
-  llvm::Error runCommonPhases() {
-    report("running passes", 0);
+  void nameCalibration() {
     if (!options.calibration.empty())
       module->setAttr(llm::kCalibration, StringAttr::get(module.getContext(), options.calibration));
+  }
+
+  llvm::Error runCommonPhases() {
+    report("running passes", 0);
+    nameCalibration();
     bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
     if (llvm::Error error = runPhases(module, "simplify", atFuse ? "quantize" : "specialize", nullptr))
       return error;
@@ -647,6 +661,8 @@ private:
 llvm::Error compile(ModuleOp module, const std::string &directory, const CompileOptions &options) {
   return Compilation(module, directory, options).run();
 }
+
+llvm::Error quantizeModule(ModuleOp module, const CompileOptions &options) { return Compilation(module, "", options).runToQuantize(); }
 
 llvm::Error runPhase(ModuleOp module, StringRef phase, const CompileOptions &options) { return Compilation(module, "", options).runOne(phase); }
 

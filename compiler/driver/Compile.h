@@ -17,6 +17,9 @@ namespace llmc {
 // Errors carry an exit status: see frontends/Import.h.
 llvm::Error compile(mlir::ModuleOp module, const std::string &directory, const CompileOptions &options);
 
+// Runs the phases up to `quantize`, with what `options` say of it.
+llvm::Error quantizeModule(mlir::ModuleOp module, const CompileOptions &options);
+
 // Runs one of the phases that no target matters to (simplify, fuse, specialize) on `module`, with the passes that `options` name.
 llvm::Error runPhase(mlir::ModuleOp module, llvm::StringRef phase, const CompileOptions &options);
 

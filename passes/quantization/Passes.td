@@ -20,6 +20,7 @@ def LLMQuantize : Pass<"llm-quantize", "::mlir::ModuleOp"> {
     Matrices of `llm.linear` and `llm.experts` and tables of tokens change, if nothing else reads them and they are of one float format. What
     stays: vectors (norms, biases, decays), convolutions, tables of positions, what leads to `llm.route`, rows that are no whole blocks of 32, and
     what is quantised already, and what `keep` names by its tensor in the source. The phase `fuse` should run earlier, so that ties are found.
+    Caches of attention that are f32 become f16, as those of models which come quantised are.
     In a calibrated module (`llm.calibration`) a weight also gets `llm.moments`, under which the file knows the inputs of its product.
   }];
   let options = [Option<"scheme", "scheme", "std::string", "", "q8, q6, q5, q4 or q4a">,

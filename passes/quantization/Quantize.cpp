@@ -25,7 +25,7 @@ struct LLMQuantizePass : impl::LLMQuantizeBase<LLMQuantizePass> {
       getOperation().emitError("llm-quantize: want scheme q8, q6, q5, q4 or q4a, got '") << scheme << "'";
       return signalPassFailure();
     }
-    bool calibrated = getOperation()->hasAttr(kCalibration);
+    bool changed = false, calibrated = getOperation()->hasAttr(kCalibration);
     auto inputs = calibrated ? productInputs(getOperation()) : llvm::MapVector<Operation *, WeightOp>();
     for (auto &[op, use] : weightUses(getOperation())) {
       auto weight = cast<WeightOp>(op);
@@ -36,9 +36,20 @@ struct LLMQuantizePass : impl::LLMQuantizeBase<LLMQuantizePass> {
       if (!format)
         continue;
       quantize(weight, use, *format);
+      changed = true;
       if (WeightOp leader = inputs.lookup(op))
         weight->setAttr(kMoments, leader.getSymNameAttr());
     }
+    if (changed)
+      narrowCaches();
+  }
+
+  // As of every model with quantised weights; --exact widens them again.
+  void narrowCaches() {
+    for (auto state : getOperation().getOps<StateOp>())
+      if (auto cache = dyn_cast<KVCacheType>(state.getType()); cache && cache.getElement().isF32())
+        state.setType(KVCacheType::get(&getContext(), cache.getLayers(), cache.getKvHeads(), cache.getHeadDim(), cache.getValueDim(),
+                                       Float16Type::get(&getContext())));
   }
 
   // A pattern that names tensors of some layers only is refused before the passes run.

@@ -333,6 +333,11 @@ size_t ggufTypeBytes(GgufType type) {
   return 0;
 }
 
+uint32_t ggufTensorType(Format format) {
+  auto found = std::find_if(std::begin(ggmlTypes), std::end(ggmlTypes), [&](auto &type) { return type.format == format; });
+  return found->number; // each format has one
+}
+
 Expected<GgufContents> parseGguf(std::span<const std::byte> bytes, const std::string &file) {
   return Parser(bytes, file).run();
 }

@@ -29,6 +29,9 @@ struct GgufContents {
 // Bytes of a value of fixed size; 0 for strings and arrays.
 size_t ggufTypeBytes(GgufType type);
 
+// The number of a tensor type in the file.
+uint32_t ggufTensorType(Format format);
+
 // Checks everything but the meaning of the keys. All views point into `bytes`.
 Expected<GgufContents> parseGguf(std::span<const std::byte> bytes, const std::string &file);
 

@@ -6,14 +6,21 @@
 import argparse
 import json
 import os
+import struct
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
+
+import numpy as np
 
 from harness import Checks, Llmc, same_bits, want
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODELS = os.path.join(HERE, "..", "..", "examples", "models")
+sys.path.insert(0, os.path.join(HERE, "..", "hostile"))
+from layouts import GgufWalker  # noqa: E402
+
 sys.path.insert(0, os.path.join(MODELS, "tiny-llama"))
 from generate_text import story  # noqa: E402
 
@@ -34,7 +41,7 @@ def kld(llmc, model, text, *options):
 def check_divergence(llmc, name, bounds, text):
     model, found = os.path.join(MODELS, name), {}
     for scheme, bound in bounds.items():
-        found[scheme] = kld(llmc, model, text, "--exact", "--reference", model, "--quantize", scheme, "--no-cache")["mean_kld"]
+        found[scheme] = kld(llmc, model, text, "--exact", "--reference", model, "--quantize", scheme)["mean_kld"]
         want(0 < found[scheme] <= bound, f"{scheme}: mean KLD {found[scheme]:.2e}, want (0, {bound:.0e}]")
     want(found["q8"] < found["q4"], f"q8 is no closer than q4: {found}")
     return ", ".join(f"{s} {v:.1e}" for s, v in found.items())
@@ -92,6 +99,47 @@ def check_keep(llmc):
     want(formats == {"bf16": 7, "q4_0": 36}, f"formats are {formats}")
 
 
+def float_gguf(llmc):
+    """A GGUF file of float32 tensors at random, with the metadata and shapes of the recorded one."""
+    random = np.random.default_rng(5)
+    with open(os.path.join(HERE, "golden_gguf", "llama.gguf"), "rb") as file:
+        walker = GgufWalker(file)
+        file.seek(8)
+        tensors, entries = walker.number(8), walker.number(8)
+        for _ in range(entries):
+            walker.string()
+            walker.value(walker.number(4))
+        end = file.tell()
+        file.seek(0)
+        head, infos, data = file.read(end), b"", b""
+        for _ in range(tensors):
+            name = file.read(int.from_bytes(file.read(8), "little"))
+            shape = [walker.number(8) for _ in range(walker.number(4))]
+            file.seek(12, os.SEEK_CUR)
+            infos += struct.pack(f"<Q{len(name)}sI{len(shape)}QIQ", len(name), name, len(shape), *shape, 0, len(data))
+            values = np.ones(shape[0]) if len(shape) == 1 else random.standard_normal(np.prod(shape)) / shape[0] ** 0.5
+            data += values.astype(np.float32).tobytes()
+            data += bytes(-len(data) % 32)
+    return llmc.put("f32.gguf", head + infos + bytes(-len(head + infos) % 32) + data)
+
+
+def check_file(llmc):
+    """llmc quantize: a model file gives the numbers of --quantize, bit for bit, calibrated or not; so does a library."""
+    source, ids, text = float_gguf(llmc), list(range(5, 40)), llmc.put("text.txt", stories(78, 2).encode())
+    for options in ([], ["--calibrate", text], ["--quantize-keep", "blk.*.ffn_down.weight"]):
+        target, library = os.path.join(llmc.work, "q4.gguf"), os.path.join(llmc.work, "q4.so")
+        want_bits = llmc.logits(source, ids, "--quantize", "q4", *options)
+        llmc.call("quantize", source, "-o", target, "--scheme", "q4", *options)
+        same_bits(llmc.logits(target, ids), want_bits, f"model file, {options}")
+    llmc.call("quantize", source, "-o", library, "--scheme", "q4", "--quantize-keep", "blk.*.ffn_down.weight")
+    same_bits(llmc.logits(library, ids), want_bits, "library")
+    llmc.call("compile", target, "-o", library, "--quantize", "q8")  # what was kept is rounded now, the rest stays
+    want(any("stay as they are" in line for line in llmc.stderr), f"no note: {llmc.stderr}")
+    formats = json.loads(llmc.call("inspect", library, "--json"))["formats"]
+    want(formats.get("q4_0", 0) > 0 and "f32" not in formats, f"formats are {formats}")
+    return f"{os.path.getsize(source)} -> {os.path.getsize(target)} bytes"
+
+
 def check_refusals(llmc, text):
     def says(message, *args, status=1):
         llmc.call(*args, status=status)
@@ -104,6 +152,8 @@ def check_refusals(llmc, text):
     says("no such file", "compile", model, "-o", out, "--quantize", "q4", "--calibrate", text + "x")
     says("no tensor", "compile", model, "-o", out, "--quantize", "q4", "--quantize-keep", "*mlp.x*")
     says("names 1 of 6 tensors", "compile", model, "-o", out, "--quantize", "q4", "--quantize-keep", "model.layers.0.mlp.up*", status=3)
+    says("a library", "quantize", model, "-o", out + "x", "--scheme", "q4")
+    says("is none", "quantize", model, "-o", os.path.join(llmc.work, "x.gguf"), "--scheme", "q4", status=3)
     library = os.path.join(llmc.work, "done.so")
     llmc.call("compile", model, "-o", library, "--quantize", "q8")
     says("is compiled already", "run", library, "-p", "x", "--quantize", "q8")
@@ -114,22 +164,29 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", required=True)
     args = ap.parse_args()
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as work:
-        llmc = Llmc(os.path.join(os.path.abspath(args.bin), "llmc"), work)
+    with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
         os.environ["LLMC_CACHE_DIR"] = os.path.join(work, "cache")
-        text = llmc.put("stories.txt", stories(20261124, 60).encode())
+        llmc = Llmc(os.path.join(os.path.abspath(args.bin), "llmc"), work)
+        text, other = (llmc.put(f"stories-{seed}.txt", stories(seed, count).encode()) for seed, count in ((20261124, 24), (77, 40)))
+        checks = Checks()
+
+        def check(name, function, *rest):
+            """On a thread of its own, with a folder of its own; compilations leave cores idle."""
+            own = Llmc(llmc.command[0], tempfile.mkdtemp(dir=work))
+            return pool.submit(checks.run, name, function, own, *rest)
+
         for name, bounds in BOUNDS.items():
-            checks.run(f"{name}: divergence from its source", check_divergence, llmc, name, bounds, text)
+            check(f"{name}: divergence from its source", check_divergence, name, bounds, text)
+        check("model files", check_file)
         for name in ("tiny-llama", "tiny-mixtral"):
-            checks.run(f"{name}: threads and just in time", check_threads, llmc, name)
-        other = llmc.put("other.txt", stories(77, 40).encode())
+            check(f"{name}: threads and just in time", check_threads, name)
         for name, factor in {"tiny-llama": 0.75, "tiny-mixtral": 0.9, "tiny-bamba": 0.8}.items():
-            checks.run(f"{name}: calibrated", check_calibration, llmc, name, factor, text, other)
-        checks.run("tensors that are kept", check_keep, llmc)
-        checks.run("figures in the artifact", check_report, llmc, text)
-        checks.run("by way of --compile-to quantize", check_phase, llmc)
-        checks.run("refusals", check_refusals, llmc, text)
+            check(f"{name}: calibrated", check_calibration, name, factor, text, other)
+        check("tensors that are kept", check_keep)
+        check("figures in the artifact", check_report, text)
+        check("by way of --compile-to quantize", check_phase)
+        check("refusals", check_refusals, text)
+        pool.shutdown()
     return checks.finish()
 
 

@@ -23,9 +23,9 @@ void addRefused(CLI::App &program, Action &chosen, const char *name) {
 }
 
 void addVerbs(CLI::App &program, Action &chosen) {
-  for (auto add : {addImport, addCompile, addRun, addBench, addEval, addTokenize, addInspect, addVerify})
+  for (auto add : {addImport, addCompile, addRun, addBench, addEval, addTokenize, addInspect, addVerify, addQuantize})
     add(program, chosen);
-  for (const char *name : {"chat", "serve", "quantize"})
+  for (const char *name : {"chat", "serve"})
     addRefused(program, chosen, name);
   program.require_subcommand(1);
   program.set_version_flag("--version", std::string("llmc " LLMC_VERSION ", commit ") + llmcBuiltCommit);

@@ -29,16 +29,13 @@ absl::Status tools::compileSource(const std::string &source, CompileOptions opti
   LLMC_ASSIGN(service, toStatus(loadService()));
   Progress progress;
   options.progress = [&](const std::string &what, double fraction) { progress.update(what, fraction); };
-  options.note = [&](const std::string &what) {
-    progress.finish();
-    fprintf(stderr, "llmc: note: %s\n", what.c_str());
-  };
+  options.note = [&](const std::string &what) { progress.note(what); };
   return toStatus(service->compile(source, options));
 }
 
-static CompileOptions compileOptions(const ModelOptions &options, const std::string &directory) {
+CompileOptions tools::compileOptions(const ModelOptions &options, const std::string &output) {
   CompileOptions result;
-  result.output = directory + "/model.so";
+  result.output = output;
   result.targets = options.targets;
   result.exact = options.exact;
   result.quantize = options.quantize;
@@ -122,10 +119,10 @@ static Expected<std::string> calibrationKey(const ModelOptions &options) {
   return key;
 }
 
-static absl::Status measure(const ModelOptions &options, const std::string &directory, const std::string &output) {
+static absl::Status measure(const ModelOptions &options, const std::string &output) {
   LLMC_ASSIGN(service, toStatus(loadService()));
   Progress progress;
-  CompileOptions compile = compileOptions(options, directory);
+  CompileOptions compile = compileOptions(options, "");
   compile.progress = [&](const std::string &what, double fraction) { progress.update(what, fraction); };
   return toStatus(service->calibrate(options.model, options.calibrate, compile, output));
 }
@@ -136,17 +133,17 @@ absl::StatusOr<Calibration> tools::calibrated(const ModelOptions &options) {
   if (options.calibrate.empty())
     return Calibration{};
   LLMC_ASSIGN(key, toStatus(calibrationKey(options)));
-  LLMC_ASSIGN(kept, findOrMake(options, key, [&](const std::string &directory) { return measure(options, directory, directory + momentsFile); }));
+  LLMC_ASSIGN(kept, findOrMake(options, key, [&](const std::string &directory) { return measure(options, directory + momentsFile); }));
   return Calibration{kept->directory + momentsFile, kept};
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openUncached(const ModelOptions &options) {
   LLMC_ASSIGN(made, toStatus(ScratchDirectory::make()));
   auto scratch = std::make_shared<ScratchDirectory>(std::move(made));
-  CompileOptions compile = compileOptions(options, scratch->directory());
+  CompileOptions compile = compileOptions(options, scratch->directory() + "/model.so");
   if (!options.calibrate.empty()) {
     compile.calibration = scratch->directory() + momentsFile;
-    LLMC_RETURN_IF_ERROR(measure(options, scratch->directory(), compile.calibration));
+    LLMC_RETURN_IF_ERROR(measure(options, compile.calibration));
   }
   LLMC_RETURN_IF_ERROR(compileSource(options.model, compile));
   return Model::open(compile.output, scratch, options.hugePages);
@@ -164,7 +161,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &opt
       LLMC_ASSIGN(measured, calibrated(options));
       calibration = measured;
     }
-    CompileOptions compile = compileOptions(options, directory);
+    CompileOptions compile = compileOptions(options, directory + "/model.so");
     compile.calibration = calibration.path;
     return compileSource(options.model, compile);
   }));

@@ -13,6 +13,9 @@ bool isLibrary(const std::string &path);
 // Compiles with progress on stderr. `source` is not a library.
 absl::Status compileSource(const std::string &source, CompileOptions options);
 
+// What the options ask of a compilation that writes `output`; but for the calibration.
+CompileOptions compileOptions(const ModelOptions &options, const std::string &output);
+
 // What `options.calibrate` tells of the source, measured now or found in the cache.
 struct Calibration {
   std::string path;                // of CompileOptions::calibration; empty if no text was named

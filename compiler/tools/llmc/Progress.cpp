@@ -40,6 +40,11 @@ void Progress::show(double fraction, double seconds) {
   visible = true;
 }
 
+void Progress::note(const std::string &text) {
+  finish();
+  fprintf(stderr, "llmc: note: %s\n", text.c_str());
+}
+
 void Progress::finish() {
   if (visible)
     fputs("\r\033[K", stderr);

@@ -15,6 +15,8 @@ public:
   void update(const std::string &what, double fraction);
   // Removes the bar, so that something else can be printed.
   void finish();
+  // A line that the user should read: "llmc: note: …".
+  void note(const std::string &what);
 
 private:
   using Clock = std::chrono::steady_clock;

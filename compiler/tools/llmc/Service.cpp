@@ -5,6 +5,7 @@
 #include "compiler/driver/Calibrate.h"
 #include "compiler/driver/ComparePhases.h"
 #include "compiler/driver/Compile.h"
+#include "compiler/driver/QuantizeFile.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/support/ModelFiles.h"
 #include "compiler/support/StatusBridge.h"
@@ -79,6 +80,12 @@ public:
                            const std::string &output) override {
     return withModule(source, options, [&](mlir::ModuleOp module, const CompileOptions &own) {
       return llmc::calibrate(module, frontends::moduleDirectory(source), texts, own, output);
+    });
+  }
+
+  Expected<void> quantizeFile(const std::string &source, const CompileOptions &options, const std::string &output) override {
+    return withModule(source, options, [&](mlir::ModuleOp module, const CompileOptions &own) {
+      return llmc::quantizeFile(module, frontends::moduleDirectory(source), source, own, output);
     });
   }
 

@@ -43,6 +43,8 @@ public:
   // Imports a source, lets it read the texts and writes what CompileOptions::calibration names (compiler/driver/Calibrate.h).
   virtual Expected<void> calibrate(const std::string &source, const std::vector<std::string> &texts, const CompileOptions &options,
                                    const std::string &output) = 0;
+  // Imports a GGUF file and writes another, in fewer bits (compiler/driver/QuantizeFile.h).
+  virtual Expected<void> quantizeFile(const std::string &source, const CompileOptions &options, const std::string &output) = 0;
   // The phases of the default pipeline and the passes of each, for people.
   virtual std::string describePipeline(bool exact, const std::string &kernels) = 0;
   // What the imported module says, as JSON: sizes, weights, states, assets (docs of `llmc inspect`).

@@ -22,5 +22,6 @@ void addEvalKld(CLI::App &eval, Action &chosen);
 void addTokenize(CLI::App &program, Action &chosen);
 void addInspect(CLI::App &program, Action &chosen);
 void addVerify(CLI::App &program, Action &chosen);
+void addQuantize(CLI::App &program, Action &chosen);
 
 } // namespace llmc::tools

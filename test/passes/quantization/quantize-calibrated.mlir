@@ -10,6 +10,7 @@
 // CHECK: @gate : !llm.weights<2x4x32x64xf32>
 // CHECK: @up : {{.*}}{llm.moments = "up", llm.stored = f32}
 // CHECK: @down : {{.*}}{llm.moments = "down", llm.stored = f32}
+// CHECK: @kv : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 16, f16>
 module attributes {llm.calibration = "moments.safetensors", llm.vocab = 512 : i64} {
   llm.weight @embed : !llm.weights<1x512x64xf32> from "embed"
   llm.weight @q : !llm.weights<2x32x64xf32> from "{layer}.q"
@@ -20,6 +21,7 @@ module attributes {llm.calibration = "moments.safetensors", llm.vocab = 512 : i6
   llm.weight @up : !llm.weights<2x4x32x64xf32> from "{layer}.up"
   llm.weight @router : !llm.weights<1x4x64xf32> from "router"
   llm.weight @down : !llm.weights<2x4x64x32xf32> from "{layer}.down"
+  llm.state @kv : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 16, f32>
   func.func @layer(%x: tensor<?x64xf32>, %layer: index, %batch: !llm.batch)
       -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x64xf32>, tensor<?x512xf32>) {
     %0 = llm.weight_load @q[%layer] : tensor<32x64xf32>
