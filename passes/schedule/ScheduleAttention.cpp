@@ -80,7 +80,7 @@ void StepBuilder::attention(AttentionOp op) {
 }
 
 bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
-  return !exact && decisions.bf16Attention && machine().getBf16() && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
+  return !exact && decisions.bf16Attention && bf16VectorsPay() && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
 }
 
 void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q, const Stored &out) {

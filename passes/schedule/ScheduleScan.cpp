@@ -167,8 +167,7 @@ static bool hasQuantised(ModuleOp module) {
 // First what no head has to itself, chunk by chunk; then the heads.
 void StepBuilder::chunkScan(ScanOp op, tile::ScanAttr kernel, ValueRange operands, const Stored &y) {
   int64_t chunk = op.getChunk(), groups = kernel.getGroups(), states = kernel.getStates(), tiles = (maxTokens + chunk - 1) / chunk;
-  // CPUs with tiles multiply pairs of bf16 in vectors at half the rate of float32 (111 against 236 GFLOP/s a thread), which rounds nothing.
-  bool bf16 = hasQuantised(module) && machine().getBf16() && !machine().hasTiles();
+  bool bf16 = hasQuantised(module) && bf16VectorsPay();
   Stored scores = bytesBuffer(groups * chunk, groups * chunk * 4, Rows::Tokens, "scores");
   Stored inputs = bytesBuffer(groups * states, groups * states * 4, Rows::Tokens, "inputs");
   Stored outputs = bytesBuffer(groups * states, groups * states * 4, Rows::Tokens, "outputs");

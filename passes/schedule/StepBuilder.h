@@ -106,6 +106,8 @@ private:
 
   // Parts of products.
   tile::TargetAttr machine() const;
+  // Whether vectors multiply pairs of bf16 faster than float32.
+  bool bf16VectorsPay() const;
   tile::Arithmetic arithmeticFor(mlir::ValueRange weights);
   Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
   // `x` as products of that arithmetic read it.
