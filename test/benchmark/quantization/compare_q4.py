@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """How far quantised models are from their float32 source: our schemes and llama.cpp's Q4_0, on the same texts.
 
-    compare_q4.py --llmc build/bin/llmc --gguf gemma.gguf --text perplexity.txt [--schemes q8,q6,q5,q4,q4a] [-o table.json]
+    compare_q4.py --llmc build/bin/llmc --gguf gemma.gguf --text perplexity.txt [--schemes q8,q6,q5,q4,q4a] [--calibrate other.txt] [-o table.json]
     compare_q4.py --llmc build/bin/llmc --models examples/models --text-of tiny-llama=story.txt …
 
 A GGUF file is decoded to float32 by gguf-py; that is the source. llama.cpp's quantiser (llama_model_quantize, its default mixture) makes
 Q4_0 of it; ours makes each scheme. A Hugging Face directory has no GGUF: there the same mixture is made from gguf-py's Q4_0 and Q8_0,
 which are ggml's reference bit for bit, decoded into a float32 checkpoint. Everything is run by llmc: `eval kld --reference SOURCE`, all
 with --exact, so that only the weights differ; and, for the GGUF, in the default mode too.
+With --calibrate each scheme is measured once more, after reading that text.
 Run it with a Python that has gguf, numpy and llama-cpp-python (the last for --gguf only).
 """
 import argparse
@@ -112,10 +113,10 @@ class Measure:
         out["perplexity"] = float(self.call("eval", "perplexity", model, "-f", text, "-t", self.threads, *options).split()[-1])
         return out
 
-    def compiled(self, source, scheme, work, name):
+    def compiled(self, source, options, work):
         """The library, and its weights' bytes."""
-        library = os.path.join(work, f"{name}.so")
-        self.call("compile", source, "-o", library, *(["--quantize", scheme] if scheme else []))
+        library = os.path.join(work, "model.so")
+        self.call("compile", source, "-o", library, *options)
         return library, os.path.getsize(library.removesuffix(".so") + ".weights")
 
     def speed(self, library):
@@ -123,32 +124,39 @@ class Measure:
         return [row["tokens_per_second"] for row in rows]
 
 
-def gguf_rows(measure, source, text, schemes, work):
+def quantised_forms(args):
+    """Name and options of each."""
+    for scheme in args.schemes.split(","):
+        yield scheme, ["--quantize", scheme]
+        if args.calibrate:
+            yield f"{scheme} calibrated", ["--quantize", scheme, "--calibrate", args.calibrate]
+
+
+def gguf_rows(measure, source, text, forms, work):
     """Against the float32 of one GGUF file."""
     plain, theirs = os.path.join(work, "f32.gguf"), os.path.join(work, "q4_0.gguf")
     decode_to_float32(source, plain)
     llama_cpp_q4_0(plain, theirs)
-    for name, model, scheme in [("f32", plain, ""), ("llama.cpp Q4_0", theirs, "")] + [(s, plain, s) for s in schemes]:
-        options = ["--quantize", scheme] if scheme else []
-        library, size = measure.compiled(model, scheme, work, "model")
+    for name, model, options in [("f32", plain, []), ("llama.cpp Q4_0", theirs, [])] + [(name, plain, options) for name, options in forms]:
+        library, size = measure.compiled(model, options, work)
         row = {"model": os.path.basename(source), "scheme": name, "bytes": size, "tokens_per_second": measure.speed(library)}
         if name != "f32":
             row |= {"exact": measure.kld(model, plain, text, "--exact", *options), "default": measure.kld(model, plain, text, *options)}
         yield row
 
 
-def folder_rows(measure, folder, text, schemes, work):
+def folder_rows(measure, folder, text, forms, work):
     theirs = os.path.join(work, os.path.basename(folder) + "-q4_0")
     reference_mixture(folder, theirs)
     name = os.path.basename(folder)
     yield {"model": name, "scheme": "ggml Q4_0", "exact": measure.kld(theirs, folder, text, "--exact")}
-    for scheme in schemes:
-        _, size = measure.compiled(folder, scheme, work, "model")
-        yield {"model": name, "scheme": scheme, "bytes": size, "exact": measure.kld(folder, folder, text, "--exact", "--quantize", scheme)}
+    for scheme, options in forms:
+        _, size = measure.compiled(folder, options, work)
+        yield {"model": name, "scheme": scheme, "bytes": size, "exact": measure.kld(folder, folder, text, "--exact", *options)}
 
 
 def show(row):
-    line = f"{row['model']:16} {row['scheme']:15} {row.get('bytes', 0) / 1e6:8.1f} MB"
+    line = f"{row['model']:16} {row['scheme']:16} {row.get('bytes', 0) / 1e6:8.1f} MB"
     for mode in ("exact", "default"):
         if mode in row:
             r = row[mode]
@@ -165,17 +173,18 @@ def main():
     ap.add_argument("--models", action="append", default=[], help="Hugging Face directories")
     ap.add_argument("--text", required=True)
     ap.add_argument("--schemes", default="q8,q6,q5,q4,q4a")
+    ap.add_argument("--calibrate", metavar="TEXT", help="measure each scheme calibrated on this text too")
     ap.add_argument("-t", "--threads", type=int, default=2)
     ap.add_argument("-o", "--output", help="write the rows as JSON")
     args = ap.parse_args()
-    measure, schemes, rows = Measure(os.path.abspath(args.llmc), args.threads), args.schemes.split(","), []
+    measure, forms, rows = Measure(os.path.abspath(args.llmc), args.threads), list(quantised_forms(args)), []
     with tempfile.TemporaryDirectory() as work:
         for source in args.gguf:
-            for row in gguf_rows(measure, source, args.text, schemes, work):
+            for row in gguf_rows(measure, source, args.text, forms, work):
                 rows.append(row)
                 show(row)
         for folder in args.models:
-            for row in folder_rows(measure, folder.rstrip("/"), args.text, schemes, work):
+            for row in folder_rows(measure, folder.rstrip("/"), args.text, forms, work):
                 rows.append(row)
                 show(row)
     if args.output:
