@@ -123,7 +123,7 @@ llvm::Error quantizeFile(ModuleOp module, const std::string &directory, const st
   if ((*weights)->getFiles().size() != 1 || !(*weights)->getFiles()[0]->gguf())
     return makeError(ErrorCode::Unsupported, output + ": a GGUF file can be written of a GGUF file only, yet; " + source +
                                                  " is none; write a library, such as model.so");
-  auto moments = ModelMoments::openFor(module, directory, /*allowOutside=*/true);
+  auto moments = ModelMoments::openFor(module, directory, options.allowOutside || !options.calibration.empty());
   if (!moments)
     return moments.takeError();
   auto plans = Planner(module, **weights, moments->get()).run();

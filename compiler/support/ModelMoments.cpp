@@ -7,6 +7,8 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace llmc;
 
@@ -34,6 +36,16 @@ llvm::Expected<std::unique_ptr<ModelMoments>> ModelMoments::openFor(ModuleOp mod
   return open(*resolved);
 }
 
+// Means of squares are not negative, and all means finite.
+static llvm::Error checkMoments(llvm::ArrayRef<float> values, int64_t block, const Twine &where) {
+  for (auto [i, value] : llvm::enumerate(values)) {
+    int64_t row = int64_t(i) / block, column = int64_t(i) % block;
+    if (!std::isfinite(value) || (row % block == column && value < 0))
+      return makeError(ErrorCode::InvalidInput, where + ": number " + Twine(i) + " is no moment; want a file that --calibrate made");
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::optional<packing::Moments>> ModelMoments::find(llm::WeightOp weight, int64_t index, int64_t expert) const {
   auto known = weight->getAttrOfType<StringAttr>(llm::kMoments);
   const TensorView *tensor = known ? file->find(momentsName(known.getValue(), index)) : nullptr;
@@ -47,6 +59,8 @@ llvm::Expected<std::optional<packing::Moments>> ModelMoments::find(llm::WeightOp
   if (reinterpret_cast<uintptr_t>(tensor->data.data()) % alignof(float))
     return makeError(ErrorCode::InvalidInput, file->path() + ": '" + tensor->name + "' begins at an odd address; want a file that --calibrate made");
   auto *first = reinterpret_cast<const float *>(tensor->data.data());
+  if (llvm::Error error = checkMoments({first, size_t(want[0] * block)}, block, file->path() + ": '" + tensor->name + "'"))
+    return std::move(error);
   return packing::Moments{{first + expert * columns * block, size_t(columns * block)}, block};
 }
 

@@ -280,8 +280,8 @@ static LogicalResult verifyLogits(LinearOp op) { // linear_c6
     return success();
   if (op.getWeights().size() != 1 || op.getGlu() || op.getResidual())
     return op.emitOpError("scale, softcap and top_k want one weight, no glu and no residual");
-  if (op.getScale() && !op.getScale()->isFinite())
-    return op.emitOpError("scale must be finite");
+  if (op.getScale() && (!op.getScale()->isFinite() || op.getScale()->isZero()))
+    return op.emitOpError("scale must be finite and not 0");
   if (op.getSoftcap() && !(op.getSoftcap()->isFinite() && op.getSoftcap()->convertToDouble() > 0))
     return op.emitOpError("softcap must be above 0");
   return success();

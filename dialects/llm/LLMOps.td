@@ -219,7 +219,7 @@ def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments,
     Sums are f32. Products are f32 in exact mode; otherwise the input may be rounded as the mode says (docs/architecture/numerics.md).
     (C1) weights are [Ni, K]. (C2) biases: none, or one [Ni] per weight. (C3) results: one [T, Ni] per weight; with `glu`
     two weights of one shape, an activation, and one result. (C4) `norm_gain` is there exactly with `norm`, and is [K];
-    `norm_bias` [K] only with a layer norm. (C5) `residual` is of the type of the only result. (C6) `scale` (finite), `softcap` (> 0) and
+    `norm_bias` [K] only with a layer norm. (C5) `residual` is of the type of the only result. (C6) `scale` (finite, not 0), `softcap` (> 0) and
     `top_k` stand at one weight without `glu` and `residual`.
   }];
   let arguments = (ins LLM_Activations:$x, Variadic<LLM_WeightTensor>:$weights, Variadic<LLM_WeightTensor>:$biases,

@@ -22,7 +22,8 @@ struct FuseTopKPass : impl::FuseTopKBase<FuseTopKPass> {
     Operation *scale = readerAlone<ScaleOp>(capped);
     Value scaled = scale ? scale->getOperand(0) : capped;
     auto linear = scaled.getDefiningOp<LinearOp>();
-    if (linear && linear->getNumResults() == 1 && linear->hasOneUse() && hasNoEpilogue(linear))
+    bool foldable = !scale || !cast<ScaleOp>(scale).getFactor().isZero(); // 0 * infinity is no number
+    if (foldable && linear && linear->getNumResults() == 1 && linear->hasOneUse() && hasNoEpilogue(linear))
       fuse(linear, scale, softcap);
   }
 

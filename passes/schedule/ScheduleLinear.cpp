@@ -140,6 +140,12 @@ void StepBuilder::wholeProduct(const Product &product, ValueRange results) {
   parallel(i64(tileCount(product.kernel)), [&](Value tile) { callLinear(product, tile, rows, product.x.pointer, results); });
 }
 
+// Its rows are those whose logits are wanted, and it is what the step returns: anywhere else top_k says nothing.
+static bool givesLogits(LinearOp op, Rows rows) {
+  Value result = op.getResult(0);
+  return rows == Rows::Wanted && result.hasOneUse() && isa<func::ReturnOp>(*result.user_begin()) && result.use_begin()->getOperandNumber() == 0;
+}
+
 void StepBuilder::linear(LinearOp op) {
   tile::Arithmetic arithmetic = arithmeticFor(op.getWeights());
   counts.int8Products += arithmetic == tile::Arithmetic::int8;
@@ -150,5 +156,5 @@ void StepBuilder::linear(LinearOp op) {
   Stored residual = op.getResidual() ? dense(stored(op.getResidual()), "residual") : Stored();
   closeRows();
   Product product{op, x, residual, linearKernel(op, arithmetic, tile::Results::rows)};
-  op.getTopK() ? topK(product, results[0]) : wholeProduct(product, results);
+  op.getTopK() && givesLogits(op, x.rows) ? topK(product, results[0]) : wholeProduct(product, results);
 }

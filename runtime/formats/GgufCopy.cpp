@@ -169,12 +169,14 @@ private:
 } // namespace
 
 Expected<void> copyGguf(const GgufCopy &copy) {
-  std::error_code same;
-  if (std::filesystem::equivalent(copy.source, copy.target, same))
-    return invalidInput(copy.target + ": is the source; want another file to write");
+  std::string part = copy.target + ".part";
+  for (const std::string &written : {copy.target, part}) {
+    std::error_code absent;
+    if (std::filesystem::equivalent(copy.source, written, absent))
+      return invalidInput(written + ": is the source; want another file to write");
+  }
   LLMC_TRY(mapped, MappedFile::open(copy.source));
   LLMC_TRY(contents, parseGguf(mapped.bytes(), copy.source));
-  std::string part = copy.target + ".part";
   Expected<void> done = Copier(copy, std::move(contents)).run(part);
   if (done && rename(part.c_str(), copy.target.c_str()) != 0)
     done = invalidInput(copy.target + ": can't be written: " + strerror(errno));

@@ -70,6 +70,11 @@ TEST_F(GgufCopyTest, leavesNothingBehindWhenItFails) {
   refused(odd, "norm");
   onto.target = source;
   refused(onto, "is the source");
+  GgufCopy beside = copy(); // what it writes first
+  std::filesystem::create_hard_link(source, folder / "linked.gguf.part");
+  beside.target = folder / "linked.gguf";
+  refused(beside, "linked.gguf.part: is the source");
+  EXPECT_TRUE(std::filesystem::remove(folder / "linked.gguf.part"));
   nowhere.target = folder / "no" / "target.gguf";
   refused(nowhere, "can't be written");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);

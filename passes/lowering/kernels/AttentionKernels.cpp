@@ -33,13 +33,21 @@ struct Cache {
 // Prepare
 //===----------------------------------------------------------------------===//
 
+// Beyond f16 lies infinity, which times the weight of a position that may not be seen would be no number.
+Value finiteHalf(KernelBuilder &b, Value x) {
+  constexpr double largest = 65504;
+  Value least = arith::MaximumFOp::create(b, x, b.constant(x.getType(), -largest));
+  return arith::MinimumFOp::create(b, least, b.constant(x.getType(), largest));
+}
+
 void append(KernelBuilder &b, tile::PrepareAttr kernel, Cache cache, Value kvHead, Value position, Value key, Value value) {
   Value block = cache.block(arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
   Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock));
   int64_t bytes = cache.elementBytes;
   Value keys = b.at(block, lane, bytes), values = b.at(b.at(block, cache.keyBytes()), lane, cache.headDim * bytes);
   forChannels(b, cache.headDim, [&](Value index, VectorType type) {
-    storeAs(b, b.load(type, floatAt(b, value, index), 4), kernel.getElement(), b.at(values, index, bytes));
+    Value number = b.load(type, floatAt(b, value, index), 4);
+    storeAs(b, kernel.getElement().isF16() ? finiteHalf(b, number) : number, kernel.getElement(), b.at(values, index, bytes));
   });
   b.loop(b.constant(0), b.constant(cache.headDim), 1, [&](Value index) {
     Value one = b.broadcast(b.load(b.getF32Type(), floatAt(b, key, index), 4), b.floats(1));

@@ -418,6 +418,15 @@ func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
 
 // -----
 
+// linear_c6: a scale of 0
+func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @+1 {{scale must be finite and not 0}}
+  %y = llm.linear %x[%w] scale 0.0 : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 // linear_c6: a softcap of 0
 func.func @f(%x: tensor<?x8xf32>, %w: tensor<8x8xf32>) -> tensor<?x8xf32> {
   // expected-error @+1 {{softcap must be above 0}}

@@ -66,3 +66,14 @@ func.func @step(%x: tensor<?x64xf32>, %w: tensor<40x64xf32>) -> (tensor<?x40xf32
   %y = llm.linear %x [%w] activation relu : (tensor<?x64xf32>, tensor<40x64xf32>) -> tensor<?x40xf32>
   return %y, %x : tensor<?x40xf32>, tensor<?x64xf32>
 }
+// -----
+
+// A product that may be infinite, times 0, is not 0.
+// CHECK-LABEL: @step
+// CHECK-NOT: top_k
+// CHECK: llm.scale
+func.func @step(%x: tensor<?x64xf32>, %w: tensor<40x64xf32>) -> (tensor<?x40xf32>, tensor<?x64xf32>) {
+  %l = llm.linear %x [%w] : (tensor<?x64xf32>, tensor<40x64xf32>) -> tensor<?x40xf32>
+  %y = llm.scale %l by 0.0 : tensor<?x40xf32>
+  return %y, %x : tensor<?x40xf32>, tensor<?x64xf32>
+}
