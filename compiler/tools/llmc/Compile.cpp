@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <map>
-#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace llmc;
@@ -77,11 +76,7 @@ absl::Status compile(Options &options) {
   if (options.model.model.empty())
     return invalidArgument("want a source: a Hugging Face directory, a .gguf or a .mlir");
   LLMC_RETURN_IF_ERROR(checkOutput(options.compile));
-  struct stat info;
-  if (stat(options.model.model.c_str(), &info) != 0)
-    return invalidArgument(options.model.model + ": no such file or directory");
-  if (isLibrary(options.model.model))
-    return invalidArgument(options.model.model + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  LLMC_RETURN_IF_ERROR(checkSource(options.model.model));
   LLMC_RETURN_IF_ERROR(checkQuantize(options.model));
   LLMC_RETURN_IF_ERROR(checkEvaluate(options));
   LLMC_ASSIGN(calibration, calibrated(options.model));

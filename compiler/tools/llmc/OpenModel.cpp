@@ -25,6 +25,15 @@ bool tools::isLibrary(const std::string &path) {
   return isElf;
 }
 
+absl::Status tools::checkSource(const std::string &path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0)
+    return invalidArgument(path + ": no such file or directory");
+  if (isLibrary(path))
+    return invalidArgument(path + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  return absl::OkStatus();
+}
+
 absl::Status tools::compileSource(const std::string &source, CompileOptions options) {
   LLMC_ASSIGN(service, toStatus(loadService()));
   Progress progress;

@@ -9,6 +9,8 @@ namespace llmc::tools {
 
 // Whether `path` is a compiled model: an ELF file.
 bool isLibrary(const std::string &path);
+// Errors: exit 1 if there is no such file, or if it is compiled already.
+absl::Status checkSource(const std::string &path);
 
 // Compiles with progress on stderr. `source` is not a library.
 absl::Status compileSource(const std::string &source, CompileOptions options);

@@ -4,8 +4,6 @@
 #include "compiler/tools/llmc/Service.h"
 #include "compiler/tools/llmc/Verbs.h"
 
-#include <sys/stat.h>
-
 using namespace llmc;
 using namespace llmc::tools;
 
@@ -29,11 +27,7 @@ absl::Status quantize(const Options &options) {
   bool toLibrary = options.output.ends_with(".so"), toFile = options.output.ends_with(".gguf");
   if (!toLibrary && !toFile)
     return invalidArgument("-o " + options.output + ": want a library (model.so) or, of a GGUF file, a model file (model.gguf)");
-  struct stat info;
-  if (stat(options.model.model.c_str(), &info) != 0)
-    return invalidArgument(options.model.model + ": no such file or directory");
-  if (isLibrary(options.model.model))
-    return invalidArgument(options.model.model + ": is compiled already; want a Hugging Face directory, a .gguf or a .mlir");
+  LLMC_RETURN_IF_ERROR(checkSource(options.model.model));
   LLMC_RETURN_IF_ERROR(checkQuantize(options.model));
   LLMC_ASSIGN(calibration, calibrated(options.model));
   CompileOptions compile = compileOptions(options.model, options.output);
