@@ -103,6 +103,7 @@ std::unique_ptr<Module> describe(const Description &d, LLVMContext &context) {
       ConstantDataArray::get(context, id), c.string(d.weightFile),
       c.i64(d.states.size()), states(c, d.states),
       c.i64(d.assets.size()), assets(c, d.assets),
+      c.i64(0), ConstantPointerNull::get(c.pointer), // code for GPUs
   });
   auto variable = new GlobalVariable(*module, value->getType(), true, GlobalValue::ExternalLinkage, value, "llmc_model");
   variable->setAlignment(Align(8));

@@ -20,6 +20,7 @@ struct Target {
   bool bf16;             // dot products of pairs of bf16
   tile::Tiles tiles;     // registers that hold matrices
   int rank;              // higher is better
+  int64_t threads = 0;   // of a block, on a GPU
 };
 
 // Every level that we have, best first.

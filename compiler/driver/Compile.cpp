@@ -206,7 +206,7 @@ private:
   }
 
   tile::TargetAttr targetAttr(const codegen::Target &target) {
-    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16, target.tiles);
+    return tile::TargetAttr::get(module.getContext(), target.name, target.vectorBits, target.dot, target.bf16, target.tiles, target.threads);
   }
 
   // Whether --compile-from starts after this phase.

@@ -26,14 +26,21 @@ def Tile_TargetAttr : Tile_Attr<"Target", "target"> {
   let description = [{
     Module attribute `tile.target = #tile.target<"x86-64-v3", vector = 256, dot = avx2>`. `vector`: bits of a register that float loops use;
     `bf16`: there is an instruction for dot products of pairs of bf16. `tiles`: registers that hold matrices, for products of bf16.
-    (C1) `tiles` come with `bf16`.
+    `threads`: how many run a kernel together, a block of a GPU (`… dot = portable in blocks of 256`); 0 where a worker is one thread.
+    (C1) `tiles` come with `bf16`. (C2) `threads` is 0 or a multiple of 32 up to 1024.
   }];
   let parameters = (ins StringRefParameter<>:$name, "int64_t":$vector_bits, EnumParameter<Tile_Dot>:$dot,
-    DefaultValuedParameter<"bool", "false">:$bf16, DefaultValuedParameter<"::llmc::tile::Tiles", "::llmc::tile::Tiles::none">:$tiles);
-  let assemblyFormat = [{ `<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot (`,` `bf16` `=` $bf16^)? (`,` `tiles` `=` $tiles^)? `>` }];
+    DefaultValuedParameter<"bool", "false">:$bf16, DefaultValuedParameter<"::llmc::tile::Tiles", "::llmc::tile::Tiles::none">:$tiles,
+    DefaultValuedParameter<"int64_t", "0">:$threads);
+  let assemblyFormat = [{
+    `<` $name `,` `vector` `=` $vector_bits `,` `dot` `=` $dot (`,` `bf16` `=` $bf16^)? (`,` `tiles` `=` $tiles^)? (`in` `blocks` `of` $threads^)? `>`
+  }];
   let builders = [AttrBuilder<(ins "::llvm::StringRef":$name, "int64_t":$vector_bits, "Dot":$dot, CArg<"bool", "false">:$bf16),
-    [{ return Base::get($_ctxt, name, vector_bits, dot, bf16, Tiles::none); }]>];
-  let extraClassDeclaration = [{ bool hasTiles() const { return getTiles() != Tiles::none; } }];
+    [{ return Base::get($_ctxt, name, vector_bits, dot, bf16, Tiles::none, 0); }]>];
+  let extraClassDeclaration = [{
+    bool hasTiles() const { return getTiles() != Tiles::none; }
+    bool isDevice() const { return getThreads() != 0; } // a GPU
+  }];
   let genVerifyDecl = 1;
 }
 

@@ -31,10 +31,12 @@ int64_t PointwiseKernelAttr::getInputs() const {
   llvm_unreachable("every pointwise kernel is listed");
 }
 
-LogicalResult TargetAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, StringRef, int64_t, Dot, bool bf16, Tiles tiles) {
-  if (tiles == Tiles::none || bf16) // target_c1
-    return success();
-  return emitError() << "tiles = " << stringifyTiles(tiles) << ": want bf16 = true with them";
+LogicalResult TargetAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, StringRef, int64_t, Dot, bool bf16, Tiles tiles, int64_t threads) {
+  if (tiles != Tiles::none && !bf16) // target_c1
+    return emitError() << "tiles = " << stringifyTiles(tiles) << ": want bf16 = true with them";
+  if (threads < 0 || threads > 1024 || threads % 32) // target_c2
+    return emitError() << "threads = " << threads << ": want 0 or a multiple of 32 up to 1024";
+  return success();
 }
 
 void TileDialect::initialize() {

@@ -76,6 +76,22 @@ def Tile_EntryOp : Tile_Op<"entry", [Pure]> {
   let assemblyFormat = "$base `[` $index `]` attr-dict";
 }
 
+def Tile_WorkersOp : Tile_Op<"workers", [Pure]> {
+  let summary = "How many workers run the step";
+  let arguments = (ins Tile_Ptr:$step);
+  let results = (outs I64:$count);
+  let assemblyFormat = "$step attr-dict";
+}
+
+def Tile_LaunchOp : Tile_Op<"launch"> {
+  let summary = "Run a parallel loop of the step on a device";
+  let description = [{
+    `tile.launch %launcher phase 3 (%layer)`, on the host: the device runs phase 3 of the step for this layer after all that was launched before.
+  }];
+  let arguments = (ins Tile_Ptr:$launcher, ConfinedAttr<I64Attr, [IntNonNegative]>:$phase, I64:$layer);
+  let assemblyFormat = "$launcher `phase` $phase `(` $layer `)` attr-dict";
+}
+
 def Tile_ClaimOp : Tile_Op<"claim"> {
   let summary = "Take the next tile of the loop that all workers are in";
   let arguments = (ins Tile_Ptr:$step);

@@ -30,8 +30,9 @@ static bool allFormats(ValueRange weights, bool (*holds)(Format)) {
 
 tile::TargetAttr StepBuilder::machine() const { return module->getAttrOfType<tile::TargetAttr>("tile.target"); }
 
-// CPUs with tiles multiply pairs of bf16 in vectors at half the rate of float32 (111 against 236 GFLOP/s a thread), which rounds nothing.
-bool StepBuilder::bf16VectorsPay() const { return machine().getBf16() && !machine().hasTiles(); }
+// CPUs with tiles multiply pairs of bf16 in vectors at half the rate of float32 (111 against 236 GFLOP/s a thread), which rounds nothing. GPUs
+// multiply matrices of bf16, and no vectors.
+bool StepBuilder::bf16VectorsPay() const { return machine().getBf16() && !machine().hasTiles() && !machine().isDevice(); }
 
 // Where a processor has no dot product of pairs of bf16, float32 is as fast and rounds nothing. Matrix tiles multiply bf16 faster than
 // vectors multiply int8, but first weights must be unpacked: that pays for a version of the step that takes many tokens. The version

@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
-#define LLMC_ARTIFACT_ABI 4
+#define LLMC_ARTIFACT_ABI 5
 
 // The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
@@ -80,6 +80,39 @@ struct llmc_isa {
   const struct llmc_entry *entries; // ascending max_tokens
 };
 
+// Puts phases of a step onto a stream of a device, in order. The engine owns it.
+struct llmc_launcher {
+  void (*launch)(struct llmc_launcher *launcher, int64_t phase, int64_t layer);
+  void *engine; // the engine's own data
+};
+// Launches all phases of a step; of the step's arguments it reads `best` alone, so steps of the same sign of `best` launch the same.
+typedef void (*llmc_launches_fn)(const struct llmc_step *step, struct llmc_launcher *launcher);
+
+// A specialisation of the step on a GPU: the same step as a kernel for all of it, and as one kernel for each of its parallel loops. Every
+// pointer of struct llmc_step is one that the device can use; the struct itself lies in the device's memory. `team` points to 128 zero bytes.
+struct llmc_gpu_entry {
+  int64_t max_tokens, arena_bytes;
+  int64_t scratch_bytes; // per block
+  int64_t shared_bytes;  // of a block, asked for when it is launched
+  const char *step;      // kernel (step): all of it; blocks wait for one another, so all must be resident (cooperative launch)
+  int64_t phase_count;
+  const char *const *phases; // kernels (step, layer: i64), any number of blocks
+  llmc_launches_fn launches;
+  int64_t best_rows;
+};
+
+// Code for GPUs of compute capability `compute` / 10 or higher (`cubin`: of this one), in blocks of `threads`.
+struct llmc_gpu {
+  const char *name; // "sm_90"
+  int64_t compute;  // 90
+  int64_t threads;
+  const char *ptx;  // zero-terminated
+  const uint8_t *cubin; // null if ptxas was not there
+  int64_t cubin_bytes;
+  int64_t entry_count;
+  const struct llmc_gpu_entry *entries; // ascending max_tokens
+};
+
 struct llmc_weight {
   const char *name;  // symbol and layer: "blk.q[3]"
   int64_t offset;    // in the packed weight file (or the embedded block), a multiple of 64
@@ -115,6 +148,8 @@ struct llmc_artifact {
   const struct llmc_state *states;
   int64_t asset_count;
   const struct llmc_asset *assets;
+  int64_t gpu_count; // 0: none
+  const struct llmc_gpu *gpus; // best first
 };
 
 // The symbol that the compiler defines.

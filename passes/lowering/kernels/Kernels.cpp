@@ -1,6 +1,7 @@
 #include "passes/lowering/kernels/Kernels.h"
 
 #include "passes/lowering/kernels/Emitters.h"
+#include "passes/lowering/kernels/block/BlockKernels.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -236,6 +237,42 @@ void markNoAlias(func::FuncOp function) {
       function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), UnitAttr::get(function.getContext()));
 }
 
+LogicalResult emitFor(func::FuncOp function, const Kind &kind, Attribute attribute, tile::TargetAttr target) {
+  KernelBuilder builder(function, target);
+  if (failed(kind.emit(builder, function, attribute)))
+    return failure();
+  func::ReturnOp::create(builder);
+  if (!kind.inPlace)
+    markNoAlias(function);
+  return success();
+}
+
+// Called by the one thread that runs a whole linear: no kernel of a step.
+bool isPartOfLinear(Attribute kernel) { return isa<tile::ProductAttr, tile::TiledProductAttr>(kernel); }
+
+// By a block of threads; where nobody has written that, by its first, as a CPU without any special instructions would.
+LogicalResult emitForDevice(func::FuncOp function, const Kind &kind, Attribute attribute, tile::TargetAttr target) {
+  auto oneThread = tile::TargetAttr::get(function.getContext(), target.getName(), target.getVectorBits(), tile::Dot::portable);
+  if (isPartOfLinear(attribute))
+    return emitFor(function, kind, attribute, oneThread);
+  const BlockKind *block = findBlockKind(attribute, target);
+  func::FuncOp alone;
+  if (!block) {
+    OpBuilder b(function);
+    alone = func::FuncOp::create(b, function.getLoc(), (function.getName() + "_alone").str(), function.getFunctionType());
+    alone.setPrivate();
+    if (failed(emitFor(alone, kind, attribute, oneThread)))
+      return failure();
+  }
+  BlockBuilder builder(function, target);
+  if (block)
+    block->emit(builder, attribute);
+  else
+    builder.onThread(0, [&] { func::CallOp::create(builder, alone, function.getArguments()); });
+  builder.finish();
+  return success();
+}
+
 } // namespace
 
 void insertKernelDialects(DialectRegistry &registry) {
@@ -253,13 +290,7 @@ LogicalResult emitKernel(func::FuncOp declaration, tile::TargetAttr target) {
   if (!declaration.isExternal() || !argumentsMatch(declaration, arguments))
     return declaration.emitOpError() << "kernel " << attribute << ": want a declaration whose arguments are '"
                                      << arguments << "' (p: !llvm.ptr, i: i64), got " << declaration.getFunctionType();
-  KernelBuilder builder(declaration, target);
-  if (failed(kind->emit(builder, declaration, attribute)))
-    return failure();
-  func::ReturnOp::create(builder);
-  if (!kind->inPlace)
-    markNoAlias(declaration);
-  return success();
+  return target.isDevice() ? emitForDevice(declaration, *kind, attribute, target) : emitFor(declaration, *kind, attribute, target);
 }
 
 int64_t productScratchBytes(tile::ProductAttr product) {

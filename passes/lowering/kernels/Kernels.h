@@ -18,6 +18,8 @@
 namespace llmc::kernels {
 
 inline constexpr llvm::StringLiteral kKernelAttr = "tile.kernel";
+// On a kernel that a block of threads runs: bytes of shared memory that it needs.
+inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
 
 // Dialects that bodies use: to be loaded by the pass that calls emitKernel.
 void insertKernelDialects(mlir::DialectRegistry &registry);

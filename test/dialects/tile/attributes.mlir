@@ -12,6 +12,10 @@ func.func private @tiled_product(!llvm.ptr, i64, !llvm.ptr, i64, !llvm.ptr, !llv
   tile.kernel = #tile.tiled_product<format = q4_0, inputs = 2048, most = 8>}
 // CHECK: tiles = emulated>
 func.func private @on_tiles() attributes {target = #tile.target<"x", vector = 512, dot = vnni, bf16 = true, tiles = emulated>}
+// CHECK: dot = portable in blocks of 256>
+func.func private @in_blocks() attributes {target = #tile.target<"sm_90", vector = 128, dot = portable in blocks of 256>}
+// CHECK: dot = portable, bf16 = true in blocks of 64>
+func.func private @in_small_blocks() attributes {target = #tile.target<"sm_80", vector = 128, dot = portable, bf16 = true in blocks of 64>}
 // CHECK: #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>
 func.func private @product_float(!llvm.ptr, !llvm.ptr, i64, !llvm.ptr, !llvm.ptr) attributes {
   tile.kernel = #tile.product<format = bf16, inputs = 5, arithmetic = f32, single = false>}

@@ -60,6 +60,12 @@ module attributes {tile.target = #tile.target<"x86-64-v3", vector = 256, dot = a
 
 // -----
 
+// @target_c2
+// expected-error @+1 {{threads = 100: want 0 or a multiple of 32 up to 1024}}
+module attributes {tile.target = #tile.target<"sm_90", vector = 128, dot = portable in blocks of 100>} {}
+
+// -----
+
 func.func @mark_moment(%step: !llvm.ptr, %worker: i64) {
   // expected-error @+1 {{attribute 'moment' failed to satisfy constraint}}
   tile.mark %step, %worker site 0 moment 3

@@ -33,6 +33,10 @@ func.func @ops(%step: !llvm.ptr, %worker: i64) {
   %i = tile.claim %step
   // CHECK: tile.barrier %[[STEP]]
   tile.barrier %step
+  // CHECK: tile.workers %[[STEP]]
+  %n = tile.workers %step
+  // CHECK: tile.launch %[[STEP]] phase 3(%{{.*}})
+  tile.launch %step phase 3 (%i)
   // CHECK: tile.mark %[[STEP]], %[[WORKER]] site 3 moment 1
   tile.mark %step, %worker site 3 moment 1
   // CHECK: tile.count %[[STEP]] counter 0 row %[[ID:.*]] by %[[WORKER]]

@@ -1,6 +1,8 @@
 #include "passes/lowering/kernels/testing/KernelJit.h"
 
 #include "passes/lowering/Passes.h"
+#include "test/gpu/emulator/Fibers.h"
+#include "test/gpu/emulator/HostCode.h"
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
@@ -58,7 +60,7 @@ std::string hostFeatures() {
 }
 
 std::unique_ptr<TargetMachine> machineFor(StringRef cpu, StringRef features) {
-  Triple triple(sys::getProcessTriple());
+  Triple triple(cpu.starts_with("sm_") ? "nvptx64-nvidia-cuda" : sys::getProcessTriple());
   std::string error;
   const Target *target = TargetRegistry::lookupTarget(triple, error);
   require(target, error.c_str());
@@ -127,6 +129,10 @@ KernelJit::KernelJit(JitTarget target) : target(std::move(target)) {
   static bool initialised = [] {
     InitializeNativeTarget();
     InitializeNativeTargetAsmPrinter();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
     return true;
   }();
   (void)initialised;
@@ -148,7 +154,10 @@ std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
   for (auto function : module->getOps<mlir::func::FuncOp>()) {
     require(succeeded(emitKernel(function, attribute)), "emission failed");
     function->removeAttr(kKernelAttr);
+    if (auto bytes = dyn_cast_or_null<mlir::IntegerAttr>(function->removeAttr(kSharedBytesAttr)))
+      shared[function.getName().str()] = bytes.getInt();
   }
+  isDevice = attribute.isDevice();
   require(succeeded(module->verify()), "the kernels are not valid");
   mlir::PassManager passes(&context);
   passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate()); // as the lowering phase does
@@ -180,10 +189,17 @@ void KernelJit::compile() {
   std::string cpu = target.cpu.empty() ? "x86-64-v3" : target.cpu, features = target.cpu.empty() ? hostFeatures() : "";
   if (target.emulateVnni)
     emulateVnni(*module);
+  if (isDevice)
+    check(gpu::makeHostCode(*module));
   setTargetOf(*module, cpu, features);
   require(!verifyModule(*module, &errs()), "the LLVM module is not valid");
   optimise(*module, *machineFor(cpu, features));
   jit = check(orc::LLJITBuilder().create());
+  orc::SymbolMap emulated;
+  for (const gpu::Symbol *symbol = gpu::emulatedSymbols(); isDevice && symbol->name; ++symbol)
+    emulated[jit->mangleAndIntern(gpu::hostName(symbol->name))] = {orc::ExecutorAddr::fromPtr(symbol->address), JITSymbolFlags::Exported};
+  if (isDevice)
+    check(jit->getMainJITDylib().define(orc::absoluteSymbols(std::move(emulated))));
   check(jit->addIRModule(orc::ThreadSafeModule(std::move(module), std::move(context))));
 }
 
@@ -192,8 +208,12 @@ orc::ExecutorAddr KernelJit::address(std::string_view name) { return check(jit->
 std::string KernelJit::assembly(const std::string &cpu) {
   LLVMContext context;
   std::unique_ptr<Module> module = lower(context);
-  auto machine = machineFor(cpu, "");
-  setTargetOf(*module, cpu, "");
+  std::string features = isDevice ? "+ptx80" : "";
+  auto machine = machineFor(cpu, features);
+  setTargetOf(*module, cpu, features);
+  for (Function &function : *module)
+    if (isDevice && !function.isDeclaration())
+      function.setConvergent();
   optimise(*module, *machine);
   SmallString<0> code;
   raw_svector_ostream stream(code);

@@ -12,6 +12,8 @@
 
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 
+#include <map>
+
 namespace llmc::kernels::testing {
 
 struct JitTarget {
@@ -30,7 +32,9 @@ public:
   void declare(std::string name, std::string kernel, std::string arguments);
   void compile();
   template <class Signature> Signature *function(std::string_view name) { return address(name).toPtr<Signature *>(); }
-  // The code that `target` gets, as text. Instead of compile().
+  // Of a kernel for a device: the shared memory that a block needs for it. Run it as test/gpu/emulator/Fibers.h says.
+  int64_t sharedBytes(const std::string &name) const { return shared.at(name); }
+  // The code that `target` gets, as text; PTX for "sm_80" and later. Instead of compile().
   std::string assembly(const std::string &cpu);
 
 private:
@@ -39,6 +43,8 @@ private:
 
   JitTarget target;
   std::string text; // the module before emission
+  std::map<std::string, int64_t> shared;
+  bool isDevice = false;
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 

@@ -1,0 +1,127 @@
+#include "passes/lowering/kernels/block/BlockBuilder.h"
+
+#include "dialects/tile/Layout.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+
+namespace llmc::kernels {
+
+constexpr unsigned kSharedSpace = 3, kGlobalSpace = 1;
+
+BlockBuilder::BlockBuilder(func::FuncOp function, tile::TargetAttr target) : KernelBuilder(function, target), function(function) {}
+
+Value BlockBuilder::special(StringRef name) {
+  return extendUnsigned(intrinsic(("llvm.nvvm.read.ptx.sreg." + name).str(), getI32Type(), {}), getI64Type());
+}
+
+void BlockBuilder::effect(StringRef name, ValueRange operands) { LLVM::CallIntrinsicOp::create(*this, getStringAttr(name), operands); }
+
+Value BlockBuilder::thread() { return special("tid.x"); }
+Value BlockBuilder::lane() { return bitAnd(thread(), kWarp - 1); }
+Value BlockBuilder::warp() { return shiftRight(thread(), 5); }
+
+void BlockBuilder::barrier() { effect("llvm.nvvm.barrier.cta.sync.aligned.all", constant(getI32Type(), 0)); }
+
+void BlockBuilder::onThread(int64_t number, llvm::function_ref<void()> body) {
+  onlyIf(compare(arith::CmpIPredicate::eq, thread(), constant(number)), body);
+}
+
+void BlockBuilder::strided(Value first, Value count, int64_t stride, llvm::function_ref<void(Value)> body) {
+  loop(first, count, stride, body);
+}
+
+void BlockBuilder::eachThread(Value count, int64_t step, llvm::function_ref<void(Value)> body) {
+  strided(mul(thread(), constant(step)), count, step * threads(), body);
+}
+
+void BlockBuilder::eachLane(Value count, int64_t step, llvm::function_ref<void(Value)> body) {
+  strided(mul(lane(), constant(step)), count, step * kWarp, body);
+}
+
+static std::string ofType(StringRef name, Value value) { return (name + (value.getType().isF32() ? ".f32" : ".i32")).str(); }
+
+Value BlockBuilder::shuffleXor(Value value, int64_t mask) {
+  Type word = getI32Type();
+  return intrinsic(ofType("llvm.nvvm.shfl.sync.bfly", value), value.getType(),
+                   {constant(word, -1), value, constant(word, mask), constant(word, kWarp - 1)});
+}
+
+Value BlockBuilder::shuffleFrom(Value value, Value lane) {
+  Type word = getI32Type();
+  return intrinsic(ofType("llvm.nvvm.shfl.sync.idx", value), value.getType(),
+                   {constant(word, -1), value, truncate(lane, word), constant(word, kWarp - 1)});
+}
+
+Value BlockBuilder::reduceWarp(Value value, Combine combine) {
+  for (int64_t mask = kWarp / 2; mask; mask /= 2)
+    value = combine(value, shuffleXor(value, mask));
+  return value;
+}
+
+Value BlockBuilder::reduceBlock(Value value, Combine combine, Value scratch) {
+  value = reduceWarp(value, combine);
+  onlyIf(compare(arith::CmpIPredicate::eq, lane(), constant(0)), [&] { store(value, at(scratch, warp(), 4), 4); });
+  barrier();
+  Value total = load(value.getType(), scratch, 4);
+  for (int64_t i = 1; i < warps(); ++i)
+    total = combine(total, load(value.getType(), at(scratch, 4 * i), 4));
+  barrier(); // `scratch` may be written again
+  return total;
+}
+
+// One array of no size for all kernels; it lies at the start of what the launch asks for.
+Value BlockBuilder::shared(int64_t bytes) {
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(kSharedName);
+  if (!global) {
+    OpBuilder::InsertionGuard guard(*this);
+    setInsertionPointToStart(module.getBody());
+    global = LLVM::GlobalOp::create(*this, LLVM::LLVMArrayType::get(getI8Type(), 0), /*isConstant=*/false, LLVM::Linkage::External, kSharedName,
+                                    Attribute(), /*alignment=*/16, kSharedSpace);
+  }
+  Value start = LLVM::AddressOfOp::create(*this, global);
+  int64_t offset = sharedBytes;
+  sharedBytes = tile::alignTo(sharedBytes + bytes, 16);
+  return at(start, offset);
+}
+
+void BlockBuilder::copyAsync(Value sharedTo, Value from) {
+  auto global = LLVM::LLVMPointerType::get(getContext(), kGlobalSpace);
+  effect("llvm.nvvm.cp.async.cg.shared.global.16", {sharedTo, LLVM::AddrSpaceCastOp::create(*this, global, from).getResult()});
+}
+
+void BlockBuilder::commitCopies() { effect("llvm.nvvm.cp.async.commit.group", {}); }
+void BlockBuilder::awaitCopies(int64_t most) { effect("llvm.nvvm.cp.async.wait.group", constant(getI32Type(), most)); }
+
+Value BlockBuilder::dot4(Value a, Value b, Value c, bool unsignedA) {
+  return intrinsic(unsignedA ? "llvm.nvvm.idp4a.u.s" : "llvm.nvvm.idp4a.s.s", getI32Type(), {a, b, c});
+}
+
+BlockBuilder::Four BlockBuilder::mma(StringRef name, Type lane, Four a, std::array<Value, 2> b, Four c) {
+  auto four = LLVM::LLVMStructType::getLiteral(getContext(), {lane, lane, lane, lane});
+  SmallVector<Value> operands(a.begin(), a.end());
+  operands.append(b.begin(), b.end());
+  operands.append(c.begin(), c.end());
+  Value result = intrinsic(name, four, operands);
+  Four sums;
+  for (int64_t i = 0; i < 4; ++i)
+    sums[size_t(i)] = LLVM::ExtractValueOp::create(*this, result, i);
+  return sums;
+}
+
+BlockBuilder::Four BlockBuilder::mmaBf16(Four a, std::array<Value, 2> b, Four c) {
+  return mma("llvm.nvvm.mma.m16n8k16.row.col.bf16", getF32Type(), a, b, c);
+}
+BlockBuilder::Four BlockBuilder::mmaInt8(Four a, std::array<Value, 2> b, Four c) {
+  return mma("llvm.nvvm.mma.m16n8k32.row.col.s8", getI32Type(), a, b, c);
+}
+
+void BlockBuilder::finish() {
+  barrier();
+  func::ReturnOp::create(*this);
+  function->setAttr(kSharedBytesAttr, getI64IntegerAttr(sharedBytes));
+}
+
+} // namespace llmc::kernels

@@ -1,0 +1,74 @@
+// Builds the body of a kernel that a block of threads of a GPU runs together: every thread runs the whole body, with its own number.
+//
+// Bodies name instructions of NVPTX as LLVM intrinsics only, never as inline assembly, so that test/gpu/emulator can run them on a CPU.
+// Values that every thread computes alike are called uniform; loops and branches around `barrier`, reductions and shuffles have uniform
+// bounds and conditions (those around shuffles: uniform in the warp).
+//
+// Shared memory belongs to one call of one kernel. A kernel ends with a barrier, which `finish` adds, so that the next may use it.
+#pragma once
+
+#include "passes/lowering/kernels/KernelBuilder.h"
+#include "passes/lowering/kernels/Kernels.h"
+
+#include <array>
+
+namespace llmc::kernels {
+
+inline constexpr int64_t kWarp = 32;
+// The module's name of shared memory, whose size the launch gives.
+inline constexpr llvm::StringLiteral kSharedName = "llmc_shared";
+
+class BlockBuilder : public KernelBuilder {
+public:
+  BlockBuilder(mlir::func::FuncOp function, tile::TargetAttr target);
+
+  int64_t threads() const { return target.getThreads(); }
+  int64_t warps() const { return threads() / kWarp; }
+  Value thread(); // i64, its number in the block
+  Value lane();   // i64, in its warp
+  Value warp();   // i64, in its block
+
+  void barrier();
+  void onThread(int64_t number, llvm::function_ref<void()> body);
+  // index = first, first + step, … below `count`, shared out among the block's threads, or those of a warp.
+  void eachThread(Value count, int64_t step, llvm::function_ref<void(Value index)> body);
+  void eachLane(Value count, int64_t step, llvm::function_ref<void(Value index)> body);
+
+  // Of an f32 or i32. Every lane of the warp takes part.
+  Value shuffleXor(Value value, int64_t mask); // what lane ^ mask has
+  Value shuffleFrom(Value value, Value lane);  // what lane number `lane` (i64) has
+  using Combine = llvm::function_ref<Value(Value, Value)>;
+  Value reduceWarp(Value value, Combine combine);                    // the same in every lane; order of the tree fixed
+  Value reduceBlock(Value value, Combine combine, Value scratch);    // `scratch`: shared memory of 4 * warps() bytes; has two barriers
+
+  // Shared memory of this kernel, aligned to 16: a pointer of address space 3.
+  Value shared(int64_t bytes);
+
+  // 16 bytes from global to shared memory, asynchronously. Both aligned to 16.
+  void copyAsync(Value sharedTo, Value from);
+  void commitCopies();            // those since the last commit are a group
+  void awaitCopies(int64_t most); // until at most so many groups are under way; then a barrier shows them to other threads
+
+  // Four products of signed bytes (`unsignedA`: of a's unsigned ones) added to c; all i32.
+  Value dot4(Value a, Value b, Value c, bool unsignedA = false);
+  // mma.sync m16n8k16, bf16 pairs in i32, f32 sums; mma.sync m16n8k32 of signed bytes, i32 sums. With g = lane / 4, t = lane % 4:
+  // a: rows g, g + 8 at inputs of word t, then of word t + 4; b: column g at words t, t + 4; c: (g, 2t), (g, 2t+1), (g+8, 2t), (g+8, 2t+1).
+  // A panel of bf16 weights (dialects/tile/Layout.h) is [word][16 outputs]: a[0..3] are its words (t, g), (t, g+8), (t+4, g), (t+4, g+8).
+  using Four = std::array<Value, 4>;
+  Four mmaBf16(Four a, std::array<Value, 2> b, Four c);
+  Four mmaInt8(Four a, std::array<Value, 2> b, Four c);
+
+  // The last barrier, the return, and the size of shared memory on the function.
+  void finish();
+
+private:
+  Value special(llvm::StringRef name);
+  void effect(llvm::StringRef name, ValueRange operands);
+  Four mma(llvm::StringRef name, Type lane, Four a, std::array<Value, 2> b, Four c);
+  void strided(Value first, Value count, int64_t stride, llvm::function_ref<void(Value index)> body);
+
+  mlir::func::FuncOp function;
+  int64_t sharedBytes = 0;
+};
+
+} // namespace llmc::kernels
