@@ -19,6 +19,8 @@ Expected<OpenOptions> openOptions(const llmc_open_options *given) {
   if (options.huge_pages < LLMC_HUGE_PAGES_AUTO || options.huge_pages > LLMC_HUGE_PAGES_OFF)
     return invalidInput("huge_pages: " + std::to_string(options.huge_pages) + " is no member of llmc_huge_pages");
   ours.hugePages = HugePages(options.huge_pages);
+  const char *place = std::getenv("LLMC_DEVICE");
+  ours.device = options.device ? options.device : place ? place : "";
   return ours;
 }
 
@@ -67,6 +69,7 @@ int32_t llmc_model_get_info(const llmc_model_handle *handle, llmc_model_info *in
     ours.library_path = model.libraryPath().c_str();
     ours.weights_path = model.weightsPath().c_str();
     ours.has_tokenizer = model.tokenizer().has_value();
+    ours.device = model.device().c_str();
     return writeStruct(ours, info, "llmc_model_info");
   });
 }
@@ -102,7 +105,7 @@ int32_t llmc_memory(const llmc_model_handle *handle, const llmc_context_options 
   return guard(error, [&]() -> Expected<void> {
     LLMC_CHECK(notNull(handle, "model"));
     LLMC_TRY(ours, contextOptions(options));
-    int64_t available = availableMemoryBytes();
+    int64_t available = handle->model->availableBytes();
     LLMC_TRY(plan, planContext(*handle->model, ours, available));
     llmc_memory_info memory{};
     memory.context = plan.context;

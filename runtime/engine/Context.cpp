@@ -15,7 +15,7 @@ Context::~Context() { owner->weightMemory().promise(-sizes.allBytes()); }
 
 Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedModel> model,
                                                    const ContextOptions &options) {
-  int64_t available = availableMemoryBytes();
+  int64_t available = model->availableBytes();
   LLMC_TRY(plan, planContext(*model, options, available));
   LLMC_CHECK(checkFits(*model, plan, available));
   std::unique_ptr<Context> context(new Context(std::move(model), plan));
@@ -24,27 +24,19 @@ Expected<std::unique_ptr<Context>> Context::create(std::shared_ptr<const LoadedM
 }
 
 Expected<void> Context::allocate() {
-  LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots));
-  states = std::move(reserved);
-  if (owner->weightMemory().usesHugePages())
-    states.preferHugePages();
+  LLMC_CHECK(owner->gpu() ? allocateOnGpu() : allocateOnCpu());
   LLMC_TRY(copies, Checkpoints::reserve(sizes.checkpointBytes, sizes.slots, sizes.checkpoints));
   checkpoints = std::move(copies);
   struct {
     Region &region;
     int64_t bytes;
     const char *what;
-  } wanted[] = {{arena, sizes.arenaBytes, "arena"},
-                {scratch, sizes.scratchBytes, "scratch"},
-                {ownLogits, sizes.logitBytes, "logits"},
-                {ownHidden, sizes.hiddenBytes, "hidden rows"},
+  } wanted[] = {{ownHidden, sizes.hiddenBytes, "hidden rows"},
                 {history, sizes.slots * sizes.context * int64_t(sizeof(TokenId)), "token ids"}};
   for (auto &[region, bytes, what] : wanted) {
     LLMC_TRY(memory, Region::reserve(bytes, what));
     region = std::move(memory);
   }
-  arena.preferHugePages();
-  scratch.preferHugePages();
   for (auto *perSlot : {&lengths, &ready, &lengthsBefore, &lengthsAfter, &lastIndices})
     perSlot->assign(size_t(sizes.slots), 0);
   for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows})
@@ -52,8 +44,47 @@ Expected<void> Context::allocate() {
   stepPanels.assign(size_t(sizes.maxBestRows * maxBest), 0);
   stepPanelLogits.assign(size_t(sizes.maxBestRows * maxBest * panelTokens), 0);
   best.reserve(size_t(maxBest * panelTokens));
+  return {};
+}
+
+Expected<void> Context::allocateOnCpu() {
+  LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots));
+  states = std::move(reserved);
+  if (owner->weightMemory().usesHugePages())
+    states.preferHugePages();
+  LLMC_TRY(arenaMemory, Region::reserve(sizes.arenaBytes, "arena"));
+  arena = std::move(arenaMemory);
+  LLMC_TRY(scratchMemory, Region::reserve(sizes.scratchBytes, "scratch"));
+  scratch = std::move(scratchMemory);
+  LLMC_TRY(logits, Region::reserve(sizes.logitBytes, "logits"));
+  ownLogits = std::move(logits);
+  arena.preferHugePages();
+  scratch.preferHugePages();
   LLMC_TRY(team, Workers::create(sizes.threads));
   workers = std::move(team);
+  return {};
+}
+
+static Expected<Region> takeFrom(const GpuDevice &device, GpuMemoryKind kind, int64_t bytes, const char *what) {
+  LLMC_TRY(taken, GpuMemory::take(device, kind, bytes, what));
+  auto memory = std::make_shared<GpuMemory>(std::move(taken));
+  return Region::adopt(memory->host(), bytes, memory);
+}
+
+// The states lie in memory that both sides may touch: sequences are copied, kept and restored as on the CPU.
+Expected<void> Context::allocateOnGpu() {
+  const GpuDevice &device = owner->gpu()->device();
+  auto reserve = [&](int64_t bytes, const char *what) { return takeFrom(device, GpuMemoryKind::Shared, bytes, what); };
+  LLMC_TRY(reserved, States::reserve(owner->artifact(), sizes.context, sizes.slots, reserve));
+  states = std::move(reserved);
+  LLMC_TRY(logits, takeFrom(device, GpuMemoryKind::Pinned, sizes.logitBytes, "logits"));
+  ownLogits = std::move(logits);
+  const llmc_artifact &artifact = owner->artifact();
+  LLMC_TRY(made, GpuStep::create(*owner->gpu(), {.tokens = owner->maxStepTokens(), .rows = sizes.maxRows, .bestRows = sizes.maxBestRows,
+                                                 .best = maxBest, .vocab = artifact.vocab, .hidden = artifact.hidden,
+                                                 .states = artifact.state_count, .arenaBytes = sizes.arenaBytes,
+                                                 .scratchBytes = sizes.scratchBytes}));
+  gpu = std::move(made);
   return {};
 }
 
@@ -69,6 +100,8 @@ std::span<const ScoredToken> Context::lastBest() const {
 }
 
 Expected<void> Context::beginProfile() {
+  if (gpu)
+    return unsupported("a profile: there is none of steps on a GPU; run with --device cpu");
   LLMC_TRY(begun, Profile::create(*owner, workers->count()));
   profile = std::move(begun);
   return {};

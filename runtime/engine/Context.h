@@ -14,6 +14,7 @@
 #pragma once
 
 #include "llmc/llmc.h"
+#include "runtime/cuda/GpuStep.h"
 #include "runtime/engine/Checkpoints.h"
 #include "runtime/engine/ContextPlan.h"
 #include "runtime/engine/Profile.h"
@@ -82,17 +83,21 @@ private:
   struct Chunk {
     const TokenId *tokenIds;
     int64_t tokens, firstRow, rows;
+    bool wantsHidden;
   };
   class RowPicker;
 
   Context(std::shared_ptr<const LoadedModel> model, const ContextPlan &plan);
   Expected<void> allocate();
+  Expected<void> allocateOnCpu();
+  Expected<void> allocateOnGpu();
   Expected<void> validate(const llmc_eval_request &request);
   Expected<void> validateRows(const llmc_eval_request &request) const;
   Expected<EvalEnd> evalChunks(const llmc_eval_request &request, EvalProgress progress, int64_t doneBefore);
   Chunk fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows);
   // `panels` > 0: of each row that many panels, into stepPanels and stepPanelLogits, and no logits.
-  void runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels);
+  Expected<void> runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels);
+  void runOnWorkers(llmc_step &step, int64_t entry);
   int64_t panelsFor(const llmc_eval_request &request, const Chunk &chunk) const;
   Expected<void> checkRows(const Chunk &chunk, const float *logits, int64_t panels) const;
   void takeBest(const llmc_eval_request &request, const Chunk &chunk, const float *logits, int64_t panels);
@@ -116,7 +121,8 @@ private:
 
   std::shared_ptr<const LoadedModel> owner;
   ContextPlan sizes;
-  std::unique_ptr<Workers> workers;
+  std::unique_ptr<Workers> workers; // null on a GPU
+  std::unique_ptr<GpuStep> gpu;     // null on the CPU
   std::unique_ptr<Profile> profile; // null: nobody asked for one
   States states;
   Checkpoints checkpoints;

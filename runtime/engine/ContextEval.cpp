@@ -108,7 +108,7 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
     float *logits = request.logits ? request.logits + chunk.firstRow * artifact.vocab : ownLogits.as<float>();
     float *hidden = request.hidden ? request.hidden + chunk.firstRow * artifact.hidden : ownHidden.as<float>();
     int64_t panels = panelsFor(request, chunk);
-    runChunk(chunk, logits, hidden, panels);
+    LLMC_CHECK(runChunk(chunk, logits, hidden, panels));
     noteStep(chunk);
     LLMC_CHECK(checkRows(chunk, logits, panels));
     ownRows = request.logits || panels ? 0 : chunk.rows;
@@ -124,9 +124,9 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
 }
 
 Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows) {
-  Chunk chunk{request.tokens + first, 0, rows.taken(), 0};
+  Chunk chunk{request.tokens + first, 0, rows.taken(), 0, request.hidden || request.on_rows};
   int64_t most = std::min(owner->maxStepTokens(), request.count - first);
-  int64_t mostRows = request.best ? sizes.maxBestRows : request.logits ? most : sizes.maxRows;
+  int64_t mostRows = request.best ? sizes.maxBestRows : request.logits && !gpu ? most : sizes.maxRows;
   for (; chunk.tokens < most; ++chunk.tokens) {
     size_t t = size_t(chunk.tokens);
     int64_t index = first + chunk.tokens, slot = slotOf(request, index);
@@ -154,8 +154,7 @@ int64_t Context::panelsFor(const llmc_eval_request &request, const Chunk &chunk)
   return std::min(request.best, (owner->artifact().vocab + panelTokens - 1) / panelTokens);
 }
 
-void Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels) {
-  WeightMemory::Step weights = owner->weightMemory().beginStep();
+Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels) {
   llmc_step step{};
   step.tokens = chunk.tokens;
   step.rows = chunk.rows;
@@ -166,19 +165,29 @@ void Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t
   step.row_tokens = stepRows.data();
   step.logits = logits;
   step.hidden = hidden;
-  step.weights = weights.starts();
   step.states = states.starts();
   step.state_slot_bytes = states.slotStrides();
   step.state_layer_bytes = states.layerStrides();
   step.capacity = stateCapacity(sizes.context);
-  step.arena = arena.data();
-  step.scratch = scratch.data();
-  step.team = workers->team();
   step.best = panels;
   step.best_panels = stepPanels.data();
   step.best_logits = stepPanelLogits.data();
   int64_t entry = owner->entryIndexFor(chunk.tokens);
+  if (gpu) {
+    step.hidden = chunk.wantsHidden ? hidden : nullptr;
+    return gpu->run(step, entry);
+  }
   step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows) : Profile::none();
+  runOnWorkers(step, entry);
+  return {};
+}
+
+void Context::runOnWorkers(llmc_step &step, int64_t entry) {
+  WeightMemory::Step weights = owner->weightMemory().beginStep();
+  step.weights = weights.starts();
+  step.arena = arena.data();
+  step.scratch = scratch.data();
+  step.team = workers->team();
   struct Call {
     llmc_step_fn run;
     const llmc_step *step;

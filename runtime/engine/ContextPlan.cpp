@@ -102,7 +102,7 @@ Expected<ContextPlan> planContext(const LoadedModel &model, const ContextOptions
   LLMC_CHECK(checkOptions(model, options));
   ContextPlan plan{};
   plan.slots = options.slots ? options.slots : 1;
-  plan.threads = options.threads ? options.threads : availableCpus();
+  plan.threads = model.gpu() ? int(model.gpu()->blocks()) : options.threads ? options.threads : availableCpus();
   plan.context = options.context ? options.context : defaultContext(model, plan.slots, availableBytes);
   LLMC_TRY(slotBytes, States::slotBytes(model.artifact(), plan.context));
   auto all = checkedMul(slotBytes, plan.slots);

@@ -20,7 +20,7 @@ struct ContextOptions {
 
 struct ContextPlan {
   int64_t context, slots;
-  int threads;
+  int threads; // workers: on a GPU its blocks
   int64_t maxRows; // rows of logits that the context's own buffer holds
   int64_t maxBestRows; // rows of the best tokens that it holds
   int64_t arenaBytes, scratchBytes, logitBytes, hiddenBytes, bestBytes;

@@ -1,9 +1,11 @@
 #include "runtime/engine/LoadedModel.h"
 
+#include "runtime/engine/Machine.h"
 #include "runtime/support/CpuFeatures.h"
 #include "runtime/support/Json.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace llmc {
 namespace {
@@ -56,6 +58,26 @@ Expected<void> checkAbi(const llmc_artifact &artifact) {
                      std::to_string(artifact.abi) + ": compile the model again");
 }
 
+bool isOptional(const DeviceChoice &choice) { return choice.kind == DeviceChoice::Kind::Auto; }
+
+// An instruction set is the CPU's: who names one wants that.
+bool isGpuTried(const DeviceChoice &choice, const llmc_artifact &artifact, const OpenOptions &options) {
+  if (isOptional(choice))
+    return artifact.gpu_count > 0 && options.isa.empty();
+  return choice.kind == DeviceChoice::Kind::Cuda;
+}
+
+bool isSane(const llmc_gpu &gpu) {
+  bool sane = gpu.name && gpu.ptx && gpu.threads > 0 && gpu.threads <= 1024 && gpu.entry_count > 0;
+  int64_t previous = 0;
+  for (int64_t i = 0; sane && i < gpu.entry_count; previous = gpu.entries[i++].max_tokens) {
+    const llmc_gpu_entry &entry = gpu.entries[i];
+    sane = entry.max_tokens > previous && entry.arena_bytes >= 0 && entry.scratch_bytes >= 0 && entry.scratch_bytes % 64 == 0 &&
+           entry.shared_bytes >= 0 && entry.step && entry.phase_count > 0 && entry.launches;
+  }
+  return sane;
+}
+
 // The compiler's own slips are found here, not as a crash in a worker.
 Expected<void> checkDescriptor(const llmc_artifact &artifact) {
   bool sane = artifact.vocab > 0 && artifact.hidden > 0 && artifact.context > 0 && artifact.isa_count > 0 &&
@@ -70,6 +92,8 @@ Expected<void> checkDescriptor(const llmc_artifact &artifact) {
   for (const llmc_state &state : std::span(artifact.states, size_t(artifact.state_count)))
     sane = sane && state.layers > 0 && state.bytes_per_position >= 0 && state.fixed_bytes >= 0 &&
            (state.bytes_per_position > 0) != (state.fixed_bytes > 0) && state.fixed_bytes % 64 == 0;
+  for (const llmc_gpu &gpu : std::span(artifact.gpus, size_t(artifact.gpu_count)))
+    sane = sane && isSane(gpu);
   if (!sane)
     return internalError("the artifact's descriptor is inconsistent");
   return {};
@@ -84,15 +108,52 @@ LoadedModel::open(const llmc_artifact &artifact, const std::string &libraryPath,
   std::shared_ptr<LoadedModel> model(new LoadedModel);
   model->descriptor = &artifact;
   model->library = libraryPath;
-  LLMC_TRY(isa, options.isa.empty() ? bestIsa(artifact) : namedIsa(artifact, options.isa));
-  model->level = isa;
+  LLMC_TRY(choice, parseDevice(options.device));
+  bool triesGpu = isGpuTried(choice, artifact, options);
+  if (!triesGpu)
+    LLMC_CHECK(model->useCpu(options));
   LLMC_TRY(packed, openWeights(artifact, libraryPath, options.weightsPath));
+  if (triesGpu)
+    LLMC_CHECK(model->useGpu(choice, options, packed.bytes));
   std::span weights(artifact.weights, size_t(artifact.weight_count));
-  LLMC_TRY(memory, WeightMemory::create(std::move(packed), weights, options.hugePages));
+  HugePages hugePages = model->gpu() ? HugePages::Off : options.hugePages;
+  LLMC_TRY(memory, WeightMemory::create(std::move(packed), weights, hugePages));
   model->memory = std::move(memory);
   LLMC_CHECK(model->readMetadata());
   LLMC_CHECK(model->readAssets());
   return model;
+}
+
+Expected<void> LoadedModel::useCpu(const OpenOptions &options) {
+  LLMC_TRY(isa, options.isa.empty() ? bestIsa(*descriptor) : namedIsa(*descriptor, options.isa));
+  level = isa;
+  return {};
+}
+
+// Where nobody asked for a GPU by name, whatever is in the way is no error, but said.
+Expected<void> LoadedModel::useGpu(const DeviceChoice &choice, const OpenOptions &options, std::span<const std::byte> weights) {
+  auto made = GpuModel::open(*descriptor, weights, choice);
+  if (!made && !isOptional(choice))
+    return std::unexpected(Error{made.error().code, "device " + options.device + ": " + made.error().message});
+  if (!made) {
+    std::fprintf(stderr, "no GPU: %s; running on the CPU\n", made.error().message.c_str());
+    return useCpu(options);
+  }
+  gpuModel = std::move(*made);
+  const llmc_gpu &code = gpuModel->code();
+  for (const llmc_gpu_entry &entry : std::span(code.entries, size_t(code.entry_count)))
+    gpuEntries.push_back({entry.max_tokens, entry.arena_bytes, entry.scratch_bytes, nullptr, entry.best_rows});
+  gpuLevel = {code.name, "", code.entry_count, gpuEntries.data()};
+  level = &gpuLevel;
+  place = gpuModel->name();
+  dropPages(weights.data(), 0, int64_t(weights.size())); // they are on the GPU now
+  return {};
+}
+
+int64_t LoadedModel::availableBytes() const {
+  if (!gpuModel)
+    return availableMemoryBytes();
+  return gpuModel->device().freeBytes().value_or(0);
 }
 
 Expected<void> LoadedModel::readMetadata() {

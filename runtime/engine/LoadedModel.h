@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
+#include "runtime/cuda/GpuModel.h"
 #include "runtime/engine/GenerationConfig.h"
 #include "runtime/engine/WeightMemory.h"
 #include "runtime/tokenizer/Tokenizer.h"
@@ -16,6 +17,7 @@ struct OpenOptions {
   std::string weightsPath = {}; // empty: as the artifact says
   std::string isa = {};         // empty: the best that this CPU has
   HugePages hugePages = HugePages::Auto;
+  std::string device = {}; // DeviceChoice.h; empty: auto, or the CPU if `isa` is given
 };
 
 class LoadedModel {
@@ -25,7 +27,14 @@ public:
   open(const llmc_artifact &artifact, const std::string &libraryPath, const OpenOptions &options = {});
 
   const llmc_artifact &artifact() const { return *descriptor; }
+  // The level in use; a GPU's code counts as one (its entries have no `run`).
   const llmc_isa &isa() const { return *level; }
+  // Where steps run; null: on the CPU.
+  const GpuModel *gpu() const { return gpuModel.get(); }
+  // "cpu", "cuda:0/persistent"
+  const std::string &device() const { return place; }
+  // Memory that contexts can take there.
+  int64_t availableBytes() const;
   const std::string &libraryPath() const { return library; }
   const std::string &weightsPath() const { return memory->path(); }
   WeightMemory &weightMemory() const { return *memory; }
@@ -45,12 +54,17 @@ public:
 
 private:
   LoadedModel() = default;
+  Expected<void> useCpu(const OpenOptions &options);
+  Expected<void> useGpu(const DeviceChoice &choice, const OpenOptions &options, std::span<const std::byte> weights);
   Expected<void> readAssets();
   Expected<void> readMetadata();
 
   const llmc_artifact *descriptor = nullptr;
   const llmc_isa *level = nullptr;
-  std::string library;
+  std::string library, place = "cpu";
+  std::unique_ptr<GpuModel> gpuModel;
+  std::vector<llmc_entry> gpuEntries;
+  llmc_isa gpuLevel{};
   std::unique_ptr<WeightMemory> memory;
   std::optional<Tokenizer> words;
   GenerationConfig config;

@@ -1,6 +1,8 @@
 // How much of the machine this process may use: CPUs and memory, after affinity and cgroup limits.
 #pragma once
 
+#include "runtime/support/Text.h" // formatBytes
+
 #include <cstdint>
 #include <string>
 
@@ -16,8 +18,5 @@ int64_t availableMemoryBytes();
 bool hasHugePages();
 // Bytes in huge pages of the mapping that holds `address`.
 int64_t hugePagesOf(const void *address);
-
-// "17.0 GiB", "512 B".
-std::string formatBytes(int64_t bytes);
 
 } // namespace llmc

@@ -22,12 +22,23 @@ Expected<Region> Region::reserve(int64_t bytes, const char *what) {
   return region;
 }
 
+Region Region::adopt(uint8_t *start, int64_t bytes, std::shared_ptr<void> keeper) {
+  Region region;
+  region.start = start;
+  region.length = bytes;
+  region.keeper = std::move(keeper);
+  return region;
+}
+
 Region::~Region() {
-  if (start)
+  if (start && !keeper)
     ::munmap(start, size_t(length));
 }
 
-void Region::release(int64_t offset, int64_t count) { dropPages(start, offset, offset + count); }
+void Region::release(int64_t offset, int64_t count) {
+  if (!keeper)
+    dropPages(start, offset, offset + count);
+}
 
 void dropPages(const void *mapping, int64_t begin, int64_t end) {
   uintptr_t page = uintptr_t(::sysconf(_SC_PAGESIZE)), base = reinterpret_cast<uintptr_t>(mapping);
@@ -37,7 +48,7 @@ void dropPages(const void *mapping, int64_t begin, int64_t end) {
 }
 
 void Region::preferHugePages(int64_t offset, int64_t count) {
-  if (start)
+  if (start && !keeper)
     ::madvise(start + offset, size_t(count), MADV_HUGEPAGE);
 }
 

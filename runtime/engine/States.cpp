@@ -45,7 +45,7 @@ Expected<int64_t> States::slotBytes(const llmc_artifact &artifact, int64_t conte
   return total;
 }
 
-Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context, int64_t slots) {
+Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context, int64_t slots, const Reserve &reserveMemory) {
   States states;
   states.kinds = {artifact.states, size_t(artifact.state_count)};
   int64_t capacity = stateCapacity(context);
@@ -54,7 +54,7 @@ Expected<States> States::reserve(const llmc_artifact &artifact, int64_t context,
     auto bytes = stride ? checkedMul(*stride, slots) : std::nullopt;
     if (!bytes)
       return tooLarge(context);
-    LLMC_TRY(region, Region::reserve(*bytes, kind.name));
+    LLMC_TRY(region, reserveMemory(*bytes, kind.name));
     states.bases.push_back(region.data());
     states.regions.push_back(std::move(region));
     states.slotSteps.push_back(*stride);

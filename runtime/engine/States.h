@@ -9,6 +9,7 @@
 #include "runtime/artifact/Artifact.h"
 #include "runtime/engine/Region.h"
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,7 +23,9 @@ class States {
 public:
   // Bytes of one slot at `context` positions. Errors: InvalidInput on overflow.
   static Expected<int64_t> slotBytes(const llmc_artifact &artifact, int64_t context);
-  static Expected<States> reserve(const llmc_artifact &artifact, int64_t context, int64_t slots);
+  using Reserve = std::function<Expected<Region>(int64_t bytes, const char *what)>;
+  // `reserveMemory`: where the memory comes from.
+  static Expected<States> reserve(const llmc_artifact &artifact, int64_t context, int64_t slots, const Reserve &reserveMemory = Region::reserve);
 
   // Asks for huge pages where sequences grow, but for the beginning of each layer's run: short sequences stay small.
   void preferHugePages();

@@ -49,4 +49,15 @@ std::string quoteText(std::string_view text, size_t maxBytes) {
   return out + (text.size() > maxBytes ? "...'" : "'");
 }
 
+std::string formatBytes(int64_t bytes) {
+  static constexpr const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = double(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit)
+    value /= 1024;
+  char text[48];
+  std::snprintf(text, sizeof text, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+  return text;
+}
+
 } // namespace llmc

@@ -1,7 +1,8 @@
-// Small helpers over untrusted bytes that claim to be text.
+// Small helpers: untrusted bytes that claim to be text, and numbers for people.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,5 +14,8 @@ bool isUtf8(std::string_view text);
 
 // Text from a file made fit for a one-line message: quoted, control and non-ASCII bytes escaped, cut at `maxBytes`.
 std::string quoteText(std::string_view text, size_t maxBytes = 80);
+
+// "17.0 GiB", "512 B".
+std::string formatBytes(int64_t bytes);
 
 } // namespace llmc

@@ -20,7 +20,7 @@ constexpr size_t maxPromptBytes = size_t(1) << 30;
 constexpr int interruptedStatus = 130;
 
 struct Options {
-  std::string model, weights, isa;
+  std::string model, weights, isa, device;
   std::string prompt, promptFile, tokensFile, session;
   std::vector<int32_t> tokens;
   llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0, 0};
@@ -59,6 +59,8 @@ void addOptions(CLI::App &app, Options &options) {
       ->type_name("auto|on|off");
   app.add_option("--weights", options.weights, "Packed weight file (default: what the library names)");
   app.add_option("--isa", options.isa, "Instruction set level inside the library (default: the best)");
+  app.add_option("--device", options.device, "Where it runs: auto (a GPU if the library has code for one that is there), cpu, cuda, cuda:N; cuda/graph or "
+                                             "cuda/persistent choose how a step is launched");
 }
 
 // Which of the sampling options were given: the others are the model's.
@@ -153,7 +155,8 @@ Expected<void> open(Session &session, const Options &options) {
   if (llmc_api_open(path.c_str(), &session.api, message, sizeof message))
     return invalidInput(message);
   llmc_open_options how{sizeof how, options.weights.empty() ? nullptr : options.weights.c_str(),
-                        options.isa.empty() ? nullptr : options.isa.c_str(), options.hugePages};
+                        options.isa.empty() ? nullptr : options.isa.c_str(), options.hugePages,
+                        options.device.empty() ? nullptr : options.device.c_str()};
   LLMC_CHECK(session.call(session.api.model_open, &how, &session.model));
   return session.call(session.api.context_create, session.model, &options.context, &session.context);
 }

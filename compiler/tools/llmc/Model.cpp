@@ -6,7 +6,7 @@ using namespace llmc;
 using namespace llmc::tools;
 
 absl::StatusOr<std::unique_ptr<Model>> Model::open(const std::string &path, std::shared_ptr<void> keepAlive,
-                                                   int32_t hugePages) {
+                                                   int32_t hugePages, const std::string &device) {
   std::unique_ptr<Model> model(new Model);
   model->keepAlive = std::move(keepAlive);
   char message[512];
@@ -18,6 +18,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::open(const std::string &path, std:
   llmc_open_options options{};
   options.struct_size = sizeof options;
   options.huge_pages = hugePages;
+  options.device = device.empty() ? nullptr : device.c_str();
   LLMC_RETURN_IF_ERROR(model->status(api.model_open(&options, &model->model, &error), error));
   model->facts.struct_size = sizeof model->facts;
   LLMC_RETURN_IF_ERROR(model->status(api.model_get_info(model->model, &model->facts, &error), error));

@@ -14,9 +14,9 @@ namespace llmc::tools {
 
 class Model {
 public:
-  // Opens the library at `path`. `keepAlive`: what must outlive the model (a cache entry's lock). `hugePages`: enum llmc_huge_pages.
+  // Opens the library at `path`. `keepAlive`: what must outlive the model (a cache entry's lock). `hugePages`, `device`: as in llmc_open_options.
   static absl::StatusOr<std::unique_ptr<Model>> open(const std::string &path, std::shared_ptr<void> keepAlive,
-                                                     int32_t hugePages = LLMC_HUGE_PAGES_AUTO);
+                                                     int32_t hugePages, const std::string &device);
   ~Model();
 
   const llmc_api &api() const { return functions; }

@@ -155,7 +155,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openUncached(const ModelOptions &o
     LLMC_RETURN_IF_ERROR(measure(options, compile.calibration));
   }
   LLMC_RETURN_IF_ERROR(compileSource(options.model, compile));
-  return Model::open(compile.output, scratch, options.hugePages);
+  return Model::open(compile.output, scratch, options.hugePages, options.device);
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &options) {
@@ -174,7 +174,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openCached(const ModelOptions &opt
     compile.calibration = calibration.path;
     return compileSource(options.model, compile);
   }));
-  return Model::open(kept->directory + "/model.so", kept, options.hugePages);
+  return Model::open(kept->directory + "/model.so", kept, options.hugePages, options.device);
 }
 
 static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &options) {
@@ -188,7 +188,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                                                      : nullptr;
   if (given)
     return invalidArgument(std::string(given) + ": " + options.model + " is compiled already; give it to llmc compile");
-  LLMC_ASSIGN(model, Model::open(options.model, nullptr, options.hugePages));
+  LLMC_ASSIGN(model, Model::open(options.model, nullptr, options.hugePages, options.device));
   if (options.exact && !model->isExact())
     return invalidArgument("--exact: " + options.model + " was compiled without it; compile it anew: llmc compile SRC --exact -o " +
                            options.model);

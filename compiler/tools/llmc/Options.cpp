@@ -83,6 +83,8 @@ void tools::addModelOptions(CLI::App &verb, ModelOptions &options) {
       ->transform(CLI::CheckedTransformer(std::map<std::string, int32_t>{
           {"auto", LLMC_HUGE_PAGES_AUTO}, {"on", LLMC_HUGE_PAGES_ON}, {"off", LLMC_HUGE_PAGES_OFF}}).description(""))
       ->type_name("auto|on|off");
+  verb.add_option("--device", options.device, "Where it runs: auto (a GPU if MODEL has code for one that is there), cpu, cuda, cuda:N; cuda/graph or "
+                                              "cuda/persistent choose how a step is launched");
   verb.add_flag("--no-cache", options.noCache, "Compile anew, and keep nothing")->group("Compiling");
 }
 

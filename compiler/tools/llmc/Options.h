@@ -22,6 +22,7 @@ struct ModelOptions {
   std::vector<std::string> targets, passPlugins, familyPlugins, disabledPasses;
   std::string pipeline;
   int32_t hugePages = 0; // enum llmc_huge_pages
+  std::string device;    // llmc_open_options.device
 };
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addFamilyPlugins(CLI::App &verb, std::vector<std::string> &plugins);

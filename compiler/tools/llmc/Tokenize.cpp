@@ -112,7 +112,7 @@ absl::StatusOr<std::unique_ptr<TextCodec>> openCodec(const Options &options) {
   if (stat(options.model.c_str(), &info) != 0)
     return invalidArgument(options.model + ": no such file or directory");
   if (isLibrary(options.model)) {
-    LLMC_ASSIGN(model, Model::open(options.model, nullptr));
+    LLMC_ASSIGN(model, Model::open(options.model, nullptr, LLMC_HUGE_PAGES_OFF, "cpu"));
     return std::make_unique<LibraryCodec>(std::move(model));
   }
   LLMC_ASSIGN(tokenizer, toStatus(readTokenizer(options)));

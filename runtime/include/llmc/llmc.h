@@ -82,14 +82,18 @@ struct llmc_open_options {
   // CPU has.
   const char *isa;
   int32_t huge_pages; // enum llmc_huge_pages
+  // Where steps run. "cpu". "cuda": the first GPU that fits, "cuda:1": that one; with "/persistent" a step is one kernel whose blocks wait for
+  // one another (the default where the GPU can), with "/graph" a graph of kernels. "auto": a GPU if the library holds code for one that is
+  // there, else the CPU; a line on stderr says why. NULL: environment LLMC_DEVICE, else "auto"; with `isa`, the CPU.
+  const char *device;
 };
 
 struct llmc_model_handle;
 
 // Opens the model that this library is. The weights are mapped, not read: milliseconds, whatever their size.
 // `options` may be NULL. Errors: INVALID_INPUT on weights that are absent, of another model, truncated or stripped off,
-// on an unknown `isa`; UNSUPPORTED when the CPU has no level of those inside, on another LLMC_ARTIFACT_ABI, or where huge pages
-// are ON and can't be had.
+// on an unknown `isa`, where a GPU is named and none is there or its memory is too small; UNSUPPORTED when the CPU has no level of those inside,
+// the GPU named is too old, on another LLMC_ARTIFACT_ABI, or where huge pages are ON and can't be had.
 LLMC_API int32_t llmc_model_open(const struct llmc_open_options *options, struct llmc_model_handle **model,
                                  struct llmc_error **error);
 LLMC_API void llmc_model_close(struct llmc_model_handle *model);
@@ -101,10 +105,11 @@ struct llmc_model_info {
   int64_t context;          // positions the model was trained for
   int64_t weight_bytes;     // of the packed weights
   int64_t max_step_tokens;  // longer requests are evaluated in chunks of this
-  const char *isa;          // the level in use ("x86-64-v3")
+  const char *isa;          // the level in use ("x86-64-v3"; on a GPU "sm_90")
   const char *library_path; // the file of this library
   const char *weights_path; // the file the weights are mapped from
   int32_t has_tokenizer;    // 0: only token ids go in and out
+  const char *device;       // where steps run: "cpu", "cuda:0/graph"
 };
 LLMC_API int32_t llmc_model_get_info(const struct llmc_model_handle *model, struct llmc_model_info *info,
                                      struct llmc_error **error);
@@ -134,7 +139,7 @@ struct llmc_context_options {
   int64_t context; // positions of each sequence; 0: what the model was trained for, halved until it fits half the free
                    // memory
   int64_t slots;   // sequences held at once; 0: 1
-  int32_t threads; // workers, the calling thread among them; 0: the CPUs this process may use
+  int32_t threads; // workers, the calling thread among them; 0: the CPUs this process may use. Means nothing on a GPU
   // Copies that each slot keeps of states which hold only what the last token left (recurrences, convolution tails), to go
   // back to (llmc_rollback): at most 64. 0: 8, fewer if they took more than an eighth of the free memory. -1: none. Models
   // without such states keep none.
