@@ -38,8 +38,8 @@ public:
     return global(ConstantArray::get(ArrayType::get(elements.front()->getType(), elements.size()), elements), 8);
   }
 
-  Constant *function(StringRef name) {
-    auto type = FunctionType::get(Type::getVoidTy(context), {pointer, Type::getInt64Ty(context)}, false);
+  Constant *function(StringRef name, Type *second) {
+    auto type = FunctionType::get(Type::getVoidTy(context), {pointer, second}, false);
     return cast<Constant>(module.getOrInsertFunction(name, type).getCallee());
   }
 
@@ -62,8 +62,29 @@ Constant *isas(Constants &c, ArrayRef<TargetSteps> targets) {
   for (const TargetSteps &target : targets) {
     SmallVector<Constant *> entries;
     for (const StepVersion &step : target.steps)
-      entries.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol), c.i64(step.bestRows)}));
+      entries.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol, Type::getInt64Ty(c.context)), c.i64(step.bestRows)}));
     rows.push_back(c.structure({c.string(target.target.name), c.string(target.target.required), c.i64(entries.size()), c.array(entries)}));
+  }
+  return c.array(rows);
+}
+
+Constant *gpuEntry(Constants &c, const GpuCode &code, const StepVersion &step, int64_t phaseCount) {
+  SmallVector<Constant *> phases;
+  for (int64_t i = 0; i < phaseCount; ++i)
+    phases.push_back(c.string(step.symbol + "_phase_" + std::to_string(i)));
+  return c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.i64(code.sharedBytes), c.string(step.symbol),
+                      c.i64(phaseCount), c.array(phases), c.function(step.symbol + "_launches", c.pointer), c.i64(step.bestRows)});
+}
+
+Constant *gpus(Constants &c, ArrayRef<GpuCode> gpus) {
+  SmallVector<Constant *> rows;
+  for (const GpuCode &code : gpus) {
+    SmallVector<Constant *> entries;
+    for (size_t i = 0; i < code.steps.size(); ++i)
+      entries.push_back(gpuEntry(c, code, code.steps[i], code.phases[i]));
+    Constant *cubin = code.cubin.empty() ? ConstantPointerNull::get(c.pointer) : c.bytes(code.cubin);
+    rows.push_back(c.structure({c.string(code.target.name), c.i64(code.target.compute), c.i64(code.target.threads), c.bytes(code.ptx), cubin,
+                                c.i64(static_cast<int64_t>(code.cubin.size())), c.i64(entries.size()), c.array(entries)}));
   }
   return c.array(rows);
 }
@@ -103,7 +124,7 @@ std::unique_ptr<Module> describe(const Description &d, LLVMContext &context) {
       ConstantDataArray::get(context, id), c.string(d.weightFile),
       c.i64(d.states.size()), states(c, d.states),
       c.i64(d.assets.size()), assets(c, d.assets),
-      c.i64(0), ConstantPointerNull::get(c.pointer), // code for GPUs
+      c.i64(d.gpus.size()), gpus(c, d.gpus),
   });
   auto variable = new GlobalVariable(*module, value->getType(), true, GlobalValue::ExternalLinkage, value, "llmc_model");
   variable->setAlignment(Align(8));

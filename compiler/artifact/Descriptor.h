@@ -19,6 +19,16 @@ struct TargetSteps {
   std::vector<StepVersion> steps; // ascending maxTokens
 };
 
+// Code for a GPU. The kernel of step `symbol` has that name, those of its phases `symbol`_phase_0, …; `symbol`_launches is a function of the host.
+struct GpuCode {
+  codegen::Target target;
+  std::string ptx;
+  std::string cubin; // empty: there was no ptxas
+  int64_t sharedBytes = 0;
+  std::vector<StepVersion> steps;
+  std::vector<int64_t> phases; // of each step, how many
+};
+
 struct State {
   std::string name;
   int64_t layers = 0, bytesPerPosition = 0, fixedBytes = 0; // of one layer
@@ -28,6 +38,7 @@ struct Description {
   std::string metadata; // JSON
   int64_t vocab = 0, hidden = 0, context = 0;
   std::vector<TargetSteps> targets; // best first
+  std::vector<GpuCode> gpus;        // best first
   PackedWeights weights;
   std::string weightFile; // empty when embedded
   std::vector<State> states;

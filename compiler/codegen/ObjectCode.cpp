@@ -1,5 +1,6 @@
 #include "compiler/codegen/ObjectCode.h"
 
+#include "compiler/codegen/DeviceCode.h"
 #include "compiler/halide/LinkKernels.h"
 #include "compiler/support/StatusBridge.h"
 
@@ -7,6 +8,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm-c/Target.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -22,12 +24,16 @@ void initializeLLVM() {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::InitializeNativeTargetAsmParser();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
   });
 }
 
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> targetMachine(const Target &target) {
   initializeLLVM();
-  llvm::Triple triple(llvm::sys::getDefaultTargetTriple());
+  llvm::Triple triple(target.isDevice() ? "nvptx64-nvidia-cuda" : llvm::sys::getDefaultTargetTriple());
   std::string message;
   const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, message);
   if (!backend)
@@ -85,11 +91,17 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, l
     function.addFnAttr("target-cpu", target.cpu);
     if (!target.features.empty())
       function.addFnAttr("target-features", target.features);
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+    if (target.isDevice()) { // threads may wait for one another in any function: none may move under a condition
+      function.addFnAttr(llvm::Attribute::Convergent);
+      continue;
+    }
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBits));
     function.addFnAttr("min-legal-vector-width", std::to_string(target.vectorBits));
-    function.addFnAttr(llvm::Attribute::NoUnwind);
   }
   optimize(*code, **machine, level);
+  if (llvm::Error error = target.isDevice() ? checkDeviceCode(*code) : llvm::Error::success())
+    return std::move(error);
   return code;
 }
 

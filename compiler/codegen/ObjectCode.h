@@ -14,11 +14,11 @@ namespace llmc::codegen {
 void initializeLLVM();
 
 // Translates and optimises. `level` is 0 … 3. The module holds LLVM dialect ops only. Kernels that it only declares are compiled by
-// Halide (compiler/halide/LinkKernels.h).
+// Halide (compiler/halide/LinkKernels.h). Errors: as checkDeviceCode for a GPU (compiler/codegen/DeviceCode.h).
 llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target,
                                                          int level);
 
-enum class CodeKind { Assembly, Object };
+enum class CodeKind { Assembly, Object }; // of a GPU: PTX is its assembly, and there is no object
 llvm::Expected<std::string> emitCode(llvm::Module &module, const Target &target, CodeKind kind);
 
 // Sets triple and data layout.

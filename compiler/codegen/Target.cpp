@@ -25,6 +25,19 @@ llvm::ArrayRef<Target> knownTargets() {
   return targets;
 }
 
+// PTX 8.0 knows all instructions that kernels for blocks use; sm_100 came with 8.6. Products of bf16 and int8 come from kernels for blocks of
+// threads (passes/lowering/kernels/block), so `dot` and `bf16` are what portable code has.
+static Target device(int64_t compute, const char *features, int rank) {
+  std::string name = "sm_" + std::to_string(compute);
+  return {name, name, features, "", 128, tile::Dot::portable, false, tile::Tiles::none, rank, /*threads=*/256, compute};
+}
+
+llvm::ArrayRef<Target> knownDevices() {
+  static const Target targets[] = {device(100, "+ptx86", 4), device(90, "+ptx80", 3), device(89, "+ptx80", 2), device(86, "+ptx80", 1),
+                                   device(80, "+ptx80", 0)};
+  return targets;
+}
+
 // What x86-64-v4-amx runs on machines that have all of it but the tiles. For tests: it is slow.
 static const Target &emulatedTarget() {
   static const Target target = [] {
@@ -40,7 +53,10 @@ static const Target &emulatedTarget() {
 std::string targetNames() {
   std::string names = "cpu";
   for (const Target &target : knownTargets())
-    names += ", cpu:" + target.name;
+    names += ", " + target.fullName();
+  names += ", cuda";
+  for (const Target &target : llvm::reverse(knownDevices()))
+    names += ", " + target.fullName();
   return names;
 }
 
@@ -52,9 +68,32 @@ static const Target &hostTarget() {
   return knownTargets().back();
 }
 
-static llvm::Expected<Target> parseOne(llvm::StringRef name) {
+static llvm::Error unknown(llvm::StringRef name) {
+  return makeError(ErrorCode::InvalidInput, "--target " + name + ": unknown; targets are " + targetNames());
+}
+
+static llvm::Expected<Target> parseDevice(llvm::StringRef name) {
+  llvm::StringRef compute = name;
+  if (name == "cuda")
+    return knownDevices().back();
+  if (!compute.consume_front("cuda:"))
+    return unknown(name);
+  for (const Target &target : knownDevices())
+    if (compute == target.name)
+      return target;
+  unsigned number;
+  if (!compute.consume_front("sm_") || compute.consumeInteger(10, number))
+    return unknown(name);
+  if (number < knownDevices().back().compute)
+    return makeError(ErrorCode::Unsupported, "--target " + name + ": want sm_80 or later, whose GPUs multiply matrices of bf16");
+  if (compute == "a" || compute == "f")
+    return makeError(ErrorCode::Unsupported, "--target " + name + ": instructions of one kind of GPU alone are not used; want cuda:sm_" + llvm::Twine(number));
+  return unknown(name);
+}
+
+llvm::Expected<Target> parseTarget(llvm::StringRef name) {
   if (name.starts_with("cuda"))
-    return makeError(ErrorCode::Unsupported, "--target " + name + ": GPUs are not supported; targets are " + targetNames());
+    return parseDevice(name);
   if (name == "cpu" || name == "cpu:host")
     return hostTarget();
   llvm::StringRef level = name;
@@ -64,7 +103,7 @@ static llvm::Expected<Target> parseOne(llvm::StringRef name) {
       return target;
   if (level == emulatedTarget().name)
     return emulatedTarget();
-  return makeError(ErrorCode::InvalidInput, "--target " + name + ": unknown; targets are " + targetNames());
+  return unknown(name);
 }
 
 llvm::Expected<std::vector<Target>> parseTargets(llvm::ArrayRef<std::string> names) {
@@ -73,16 +112,17 @@ llvm::Expected<std::vector<Target>> parseTargets(llvm::ArrayRef<std::string> nam
     llvm::SmallVector<llvm::StringRef> parts;
     list.split(parts, ',', -1, /*KeepEmpty=*/false);
     for (llvm::StringRef part : parts) {
-      llvm::Expected<Target> target = parseOne(part.trim());
+      llvm::Expected<Target> target = parseTarget(part.trim());
       if (!target)
         return target.takeError();
       targets.push_back(*target);
     }
   }
-  if (targets.empty())
+  if (llvm::all_of(targets, [](const Target &target) { return target.isDevice(); }))
     targets.push_back(hostTarget());
-  llvm::stable_sort(targets, [](const Target &a, const Target &b) { return a.rank > b.rank; });
-  targets.erase(std::unique(targets.begin(), targets.end(), [](const Target &a, const Target &b) { return a.rank == b.rank; }), targets.end());
+  auto order = [](const Target &target) { return std::pair(!target.isDevice(), target.rank); };
+  llvm::stable_sort(targets, [&](const Target &a, const Target &b) { return order(a) > order(b); });
+  targets.erase(std::unique(targets.begin(), targets.end(), [&](const Target &a, const Target &b) { return order(a) == order(b); }), targets.end());
   return targets;
 }
 

@@ -6,6 +6,7 @@
 #include "compiler/artifact/Descriptor.h"
 #include "compiler/artifact/Embed.h"
 #include "compiler/artifact/WeightWriter.h"
+#include "compiler/codegen/DeviceCode.h"
 #include "compiler/codegen/Link.h"
 #include "compiler/codegen/ObjectCode.h"
 #include "compiler/halide/LinkKernels.h"
@@ -17,6 +18,7 @@
 #include "compiler/support/StatusBridge.h"
 #include "dialects/llm/StoredFormat.h"
 #include "dialects/tile/Tile.h"
+#include "passes/lowering/kernels/Kernels.h"
 #include "passes/quantization/Schemes.h"
 #include "passes/quantization/Uses.h"
 #include "passes/schedule/Passes.h"
@@ -55,6 +57,8 @@ public:
     if (llvm::Error error = checkOptions())
       return error;
     if (llvm::Error error = checkStart())
+      return error;
+    if (llvm::Error error = checkDevice())
       return error;
     if (llvm::Error error = checkQuantize())
       return error;
@@ -122,13 +126,31 @@ private:
     for (size_t i = 0; i < options.stepTokens.size(); ++i)
       if (options.stepTokens[i] < 1 || (i && options.stepTokens[i] <= options.stepTokens[i - 1]))
         return makeError(ErrorCode::InvalidInput, "--step-tokens: want ascending numbers such as 1,512, got " + Twine(options.stepTokens[i]));
-    bool writesLibrary = options.emit == Emit::SharedLibrary && options.compileTo.empty();
-    if (writesLibrary && !options.embedWeights && weightPath() == options.output)
+    if (writesLibrary() && !options.embedWeights && weightPath() == options.output)
       return makeError(ErrorCode::InvalidInput, "-o " + options.output + ": that is the name of its weight file; want a name such as model.so");
     if (options.kernels != "auto" && options.kernels != "mlir" && options.kernels != "halide")
       return makeError(ErrorCode::InvalidInput, "--kernels " + options.kernels + ": want mlir, halide or auto");
     if (options.kernels == "halide")
       return halide::checkAvailable();
+    return llvm::Error::success();
+  }
+
+  bool writesLibrary() const { return options.emit == Emit::SharedLibrary && options.compileTo.empty(); }
+
+  // What --emit and --compile-to write code for: a GPU, if there is one among the targets; else the best CPU.
+  const codegen::Target &emitted() const {
+    auto device = llvm::find_if(targets, [](const codegen::Target &target) { return target.isDevice(); });
+    return device == targets.end() ? targets.front() : *device;
+  }
+
+  llvm::Error checkDevice() {
+    bool isDevice = emitted().isDevice();
+    if (options.emit == Emit::Ptx && !isDevice)
+      return makeError(ErrorCode::InvalidInput, "--emit ptx: want a GPU beside it, such as --target cuda:sm_90");
+    if (isDevice && (options.emit == Emit::Asm || options.emit == Emit::Object))
+      return makeError(ErrorCode::InvalidInput, "--emit: code for " + emitted().fullName() + " is written as --emit ptx");
+    if (isDevice && options.profile)
+      return makeError(ErrorCode::Unsupported, "--profile: code for " + emitted().fullName() + " does not tell where its time goes; compile the profile for cpu");
     return llvm::Error::success();
   }
 
@@ -153,13 +175,18 @@ private:
     if (!attr)
       return wrong("the module names no tile.target");
     if (options.targets.empty()) {
-      auto named = codegen::parseTargets({"cpu:" + attr.getName().str()});
+      auto named = codegen::parseTarget((attr.isDevice() ? "cuda:" : "cpu:") + attr.getName().str());
       if (!named)
         return named.takeError();
-      targets = std::move(*named);
+      targets = {*named};
     }
-    if (targets.size() != 1 || attr != targetAttr(targets.front()))
-      return wrong("the module is scheduled for cpu:" + attr.getName() + " alone, not for " + targets.front().name);
+    // With a GPU's code a CPU's is made too, but for text only the GPU's counts.
+    if (attr != targetAttr(emitted()) || (!attr.isDevice() && targets.size() != 1))
+      return wrong("the module is scheduled for " + Twine(attr.isDevice() ? "cuda:" : "cpu:") + attr.getName() + " alone, not for " +
+                   targets.front().name);
+    if (attr.isDevice() && writesLibrary())
+      return wrong("a library holds code for CPUs too, which can't be made from what is scheduled for " + emitted().fullName() +
+                   "; start at an earlier phase");
     return llvm::Error::success();
   }
 
@@ -247,7 +274,8 @@ private:
     pipeline.stepTokens = options.stepTokens;
     if (llvm::any_of(targets, [](const codegen::Target &target) { return target.tiles != tile::Tiles::none; }))
       pipeline.fewTokens = schedule::kFewTokens;
-    pipeline.kernels = options.kernels;
+    pipeline.device = target && target->isDevice();
+    pipeline.kernels = pipeline.device ? "mlir" : options.kernels; // Halide's are for CPUs
     pipeline.profile = options.profile;
     pipeline.disabled = options.disabledPasses;
     if (target) {
@@ -391,6 +419,8 @@ private:
   }
 
   llvm::Expected<std::unique_ptr<llvm::Module>> lower(TargetCode &code, llvm::LLVMContext &context) {
+    if (code.steps.target.isDevice())
+      takeLaunches(code);
     if (llvm::Error error = runPhases(*code.module, "lower", "lower", &code.steps.target))
       return std::move(error);
     noteHalideKernels(code);
@@ -399,6 +429,18 @@ private:
         op.erase();
     report("generating code for " + code.steps.target.name, 0.5);
     return codegen::translate(*code.module, context, code.steps.target, options.optimize);
+  }
+
+  // The functions by which the host launches phases, in a module of their own, under the names that the descriptor knows.
+  OwningOpRef<ModuleOp> takeLaunches(TargetCode &code) {
+    OwningOpRef<ModuleOp> host = ModuleOp::create(code.module->getLoc());
+    (*host)->setAttr("tile.target", targetAttr(codegen::knownTargets().back()));
+    for (auto function : llvm::make_early_inc_range(code.module->getOps<func::FuncOp>()))
+      if (function->hasAttr("tile.host")) {
+        function.setName(pipelineOptions(&code.steps.target).stepPrefix + function.getName().str());
+        function->moveBefore(host->getBody(), host->getBody()->end());
+      }
+    return host;
   }
 
   // For the metadata: which kernels Halide makes.
@@ -410,15 +452,17 @@ private:
       byHalide[code.steps.target.name] = std::move(list);
   }
 
-  // --emit tiles, llvm, asm, obj and --compile-to schedule, lower: of the best target.
+  // --emit tiles, llvm, asm, obj, ptx and --compile-to schedule, lower.
   llvm::Error emitText() {
-    auto code = schedule(targets.front());
+    const codegen::Target &target = emitted();
+    auto code = schedule(target);
     if (!code)
       return code.takeError();
     if (options.emit == Emit::Tiles || stopsAfter("schedule"))
       return writeModule(*code->module);
     if (options.compileTo == "lower") {
-      if (llvm::Error error = runPhases(*code->module, "lower", "lower", &targets.front()))
+      takeLaunches(*code);
+      if (llvm::Error error = runPhases(*code->module, "lower", "lower", &target))
         return error;
       return writeModule(*code->module);
     }
@@ -432,9 +476,9 @@ private:
       (*lowered)->print(out, nullptr);
       return writeText(text);
     }
-    auto kind = options.emit == Emit::Asm ? codegen::CodeKind::Assembly : codegen::CodeKind::Object;
-    auto emitted = codegen::emitCode(**lowered, targets.front(), kind);
-    return emitted ? writeText(*emitted) : emitted.takeError();
+    auto kind = options.emit == Emit::Object ? codegen::CodeKind::Object : codegen::CodeKind::Assembly;
+    auto machineCode = codegen::emitCode(**lowered, target, kind);
+    return machineCode ? writeText(*machineCode) : machineCode.takeError();
   }
 
   // The files that it names, as seen from where it is written.
@@ -480,7 +524,7 @@ private:
       return description.takeError();
     std::vector<std::string> objects;
     for (const codegen::Target &target : targets)
-      if (llvm::Error error = compileTarget(target, work, *description, objects))
+      if (llvm::Error error = target.isDevice() ? compileDevice(target, work, *description, objects) : compileTarget(target, work, *description, objects))
         return error;
     description->metadata = metadata(*description);
     std::string weightFile = weightPath() + ".part";
@@ -557,7 +601,7 @@ private:
       json["layers"] = layers.getInt();
     llvm::json::Array names;
     for (const codegen::Target &target : targets)
-      names.push_back("cpu:" + target.name);
+      names.push_back(target.fullName());
     json["targets"] = std::move(names);
     llvm::json::Object formats; // matrices by format
     for (auto weight : module.getOps<llm::WeightOp>())
@@ -600,6 +644,60 @@ private:
       return lowered.takeError();
     description.targets.push_back(code->steps);
     return writeObject(**lowered, target, (work + "/" + target.name + ".o").str(), objects);
+  }
+
+  llvm::Error compileDevice(const codegen::Target &target, const Directory &work, artifact::Description &description,
+                            std::vector<std::string> &objects) {
+    auto code = schedule(target);
+    if (!code)
+      return code.takeError();
+    artifact::GpuCode gpu{target, "", "", 0, code->steps.steps, {}};
+    for (const artifact::StepVersion &step : gpu.steps)
+      gpu.phases.push_back(phaseCount(*code->module, step));
+    if (llvm::Error error = compileLaunches(*code, work, objects))
+      return error;
+    llvm::LLVMContext context;
+    auto lowered = lower(*code, context);
+    if (!lowered)
+      return lowered.takeError();
+    gpu.sharedBytes = (*code->module)->getAttrOfType<IntegerAttr>(kernels::kSharedBytesAttr).getInt();
+    auto ptx = codegen::emitCode(**lowered, target, codegen::CodeKind::Assembly);
+    if (!ptx)
+      return ptx.takeError();
+    gpu.ptx = std::move(*ptx);
+    if (llvm::Error error = assembleDevice(gpu, work))
+      return error;
+    description.gpus.push_back(std::move(gpu));
+    return llvm::Error::success();
+  }
+
+  // Those of `step`, whose symbol has the target's prefix already.
+  static int64_t phaseCount(ModuleOp module, const artifact::StepVersion &step) {
+    return llvm::count_if(module.getOps<func::FuncOp>(), [&](func::FuncOp function) {
+      StringRef name = function.getName();
+      return function->hasAttr("tile.phase") && StringRef(step.symbol).ends_with(("_" + name.take_front(name.find("_phase_"))).str());
+    });
+  }
+
+  llvm::Error compileLaunches(TargetCode &code, const Directory &work, std::vector<std::string> &objects) {
+    const codegen::Target &plain = codegen::knownTargets().back();
+    TargetCode launches{takeLaunches(code), {plain, {}}};
+    llvm::LLVMContext context;
+    auto lowered = lower(launches, context);
+    return lowered ? writeObject(**lowered, plain, (work + "/" + code.steps.target.name + "_launches.o").str(), objects) : lowered.takeError();
+  }
+
+  // Without ptxas the driver compiles the PTX when the model is opened.
+  llvm::Error assembleDevice(artifact::GpuCode &gpu, const Directory &work) {
+    std::optional<std::string> ptxas = codegen::findPtxas();
+    if (!ptxas)
+      return llvm::Error::success();
+    report("assembling " + gpu.target.name, 0.8);
+    auto cubin = codegen::assemble(*ptxas, gpu.ptx, gpu.target, work);
+    if (!cubin)
+      return cubin.takeError();
+    gpu.cubin = std::move(*cubin);
+    return llvm::Error::success();
   }
 
   llvm::Error compileDescriptor(const artifact::Description &description, const Directory &work, std::vector<std::string> &objects) {

@@ -8,13 +8,13 @@
 
 namespace llmc {
 
-// What is written: the module after a phase, code of one target, or the whole artifact.
-enum class Emit { Llm, Tiles, Llvm, Asm, Object, SharedLibrary };
+// What is written: the module after a phase, code of one target (of a GPU, if there is one), or the whole artifact.
+enum class Emit { Llm, Tiles, Llvm, Asm, Object, Ptx, SharedLibrary };
 
 struct CompileOptions {
   std::string output;                   // path of the artifact or text; "-" is stdout for text
   Emit emit = Emit::SharedLibrary;
-  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cpu:x86-64-v4", … (compiler/codegen/Target.h)
+  std::vector<std::string> targets;     // "cpu" (this machine, the default), "cpu:x86-64-v3", "cuda:sm_90", … (compiler/codegen/Target.h)
   bool exact = false;                   // float32 throughout
   std::string quantize;                 // q8, q6, q5, q4, q4a (passes/quantization/Schemes.h); empty: weights keep their formats
   std::vector<std::string> quantizeKeep; // patterns (* ? [a-z]) of tensors, named as in the source, that keep their formats

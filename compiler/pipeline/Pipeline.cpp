@@ -51,7 +51,10 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
                                  .splitPositions = keeps("tile-schedule.split-positions")}));
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
-  pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
+  if (options.device)
+    pm.addPass(createTileFormBlocks());
+  else
+    pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
   if (options.profile)
     pm.addPass(createTileProfile());
 }
@@ -59,7 +62,7 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
 void lower(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createTileEmitKernelsBut(halide::choice(options.kernels)));
   pm.addPass(createTileToLLVM({.prefix = options.stepPrefix}));
-  pm.addNestedPass<func::FuncOp>(createMathApproximate());
+  pm.addNestedPass<func::FuncOp>(createMathApproximate({.trigonometry = options.device}));
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());

@@ -18,6 +18,7 @@ struct PipelineOptions {
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "mlir";    // mlir | halide | auto
   std::vector<std::string> disabled; // decisions of passes to leave out, PASS.OPTION; passes themselves: DisablePasses.h
+  bool device = false;             // the target is a GPU: `tile.target` has blocks of threads
   bool profile = false;            // steps tell when each of their loops begins and ends
 };
 

@@ -66,6 +66,42 @@ def TileFormWorkers : Pass<"tile-form-workers", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"barriers", "barriers", "Barriers formed">];
 }
 
+def TileFormBlocks : Pass<"tile-form-blocks", "::mlir::ModuleOp"> {
+  let summary = "A function for each parallel loop of a step, for blocks of a GPU to run, and the order in which a host launches them";
+  let description = [{
+    Instead of --tile-form-workers, where the target has blocks of threads. A worker is a block; tiles go in turns, so that which block runs one is
+    known without asking.
+
+    ```mlir
+    func.func @step_1(%step, %worker) {
+      scf.for %layer = … {
+        scf.forall (%i) in (%n) { … }                           // before
+      }
+    }
+
+    func.func private @step_1_phase_0(%step, %worker, %layer) attributes {tile.phase = 0} {     // after
+      %workers = tile.workers %step
+      scf.for %i = %worker to %n step %workers { … }
+    }
+    func.func @step_1(%step, %worker) {
+      scf.for %layer = … {
+        func.call @step_1_phase_0(%step, %worker, %layer)
+        tile.barrier %step
+      }
+    }
+    func.func @step_1_launches(%step, %launcher) attributes {tile.host} {
+      scf.for %layer = … {
+        tile.launch %launcher phase 0 (%layer)
+      }
+    }
+    ```
+    What a loop uses from outside is computed anew in its function: ops of `tile` and `arith` that are free of side effects, and the index of
+    one loop around it. Launches may depend on tables and the step's `best` alone.
+  }];
+  let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+  let statistics = [Statistic<"phases", "phases", "Functions formed">];
+}
+
 def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
   let summary = "Make a step tell its profile when each of its loops begins and ends";
   let description = [{

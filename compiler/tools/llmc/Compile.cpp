@@ -22,7 +22,8 @@ struct Options {
 };
 
 const std::map<std::string, Emit> emitNames = {{"llm", Emit::Llm}, {"tiles", Emit::Tiles}, {"llvm", Emit::Llvm},
-                                               {"asm", Emit::Asm}, {"obj", Emit::Object},  {"so", Emit::SharedLibrary}};
+                                               {"asm", Emit::Asm}, {"obj", Emit::Object},  {"ptx", Emit::Ptx},
+                                               {"so", Emit::SharedLibrary}};
 
 absl::Status checkOutput(const CompileOptions &compile) {
   bool isLibrary = compile.emit == Emit::SharedLibrary && compile.compileTo.empty();
@@ -64,8 +65,6 @@ absl::Status checkEvaluate(const Options &options) {
 
 absl::Status compile(Options &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
-  if (options.emit == "ptx")
-    return notSupported("--emit ptx: GPUs are not supported yet");
   options.compile.emit = emitNames.at(options.emit);
   LLMC_RETURN_IF_ERROR(checkTargets(options.model.targets));
   if (options.printPipeline) {
@@ -104,8 +103,8 @@ absl::Status compile(Options &options) {
 void addInspection(CLI::App &verb, Options &options) {
   const char *group = "Looking inside";
   CompileOptions &compile = options.compile;
-  verb.add_option("--emit", options.emit, "What to write: a module (llm, tiles, llvm), code (asm, obj) or the library (so)")
-      ->check(CLI::IsMember({"llm", "tiles", "llvm", "asm", "obj", "ptx", "so"}).description("{llm,tiles,llvm,asm,obj,so}"))
+  verb.add_option("--emit", options.emit, "What to write: a module (llm, tiles, llvm), code (asm, obj; of a GPU: ptx) or the library (so)")
+      ->check(CLI::IsMember({"llm", "tiles", "llvm", "asm", "obj", "ptx", "so"}).description("{llm,tiles,llvm,asm,obj,ptx,so}"))
       ->group(group);
   verb.add_option("--compile-to", compile.compileTo, "Stop after this phase and write the module")->group(group);
   verb.add_option("--compile-from", compile.compileFrom, "Start at this phase: SRC is a .mlir that --compile-to wrote")->group(group);
@@ -143,6 +142,7 @@ void tools::addCompile(CLI::App &program, Action &chosen) {
   verb->footer("Examples:\n"
                "  llmc compile model.gguf -o model.so\n"
                "  llmc compile model.mlir -o model.so --embed-weights --target cpu:x86-64-v3,cpu:x86-64-v4\n"
+               "  llmc compile model.gguf -o model.so --target cuda:sm_90\n"
                "  llmc compile model.gguf --emit tiles -o -\n"
                "  llmc compile model.gguf --compile-to fuse -o fused.mlir && llmc compile fused.mlir --compile-from specialize -o model.so");
   verb->callback([=, &chosen] { chosen = [=] { return compile(*options); }; });

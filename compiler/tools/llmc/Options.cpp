@@ -56,7 +56,7 @@ void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide where it has them, auto: halide where it was measured to be faster")
       ->check(CLI::IsMember({"mlir", "halide", "auto"}))
       ->group(group);
-  verb.add_option("--target", options.targets, "cpu (this machine), cpu:x86-64-v4-amx, cpu:x86-64-v4-bf16, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic; several: a,b")
+  verb.add_option("--target", options.targets, "cpu (this machine), cpu:x86-64-v4-amx, cpu:x86-64-v4-bf16, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic; cuda:sm_80, sm_86, sm_89, sm_90, sm_100, code for NVIDIA GPUs beside it; several: a,b")
       ->delimiter(',')
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -90,10 +90,9 @@ void tools::addModelOptions(CLI::App &verb, ModelOptions &options) {
 
 absl::Status tools::checkTargets(const std::vector<std::string> &targets) {
   for (const std::string &target : targets) {
-    if (target.starts_with("cuda"))
-      return notSupported("--target " + target + ": GPUs are not supported yet; there are cpu, cpu:x86-64-v4-amx, cpu:x86-64-v4-bf16, cpu:x86-64-v4, cpu:x86-64-v3, cpu:generic");
-    if (target != "cpu" && !target.starts_with("cpu:"))
-      return invalidArgument("--target: want cpu or cpu:LEVEL, got '" + target + "'");
+    bool isKnownKind = target == "cpu" || target.starts_with("cpu:") || target == "cuda" || target.starts_with("cuda:");
+    if (!isKnownKind)
+      return invalidArgument("--target: want cpu, cpu:LEVEL, cuda or cuda:sm_80, got '" + target + "'");
   }
   return absl::OkStatus();
 }

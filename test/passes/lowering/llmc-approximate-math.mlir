@@ -1,6 +1,14 @@
 // exp, tanh and erf on vectors become polynomials; other functions stay what they are.
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(func.func(llmc-approximate-math))" | FileCheck %s
 
+// RUN: llmc-opt %s --pass-pipeline="builtin.module(func.func(llmc-approximate-math{trigonometry}))" | FileCheck %s --check-prefix=SERIES
+
+// Where there is no libm, cos and sin go too: through f64.
+// SERIES-LABEL: func.func @vectors(
+// SERIES-NOT: math.cos
+// SERIES: arith.extf %{{.*}} : vector<16xf32> to vector<16xf64>
+// SERIES: arith.truncf %{{.*}} : vector<16xf64> to vector<16xf32>
+// SERIES: math.powf
 // CHECK-LABEL: func.func @vectors(
 // CHECK-NOT: math.exp
 // CHECK-NOT: math.tanh

@@ -160,7 +160,7 @@ std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
   isDevice = attribute.isDevice();
   require(succeeded(module->verify()), "the kernels are not valid");
   mlir::PassManager passes(&context);
-  passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate()); // as the lowering phase does
+  passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate({.trigonometry = isDevice})); // as the lowering phase does
   passes.addPass(mlir::createSCFToControlFlowPass());
   passes.addPass(mlir::createConvertMathToLLVMPass());
   passes.addPass(mlir::createConvertMathToLibmPass());
