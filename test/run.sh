@@ -12,6 +12,7 @@
 #   lowerings    interpreter, portable and vector code against the same logits; every GGUF format
 #   road         import, compile, just in time, library, llmc-run and errors on tiny-llama
 #   tiles        the same on matrix tiles, emulated where the CPU has none
+#   gpu          the runtime on a driver that is a fake, with code for GPUs run by the emulator
 #   scale        code does not grow with depth, nor memory with weights (--full: a 1B model's file)
 #   state        sequences roll back, fork, and are kept, for attention, recurrences and hybrids, through the C ABI
 #   models       the demonstration models: answers, perplexity and stories as their cards say
@@ -26,7 +27,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
-allSuites=(build runtime unit lit golden lowerings road tiles scale state models quantize gemma hostile sanitizers benchmark examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road tiles gpu scale state models quantize gemma hostile sanitizers benchmark examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,25s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,26s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -149,6 +150,8 @@ suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/
 suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
 
 suite_tiles() { lastLine "$python" test/e2e/tiles_check.py --bin "$build/bin"; }
+
+suite_gpu() { lastLine bash test/gpu/fake_check.sh --build "$build"; }
 
 suite_scale() {
   local options=()

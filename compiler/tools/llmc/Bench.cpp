@@ -135,7 +135,11 @@ void printTable(const std::vector<Result> &results) {
 }
 
 // What of this machine matters to the numbers.
+bool isOnGpu(const Model &model) { return model.info().device && std::string_view(model.info().device) != "cpu"; }
+
 std::string machineText(const Model &model) {
+  if (isOnGpu(model))
+    return std::string(model.info().device) + "; code used: " + model.info().isa + "; median of the runs";
   std::istringstream features(machineKey());
   std::string shown;
   for (std::string feature; features >> feature;)
@@ -161,6 +165,10 @@ absl::Status writeHtml(const BenchOptions &options, const Model &model, const st
 // Once they have settled.
 absl::Status printWeights(const Model &model) {
   LLMC_ASSIGN(info, model.weightMemory(/*wait=*/true));
+  if (isOnGpu(model)) {
+    fprintf(stderr, "weights: %s, in the GPU's memory\n", bytesText(info.weight_bytes).c_str());
+    return absl::OkStatus();
+  }
   fprintf(stderr, "weights: %s, %s of them copied, into %s of huge pages%s%s\n", bytesText(info.weight_bytes).c_str(),
           bytesText(info.copied_bytes).c_str(), bytesText(info.huge_bytes).c_str(), *info.note ? "; " : "", info.note);
   return absl::OkStatus();

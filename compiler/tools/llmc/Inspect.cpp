@@ -97,7 +97,10 @@ Json libraryJson(const Model &model) {
 }
 
 absl::Status inspectLibrary(const Options &options) {
-  LLMC_ASSIGN(model, openModel(options.model));
+  ModelOptions own = options.model;
+  if (own.device.empty())
+    own.device = "cpu"; // nothing runs: no GPU need be woken
+  LLMC_ASSIGN(model, openModel(own));
   Json json = libraryJson(*model);
   if (options.json) {
     printf("%s\n", plain(json).c_str());
