@@ -2,11 +2,14 @@
 #   cacheDir     what is downloaded or built once, outside the repository
 #   venvDir      Python packages of ours (numpy), never the system's
 #   halideRoot   the unpacked Halide wheel
+#   cudaRoot     ptxas, where no toolkit is installed
 repoDir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cacheDir=${XDG_CACHE_HOME:-$HOME/.cache}/llmc
 venvDir=$cacheDir/venv
 halideVersion=21.0.0
 halideRoot=$cacheDir/halide-$halideVersion/halide
+cudaVersion=12.9.86
+cudaRoot=$cacheDir/cuda/nvidia/cuda_nvcc
 
 # Files that use the precompiled header are cached only if ccache may take the header's definitions on trust; clones at other paths
 # share what does not use it.

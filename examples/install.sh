@@ -2,10 +2,11 @@
 # Installs what is missing to build and test llmc on Debian 12. Safe to run again: with everything there, it does nothing and
 # needs no network.
 #
-#   examples/install.sh [--no-python] [--no-halide]
+#   examples/install.sh [--no-python] [--no-halide] [--cuda]
 #
 # Debian packages need root (or sudo); without, the command to run is printed. Python packages and Halide go to the cache
-# (${XDG_CACHE_HOME:-$HOME/.cache}/llmc). Halide is optional: without it the build leaves its kernels out.
+# (${XDG_CACHE_HOME:-$HOME/.cache}/llmc). Halide is optional: without it the build leaves its kernels out. --cuda: ptxas too, NVIDIA's
+# assembler, unless there is one; libraries with code for GPUs then open faster, and the tests of that code need it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -72,12 +73,33 @@ installHalide() {
   rm -rf "$wheels"
 }
 
-python=yes halide=yes
+# Polynomials replace libdevice, so the assembler is all of CUDA that is needed.
+installCuda() {
+  local found wheels
+  if found=$(PATH=$PATH:/usr/local/cuda/bin:$cudaRoot/bin command -v ptxas); then
+    say "cuda: ptxas is $found"
+    return
+  fi
+  say "cuda: fetching ptxas $cudaVersion (40 MB)"
+  wheels=$(mktemp -d "$cacheDir/cuda.XXXXXX")
+  if ourPip download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux2010_x86_64 --platform manylinux_2_12_x86_64 \
+    -d "$wheels" "nvidia-cuda-nvcc-cu12==$cudaVersion" && unzip -q "$wheels"/*.whl 'nvidia/cuda_nvcc/bin/ptxas' -d "$wheels/tree"; then
+    chmod +x "$wheels/tree/nvidia/cuda_nvcc/bin/ptxas"
+    rm -rf "${cudaRoot%/*/*}"
+    mv "$wheels/tree" "${cudaRoot%/*/*}"
+  else
+    warn "ptxas could not be fetched: libraries hold GPU code as PTX alone, and tests that assemble it will fail"
+  fi
+  rm -rf "$wheels"
+}
+
+python=yes halide=yes cuda=no
 for arg in "$@"; do
   case $arg in
     --no-python) python=no ;;
     --no-halide) halide=no ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --cuda) cuda=yes ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$arg' (see --help)" ;;
   esac
 done
@@ -85,3 +107,4 @@ mkdir -p "$cacheDir"
 installPackages
 [ $python = no ] || installPython
 [ $halide = no ] || installHalide
+[ $cuda = no ] || installCuda

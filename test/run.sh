@@ -12,7 +12,7 @@
 #   lowerings    interpreter, portable and vector code against the same logits; every GGUF format
 #   road         import, compile, just in time, library, llmc-run and errors on tiny-llama
 #   tiles        the same on matrix tiles, emulated where the CPU has none
-#   gpu          the runtime on a driver that is a fake, with code for GPUs run by the emulator
+#   gpu          code for NVIDIA GPUs: assembled, and run by an emulator; the runtime on a stand-in for the driver
 #   scale        code does not grow with depth, nor memory with weights (--full: a 1B model's file)
 #   state        sequences roll back, fork, and are kept, for attention, recurrences and hybrids, through the C ABI
 #   models       the demonstration models: answers, perplexity and stories as their cards say
@@ -151,7 +151,10 @@ suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
 
 suite_tiles() { lastLine "$python" test/e2e/tiles_check.py --bin "$build/bin"; }
 
-suite_gpu() { lastLine bash test/gpu/fake_check.sh --build "$build"; }
+suite_gpu() {
+  lastLine "$python" test/gpu/code_check.py --bin "$build/bin"
+  lastLine bash test/gpu/fake_check.sh --build "$build"
+}
 
 suite_scale() {
   local options=()
@@ -263,7 +266,7 @@ finish() {
 }
 
 if [ $install = yes ]; then
-  examples/install.sh || { printf '0 passed, 1 failed\n'; exit 1; }
+  examples/install.sh --cuda || { printf '0 passed, 1 failed\n'; exit 1; }
 fi
 for suite in "${allSuites[@]}"; do
   if [ -n "$only" ] && [[ ",$only," != *",$suite,"* ]]; then continue; fi

@@ -50,6 +50,8 @@ llvm::Error checkDeviceCode(const llvm::Module &module) {
 }
 
 std::optional<std::string> findPtxas() {
+  if (std::optional<std::string> named = llvm::sys::Process::GetEnv("LLMC_PTXAS"))
+    return named->empty() ? std::nullopt : named;
   if (llvm::ErrorOr<std::string> found = llvm::sys::findProgramByName("ptxas"))
     return *found;
   llvm::SmallString<128> cache;

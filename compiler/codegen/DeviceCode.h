@@ -13,7 +13,7 @@ namespace llmc::codegen {
 // Errors: Unsupported, naming a kernel and the function that it needs.
 llvm::Error checkDeviceCode(const llvm::Module &module);
 
-// NVIDIA's assembler: on PATH, in /usr/local/cuda/bin, or where examples/install.sh --cuda puts it.
+// NVIDIA's assembler: what LLMC_PTXAS names (nothing: none), else on PATH, in /usr/local/cuda/bin, or where examples/install.sh --cuda puts it.
 std::optional<std::string> findPtxas();
 
 // Machine code for exactly this GPU. `work`: a directory for temporary files. Errors: Internal, with what ptxas said.

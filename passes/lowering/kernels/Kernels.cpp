@@ -261,6 +261,7 @@ LogicalResult emitForDevice(func::FuncOp function, const Kind &kind, Attribute a
     OpBuilder b(function);
     alone = func::FuncOp::create(b, function.getLoc(), (function.getName() + "_alone").str(), function.getFunctionType());
     alone.setPrivate();
+    alone->setAttr("passthrough", b.getStrArrayAttr({"noinline"})); // its registers, and what it spills, are its own
     if (failed(emitFor(alone, kind, attribute, oneThread)))
       return failure();
   }
