@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a pass outside llmc's tree and loads it into llmc-opt: against the build tree, then against an installation.
+# Builds passes outside llmc's tree and loads them into llmc-opt: against the build tree, then against an installation.
 #
 #   examples/pass_plugin/run.sh [BUILD_DIR]
 set -euo pipefail
@@ -20,7 +20,10 @@ tryPlugin() {
       "--pass-pipeline=builtin.module(${phases}count-weight-bytes)" >"$work/out.mlir" 2>"$work/counts" || { cat "$work/counts"; return 1; }
     cat "$work/counts" "$work/out.mlir" | FileCheck "$here/block.mlir"
   done
-  echo "count-weight-bytes works with $1"
+  "$3/llmc-opt" "--load-pass-plugin=$work/$1/NeighbouringTiles.so" --mlir-pass-statistics "$here/phase.mlir" \
+    "--pass-pipeline=builtin.module(func.func(neighbouring-tiles))" >"$work/out.mlir" 2>"$work/counts" || { cat "$work/counts"; return 1; }
+  cat "$work/counts" "$work/out.mlir" | FileCheck "$here/phase.mlir"
+  echo "count-weight-bytes and neighbouring-tiles work with $1"
 }
 
 tryPlugin build-tree "$build" "$build/bin"

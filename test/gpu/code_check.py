@@ -34,6 +34,11 @@ def find_ptxas():
                                                        f"{cache}/llmc/cuda/nvidia/cuda_nvcc/bin"]))
 
 
+def tool(*command):
+    r = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    want(r.returncode == 0, f"{os.path.basename(command[0])}: exit {r.returncode}: {r.stderr.strip()[-300:]}")
+
+
 def functions(said):
     """{name: bytes of registers spilt} of what `ptxas -v` says."""
     found = re.findall(r"Function properties for (\S+)\n\s+\d+ bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
@@ -90,6 +95,22 @@ def check_emulated(artifact, gpu, library, ids, logits, tolerance):
     return note
 
 
+def check_changed_schedule(llmc, bin_dir, emulate, artifact, path, ids):
+    """A plug-in's pass gives blocks other tiles: the kernels differ, and no bit of the result."""
+    llmc.call("compile", path, "--exact", "--target", "cuda:sm_90", "--compile-to", "schedule", "-o", "scheduled.mlir")
+    tool(f"{bin_dir}/llmc-opt", f"--load-pass-plugin={bin_dir}/../lib/NeighbouringTiles.so", "scheduled.mlir", "-o", "changed.mlir",
+         "--pass-pipeline=builtin.module(func.func(neighbouring-tiles))")
+    texts = []
+    for name in ("scheduled", "changed"):
+        llmc.call("compile", f"{name}.mlir", "--allow-outside", "--compile-from", "lower", "--emit", "llvm", "-o", f"{name}.ll")
+        tool(emulate, f"{name}.ll", "-o", os.path.abspath(f"{name}.so"))
+        with open(f"{name}.ll", encoding="utf-8") as f:
+            texts.append(f.read())
+    want(texts[0] != texts[1], "the plug-in changed nothing")
+    usual, changed = (EmulatedSteps(artifact, artifact.gpus()[0], os.path.abspath(f"{name}.so"), blocks=3).run(ids) for name in ("scheduled", "changed"))
+    want(np.array_equal(usual, changed), "the logits have other bits")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
@@ -114,7 +135,7 @@ def main():
                 exact = ("compile", path, "--exact", "--target", "cuda:sm_90")
                 llmc.call(*exact, "-o", f"{work}/{name}.so", env={**os.environ, "LLMC_PTXAS": ""})
                 llmc.call(*exact, "--emit", "llvm", "-o", f"{name}.ll")
-                subprocess.run([emulate, f"{name}.ll", "-o", f"{work}/{name}.gpu.so"], check=True, timeout=600)
+                tool(emulate, f"{name}.ll", "-o", f"{work}/{name}.gpu.so")
 
             failed = checks.failed
             checks.run(f"{name} compiles for GPUs", compiled)
@@ -125,6 +146,8 @@ def main():
                 checks.run(f"{name} assembles for {gpu}", check_assembles, process, f"{gpu}.ptx", gpu, args.table)
             artifact = Artifact(f"{work}/{name}.so")
             checks.run(f"{name} emulated", check_emulated, artifact, artifact.gpus()[0], f"{work}/{name}.gpu.so", ids, logits, tolerance)
+            if name == "qwen3":
+                checks.run(f"{name} with a schedule that a plug-in changed", check_changed_schedule, llmc, bin_dir, emulate, artifact, path, ids)
             for left in os.listdir(work):
                 os.path.isfile(left) and os.remove(left)
     sys.exit(checks.finish())
