@@ -665,8 +665,7 @@ private:
     if (!ptx)
       return ptx.takeError();
     gpu.ptx = std::move(*ptx);
-    if (llvm::Error error = assembleDevice(gpu, work))
-      return error;
+    assembleDevice(gpu, work);
     description.gpus.push_back(std::move(gpu));
     return llvm::Error::success();
   }
@@ -687,17 +686,17 @@ private:
     return lowered ? writeObject(**lowered, plain, (work + "/" + code.steps.target.name + "_launches.o").str(), objects) : lowered.takeError();
   }
 
-  // Without ptxas the driver compiles the PTX when the model is opened.
-  llvm::Error assembleDevice(artifact::GpuCode &gpu, const Directory &work) {
+  // Without ptxas, or with one that is too old, the driver compiles the PTX when the model is opened.
+  void assembleDevice(artifact::GpuCode &gpu, const Directory &work) {
     std::optional<std::string> ptxas = codegen::findPtxas();
     if (!ptxas)
-      return llvm::Error::success();
+      return;
     report("assembling " + gpu.target.name, 0.8);
     auto cubin = codegen::assemble(*ptxas, gpu.ptx, gpu.target, work);
-    if (!cubin)
-      return cubin.takeError();
-    gpu.cubin = std::move(*cubin);
-    return llvm::Error::success();
+    if (cubin)
+      gpu.cubin = std::move(*cubin);
+    else if (std::string why = llvm::toString(cubin.takeError()); options.note)
+      options.note(why + "; the library holds PTX for " + gpu.target.name + " alone, which the driver compiles when it is opened");
   }
 
   llvm::Error compileDescriptor(const artifact::Description &description, const Directory &work, std::vector<std::string> &objects) {
