@@ -78,7 +78,7 @@ int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmeti
   bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
     return tiled ? panelsOfTiles(weights, copies) : decisions.panelTurns ? kPanelsOfRows : 1;
-  if (!decisions.largeTiles)
+  if (!decisions.largeTiles || machine().isDevice()) // a block of threads shares out one panel
     return tiled ? 2 : 1;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
   for (Type weight : weights) {

@@ -24,6 +24,7 @@ void emitNorm(KernelBuilder &b, tile::NormAttr norm);
 void emitPointwise(KernelBuilder &b, tile::PointwiseKernelAttr kernel);
 void emitUnitNorm(KernelBuilder &b, tile::UnitNormAttr norm);
 void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr table);
+void emitRopeTableAt(KernelBuilder &b, tile::RopeTableAttr table, Value index); // of one pair
 void emitRope(KernelBuilder &b, tile::RopeAttr rope);
 void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);
 void emitAttend(KernelBuilder &b, tile::AttendAttr attend);

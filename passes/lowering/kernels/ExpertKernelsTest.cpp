@@ -116,14 +116,15 @@ protected:
              Numbers &weights) {
     experts.assign(size_t(c.top) + 1, -7), weights.assign(size_t(c.top) + 1, 77);
     if (c.bias)
-      jit.function<void(const float *, const float *, int32_t *, float *)>(name)(logits.data(), bias.data(), experts.data(), weights.data());
+      jit.kernel<void(const float *, const float *, int32_t *, float *)>(name)(logits.data(), bias.data(), experts.data(), weights.data());
     else
-      jit.function<void(const float *, int32_t *, float *)>(name)(logits.data(), experts.data(), weights.data());
+      jit.kernel<void(const float *, int32_t *, float *)>(name)(logits.data(), experts.data(), weights.data());
     ASSERT_EQ(experts.back(), -7);
     ASSERT_EQ(weights.back(), 77);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Targets, ExpertKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, ExpertKernelsTest, ::testing::Values(deviceTargets()[1]), [](const auto &info) { return info.param.name; });
 
 std::vector<RouteCase> routeCases() {
   std::vector<RouteCase> cases{{1, 1}, {256, 8, 8, 4, "sigmoid", "top2_sum", "sum", 1e-6, 2.5, true}, {64, 8}, {60, 4}, {128, 8, 1, 1, "softmax", "max", "sum"}};
@@ -217,7 +218,7 @@ TEST_P(ExpertKernelsTest, groupsAndCombines) {
       }
       size_t choices = experts.size();
       Indices starts(size_t(c.count) + 2, -7), order(choices + 1, -7), places(choices + 1, -7);
-      jit.function<void(int64_t, const int32_t *, int32_t *, int32_t *, int32_t *)>("group_" + std::to_string(i))(
+      jit.kernel<void(int64_t, const int32_t *, int32_t *, int32_t *, int32_t *)>("group_" + std::to_string(i))(
           c.tokens, experts.data(), starts.data(), order.data(), places.data());
       ASSERT_EQ(starts[0], 0);
       ASSERT_EQ(starts[size_t(c.count)], int32_t(choices));
@@ -240,11 +241,11 @@ TEST_P(ExpertKernelsTest, groupsAndCombines) {
       Indices first(places.begin(), places.begin() + c.top), identity(static_cast<size_t>(c.top));
       std::iota(identity.begin(), identity.end(), 0);
       Numbers out(size_t(c.channels) + 1, 77.0f);
-      jit.function<void(const float *, const int32_t *, const float *, float *)>("combine_" + std::to_string(i))(results.data(), first.data(),
+      jit.kernel<void(const float *, const int32_t *, const float *, float *)>("combine_" + std::to_string(i))(results.data(), first.data(),
                                                                                                              weights.data(), out.data());
       for (int64_t channel = 0; channel < c.channels; ++channel)
         ASSERT_NEAR(out[size_t(channel)], wanted(first, channel), 1e-4);
-      jit.function<void(const float *, const float *, float *)>("single_" + std::to_string(i))(results.data(), weights.data(), out.data());
+      jit.kernel<void(const float *, const float *, float *)>("single_" + std::to_string(i))(results.data(), weights.data(), out.data());
       for (int64_t channel = 0; channel < c.channels; ++channel)
         ASSERT_NEAR(out[size_t(channel)], wanted(identity, channel), 1e-4);
       ASSERT_EQ(out.back(), 77.0f);
@@ -297,7 +298,7 @@ TEST_P(ExpertKernelsTest, attendsToLatents) {
       Numbers table, queries(size_t(c.heads * row) + 1, 77.0f), out(size_t(c.heads * c.latent) + 1, 77.0f), key = kv;
       for (int64_t j = 0; j < c.turned; ++j)
         table.push_back(float(j < c.turned / 2 ? std::cos(0.1 * double(position * (j + 1))) : std::sin(0.1 * double(position * (j + 1 - c.turned / 2)))));
-      auto *prepare = jit.function<void(int64_t, int64_t, float *, float *, float *, float *, float *, std::byte *, float *)>("prepare_" + std::to_string(i));
+      auto prepare = jit.kernel<void(int64_t, int64_t, float *, float *, float *, float *, float *, std::byte *, float *)>("prepare_" + std::to_string(i));
       for (int64_t head = 0; head <= c.heads; ++head)
         prepare(head, position, q.data(), latent.data(), kv.data(), gain.data(), table.data(), cache.data(), queries.data());
       double squares = 0;
@@ -314,7 +315,7 @@ TEST_P(ExpertKernelsTest, attendsToLatents) {
       ASSERT_EQ(queries.back(), 77.0f);
       if (position > 2 && position % 16 != 0 && position % 64 != 63 && position != positions - 1)
         continue;
-      auto *attend = jit.function<void(int64_t, int64_t, float *, std::byte *, float *, std::byte *)>("attend_" + std::to_string(i));
+      auto attend = jit.kernel<void(int64_t, int64_t, float *, std::byte *, float *, std::byte *)>("attend_" + std::to_string(i));
       for (int64_t head = 0; head < c.heads; ++head) {
         Numbers query(latent.begin() + head * c.latent, latent.begin() + (head + 1) * c.latent);
         query.insert(query.end(), q.begin() + (head + 1) * c.query - c.turned, q.begin() + (head + 1) * c.query);

@@ -265,7 +265,7 @@ TEST_P(TargetTest, quantizesByDefinition) {
         auto bytes = size_t(tile::int8HalfSumsOffset(inputs) + inputs / 4);
         Buffer wanted(size_t(tile::int8RowBytes(inputs))), got(size_t(tile::int8RowBytes(inputs)));
         quantizeByDefinition(x, wanted.data());
-        jit.function<QuantizeFunction>("quantize_" + std::to_string(inputs))(x.data(), got.data());
+        jit.kernel<QuantizeFunction>("quantize_" + std::to_string(inputs))(x.data(), got.data());
         for (size_t i = 0; i < bytes; ++i) {
           auto offset = int64_t(i);
           bool isFloat = offset >= tile::int8ScalesOffset(inputs) && offset < tile::int8SumsOffset(inputs);
@@ -306,7 +306,7 @@ TEST_P(TargetTest, decodesRowsExactly) {
       for (size_t n : {0, 1, 15, 16, 30}) {
         std::vector<float> wanted(static_cast<size_t>(inputs)), got(static_cast<size_t>(inputs) + 1, 99.0f);
         decodeRow(format, rows[n].data(), wanted);
-        jit.function<DecodeFunction>(name(format, inputs))(weight.data(), int64_t(n), got.data());
+        jit.kernel<DecodeFunction>(name(format, inputs))(weight.data(), int64_t(n), got.data());
         for (size_t k = 0; k < wanted.size(); ++k)
           ASSERT_TRUE(sameBits(got[k], wanted[k])) << name(format, inputs) << " row " << n << " input " << k;
         ASSERT_EQ(got.back(), 99.0f) << "wrote beyond the row";
@@ -315,6 +315,7 @@ TEST_P(TargetTest, decodesRowsExactly) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, TargetTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, TargetTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 // What this machine may not be able to run: the code for AVX-512 VNNI is 512 bits wide and free of scalar detours.
 TEST(AssemblyTest, vnniProductsUse512BitDots) {

@@ -5,7 +5,7 @@
 // bf16 rows by matrix tiles, one product takes all panels of the tile and all rows, and its results are (panels, tokens, 16).
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/Kernels.h"
-#include "passes/lowering/kernels/RowMath.h"
+#include "passes/lowering/kernels/LinearOperands.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -43,42 +43,10 @@ bool usesTiles(tile::LinearAttr kernel, tile::TargetAttr target) {
 // Tiles take panels in pairs.
 int64_t resultPanels(tile::LinearAttr kernel, bool tiled) { return tiled ? tile::alignTo(kernel.getPanels(), 2) : 1; }
 
-SmallVector<llm::Format> formatsOf(RankedTensorType type) {
-  return llm::WeightsType::get(type.getContext(), 1, type.getShape(), type.getElementType()).getFormats();
-}
-
-RankedTensorType weightType(tile::LinearAttr kernel, size_t weight) {
-  return cast<RankedTensorType>(cast<TypeAttr>(kernel.getWeights()[weight]).getValue());
-}
-
-struct Linear {
-  KernelBuilder &b;
-  tile::LinearAttr kernel;
-  Value tokens, x, scratch;
-  Values weights, formats, biases, results;
-  Value residual;
+struct Linear : LinearOperands {
   Value firstRow = b.constant(0), rows = tokens; // what is worked on
 
-  Linear(KernelBuilder &b, tile::LinearAttr kernel)
-      : b(b), kernel(kernel), tokens(b.argument(1)), x(b.argument(2)), scratch(b.argument(3)) {
-    unsigned next = 4, count = kernel.getWeights().size();
-    auto take = [&](Values &to, unsigned n) {
-      for (unsigned i = 0; i < n; ++i)
-        to.push_back(b.argument(next++));
-    };
-    take(weights, count);
-    take(formats, count);
-    take(biases, kernel.getBias() ? count : 0);
-    if (kernel.getResidual())
-      residual = b.argument(next++);
-    take(results, kernel.getGlu() ? 1 : count);
-  }
-
-  RankedTensorType type(unsigned weight) const { return weightType(kernel, weight); }
-  int64_t outputs(unsigned weight) const { return type(weight).getShape()[0]; }
-  int64_t tiles(unsigned weight) const {
-    return (tile::panelCount(outputs(weight)) + kernel.getPanels() - 1) / kernel.getPanels();
-  }
+  using LinearOperands::LinearOperands;
 
   int64_t inputRowBytes() const { return kernels::inputRowBytes(kernel.getArithmetic(), type(0).getShape()[1]); }
 
@@ -106,22 +74,6 @@ struct Linear {
     func::CallOp::create(b, function, ValueRange{address, b.at(x, firstRow, inputRowBytes()), rows, out, space});
   }
 
-  // Emits `product` for the format that this layer's weight has.
-  void anyFormat(unsigned weight, llvm::function_ref<void(llm::Format)> product) {
-    SmallVector<llm::Format> known = formatsOf(type(weight));
-    if (known.size() == 1)
-      return product(known[0]);
-    SmallVector<int64_t> cases = llvm::to_vector(llvm::seq<int64_t>(1, known.size()));
-    Value index = arith::IndexCastOp::create(b, b.getIndexType(), formats[weight]);
-    auto choice = scf::IndexSwitchOp::create(b, TypeRange(), index, cases, cases.size());
-    OpBuilder::InsertionGuard guard(b);
-    for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
-      b.createBlock(&region);
-      product(known[i]);
-      scf::YieldOp::create(b);
-    }
-  }
-
   //===--- epilogue ---===//
 
   // Channels [0, lanes) of a row at `pointer`, of which only `valid` lie inside it.
@@ -144,22 +96,11 @@ struct Linear {
     return arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<bool>(lanes)));
   }
 
-  // Scaled, then capped.
-  Value limited(Value logits) {
-    if (double factor = kernel.getScale().value)
-      logits = b.mul(logits, b.constant(logits.getType(), factor));
-    double cap = kernel.getSoftcap().value;
-    return cap ? softcap(b, logits, cap) : logits;
-  }
-
   // The key of the greatest of a panel's results, the first `valid` of which exist.
   Value keyOf(Value results, int64_t valid) {
-    VectorType words = b.words(tile::kPanelOutputs);
-    Value bits = b.bitcast(b.add(results, b.constant(results.getType(), 0.0)), words); // -0 is 0
-    Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
-    Value keys = b.select(isNumber, orderedBits(b, bits), b.constant(words, tile::kNanKey));
+    Value keys = keysOf(results);
     if (valid < tile::kPanelOutputs)
-      keys = b.select(laneMask(valid), keys, b.constant(words, tile::kGoneKey));
+      keys = b.select(laneMask(valid), keys, b.constant(keys.getType(), tile::kGoneKey));
     return vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, keys);
   }
 
@@ -188,27 +129,10 @@ struct Linear {
     return value;
   }
 
-  // As #llm.glu_limits.
-  Value limitedUnit(Value gate, Value up) {
-    auto constant = [&](double value) { return b.constant(gate.getType(), value); };
-    double limit = kernel.getLimits().getLimit().value;
-    gate = arith::MinimumFOp::create(b, gate, constant(limit));
-    up = arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, up, constant(-limit)), constant(limit));
-    Value open = activate(b, llm::Activation::sigmoid, b.mul(gate, constant(kernel.getLimits().getAlpha().value)));
-    return b.mul(b.mul(gate, open), b.add(up, constant(kernel.getLimits().getOffset().value)));
-  }
-
   // One panel of results: `valid` of its 16 outputs exist.
   void finish(ArrayRef<Value> products, unsigned weight, Value panel, int64_t valid) {
     b.loop(b.constant(0), rows, 1, [&](Value row) {
-      Value value = biased(products[0], row, weight, panel);
-      if (kernel.getLimits()) {
-        value = limitedUnit(value, biased(products[1], row, 1, panel));
-      } else if (kernel.getActivation()) {
-        value = activate(b, kernel.getActivation().getValue(), value);
-        if (kernel.getGlu())
-          value = b.mul(value, biased(products[1], row, 1, panel));
-      }
+      Value value = activated(biased(products[0], row, weight, panel), [&] { return biased(products[1], row, 1, panel); });
       Value ofStep = b.add(firstRow, row);
       if (residual)
         value = b.add(value, loadRow(rowAt(residual, weight, ofStep, panel), valid));
@@ -280,19 +204,6 @@ struct Linear {
     });
     firstRow = none, rows = tokens;
   }
-
-  // Tiles of weight 0, then of weight 1, …
-  void emit(unsigned weight, Value tile) {
-    if (kernel.getGlu() || weight + 1 == kernel.getWeights().size())
-      return tileOf(weight, tile);
-    Value count = b.constant(tiles(weight));
-    auto branch = scf::IfOp::create(b, b.compare(arith::CmpIPredicate::slt, tile, count), /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(branch.thenYield());
-    tileOf(weight, tile);
-    b.setInsertionPoint(branch.elseYield());
-    emit(weight + 1, b.sub(tile, count));
-  }
 };
 
 } // namespace
@@ -322,6 +233,9 @@ int64_t linearScratchBytes(tile::LinearAttr kernel, tile::TargetAttr target, int
   return products + maxTokens * resultPanels(kernel, tiled) * kRowBytes * (kernel.getGlu() ? 2 : 1);
 }
 
-void emitLinear(KernelBuilder &b, tile::LinearAttr kernel) { Linear(b, kernel).emit(0, b.argument(0)); }
+void emitLinear(KernelBuilder &b, tile::LinearAttr kernel) {
+  Linear linear(b, kernel);
+  linear.ofWeight([&](unsigned weight, Value tile) { linear.tileOf(weight, tile); });
+}
 
 } // namespace llmc::kernels

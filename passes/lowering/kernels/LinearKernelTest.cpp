@@ -282,6 +282,37 @@ Wanted definition(const LinearCase &c, const Data &data, size_t weight, int64_t 
   return {value, error + 2e-7 * (std::fabs(value) + std::fabs(residual))};
 }
 
+// What the sums of an output may differ by where their terms are added in another order.
+double orderOfSum(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n) {
+  const LoadedWeight &w = data.weights[weight];
+  std::span<const float> x = data.row(c, t);
+  double size = 0;
+  if (!c.int8) {
+    Numbers decoded(static_cast<size_t>(c.inputs));
+    decodeRow(w.format, w.rows[size_t(n)].data(), decoded);
+    for (size_t k = 0; k < decoded.size(); ++k)
+      size += std::fabs(double(x[k]) * decoded[k]);
+    return 2e-6 * size;
+  }
+  int64_t bytes = tile::panelBytes(packing::dialectFormat(w.format), c.inputs), group = tile::packedBlock(packing::dialectFormat(w.format)).group;
+  packing::PackedCodes codes = packing::unpackCodes(w.format, w.packed.data() + n / 16 * bytes, n % 16, c.inputs);
+  for (size_t k = 0; k < x.size(); ++k) {
+    size_t g = k / size_t(group);
+    double weight = std::fabs(codes.codes[k] * double(codes.scales[g])) + (codes.minima.empty() ? 0 : std::fabs(codes.minima[g]));
+    size += std::fabs(x[k]) * weight;
+  }
+  return 2e-6 * size;
+}
+
+// What of that an epilogue leaves: activations are less steep than 1.2.
+double orderError(const LinearCase &c, const Data &data, size_t weight, int64_t t, int64_t n) {
+  double error = 1.2 * orderOfSum(c, data, weight, t, n) * (c.scale != 0 ? c.scale : 1);
+  if (!c.glu)
+    return error;
+  double gate = std::fabs(biasedProduct(c, data, 0, t, n, true)), up = std::fabs(biasedProduct(c, data, 1, t, n, true));
+  return error * (2 + up) + 1.2 * orderOfSum(c, data, 1, t, n) * (1 + gate);
+}
+
 //===----------------------------------------------------------------------===//
 // Runs
 //===----------------------------------------------------------------------===//
@@ -290,8 +321,16 @@ uint64_t word(const void *pointer) { return std::bit_cast<uint64_t>(pointer); }
 
 // Pointers and i64 arguments are passed alike, and a callee leaves those that it does not know.
 constexpr size_t kMostArguments = 4 + 3 * 3 + 1 + 3;
-template <size_t... I> void call(void *kernel, const std::array<uint64_t, kMostArguments> &arguments, std::index_sequence<I...>) {
-  reinterpret_cast<void (*)(decltype(uint64_t(I))...)>(kernel)(arguments[I]...);
+using Code = Kernel<void(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                         uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)>;
+template <size_t... I> void call(const Code &kernel, const std::array<uint64_t, kMostArguments> &arguments, std::index_sequence<I...>) {
+  kernel(arguments[I]...);
+}
+
+Code codeOf(KernelJit &jit, const std::string &name) {
+  return {reinterpret_cast<void (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                                    uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)>(jit.function<void()>(name)),
+          jit.grid(name)};
 }
 
 int64_t scratchBytes(const LinearCase &c) {
@@ -307,7 +346,7 @@ constexpr float kUntouched = 12345.0f;
 class LinearKernelTest : public ::testing::TestWithParam<JitTarget> {
 protected:
   // The results of all weights; `inPlace`: over the residual.
-  std::vector<Numbers> run(void *kernel, const LinearCase &c, Data &data, bool inPlace) {
+  std::vector<Numbers> run(const Code &kernel, const LinearCase &c, Data &data, bool inPlace) {
     std::vector<Numbers> results;
     for (const Weight &weight : std::span(c.weights).first(c.glu ? 1 : c.weights.size()))
       results.emplace_back(size_t(c.tokens * weight.outputs) + 16, kUntouched);
@@ -335,7 +374,7 @@ protected:
     return results;
   }
 
-  void check(void *kernel, const LinearCase &c, std::mt19937 &random) {
+  void check(const Code &kernel, const LinearCase &c, std::mt19937 &random) {
     Data data(c, random);
     for (bool inPlace : {false, true}) {
       if (inPlace && !c.residual)
@@ -354,6 +393,8 @@ protected:
         float got = result[size_t(t * outputs + n)];
         if (c.tiled && !emulatesTiles(GetParam())) // whose sums are near the definition's
           wanted.error += 1e-4;
+        if (GetParam().isDevice())
+          wanted.error += orderError(c, data, weight, t, n);
         ASSERT_TRUE(std::fabs(got - wanted.value) <= wanted.error) << "token " << t << " output " << n << ": got " << got << ", want " << wanted.value;
       }
     for (size_t i = size_t(c.tokens * outputs); i < result.size(); ++i)
@@ -366,8 +407,7 @@ protected:
       jit.declare("linear_" + std::to_string(i), attribute(cases[i]), argumentLetters(cases[i]));
     jit.compile();
     for (size_t i = 0; i < cases.size(); ++i) {
-      auto kernel = reinterpret_cast<void *>(jit.function<void()>("linear_" + std::to_string(i)));
-      ASSERT_NO_FATAL_FAILURE(check(kernel, cases[i], random));
+      ASSERT_NO_FATAL_FAILURE(check(codeOf(jit, "linear_" + std::to_string(i)), cases[i], random));
     }
   }
 };
@@ -462,7 +502,7 @@ TEST_P(TiledLinearTest, randomShapes) {
 // Scale and softcap; and what keys and single panels say of the very same results.
 class LogitsKernelTest : public LinearKernelTest {
 protected:
-  std::vector<std::byte> runOne(void *kernel, const LinearCase &c, Data &data, int64_t tile, int64_t tokens, const void *x, int64_t bytes) {
+  std::vector<std::byte> runOne(const Code &kernel, const LinearCase &c, Data &data, int64_t tile, int64_t tokens, const void *x, int64_t bytes) {
     std::vector<std::byte> out(size_t(bytes), std::byte(0x5a));
     Buffer scratch(static_cast<size_t>(scratchBytes(c)));
     std::array<uint64_t, kMostArguments> arguments{uint64_t(tile), uint64_t(tokens), word(x), word(scratch.data()),
@@ -483,7 +523,7 @@ protected:
     return bits < 0 ? bits ^ 0x7fffffff : bits;
   }
 
-  void checkForms(void *rowsKernel, void *keysKernel, void *panelKernel, const LinearCase &c, std::mt19937 &random, bool damaged) {
+  void checkForms(const Code &rowsKernel, const Code &keysKernel, const Code &panelKernel, const LinearCase &c, std::mt19937 &random, bool damaged) {
     Data data(c, random);
     if (damaged) // a NaN and an infinity among the results
       data.x[0] = std::numeric_limits<float>::quiet_NaN(), data.x[size_t(c.tokens * c.inputs - 1)] = std::numeric_limits<float>::infinity();
@@ -531,9 +571,9 @@ protected:
       for (bool damaged : {false, true}) {
         if (damaged && cases[i].rounds()) // numbers that are there to be rounded are finite
           continue;
-        void *kernels[3];
-        for (int form = 0; form < 3; ++form)
-          kernels[form] = reinterpret_cast<void *>(jit.function<void()>(forms[form] + std::to_string(i)));
+        std::vector<Code> kernels;
+        for (const char *form : forms)
+          kernels.push_back(codeOf(jit, form + std::to_string(i)));
         ASSERT_NO_FATAL_FAILURE(checkForms(kernels[0], kernels[1], kernels[2], cases[i], random, damaged)) << attribute(cases[i]);
       }
   }
@@ -566,6 +606,82 @@ TEST_P(TiledLogitsTest, allFormsHaveTheSameBits) {
       cases.push_back(c);
     }
   ASSERT_NO_FATAL_FAILURE(checkCases(cases));
+}
+
+//===----------------------------------------------------------------------===//
+// By blocks of threads
+//===----------------------------------------------------------------------===//
+
+class BlockLinearTest : public LinearKernelTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, BlockLinearTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
+class BlockLogitsTest : public LogitsKernelTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, BlockLogitsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
+
+// One token: all formats and arithmetics that a lane has products for; inputs of less than a piece of a warp, of some and of several rounds.
+TEST_P(BlockLinearTest, oneToken) {
+  std::mt19937 random(3);
+  std::vector<LinearCase> cases;
+  auto add = [&](int64_t inputs, int64_t panels, std::vector<Weight> weights, bool int8, bool bf16) {
+    cases.push_back({inputs, 1, panels, int8, bool(inputs % 3) && !bf16, false, bool(inputs % 2) && !bf16, "", std::move(weights), false, bf16});
+  };
+  for (Format format : {Format::F32, Format::F16, Format::BF16})
+    for (int64_t inputs : {1, 65, 640, 4096})
+      for (bool bf16 : {false, true})
+        if (format != Format::F32 || !bf16)
+          add(inputs, inputs == 65 ? 2 : 1, {{inputs == 640 ? 32 : 37, {format}}}, false, bf16);
+  for (Format format : {Format::Q8_0, Format::Q4_0, Format::Q5_0, Format::Q4_1, Format::Q5_1})
+    for (int64_t inputs : {32, 96, 2080, 4096})
+      add(inputs, 1, {{21, {format}}}, true, false);
+  for (Format format : {Format::Q4_K, Format::Q5_K, Format::Q6_K})
+    for (int64_t inputs : {256, 1280, 6144})
+      add(inputs, 1, {{21, {format}}}, true, false);
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+TEST_P(BlockLinearTest, epilogues) {
+  std::mt19937 random(4);
+  std::vector<LinearCase> cases;
+  cases.push_back({32, 1, 3, true, true, false, false, "", {{16, {Format::Q8_0}}, {1, {Format::Q8_0}}, {49, {Format::Q8_0}}}});
+  cases.push_back({256, 1, 2, true, true, true, true, "silu", {{33, {Format::Q4_K, Format::Q6_K}}, {33, {Format::Q4_K, Format::Q6_K}}}});
+  cases.push_back({64, 1, 2, true, true, true, true, "silu", {{35, {Format::Q4_0}}, {35, {Format::Q8_0}}}, true});
+  cases.push_back({100, 1, 1, false, true, true, false, "gelu_tanh", {{35, {Format::F16}}, {35, {Format::BF16}}}});
+  for (int i = 0; i < 12; ++i)
+    cases.push_back(draw(random));
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+TEST_P(BlockLogitsTest, allFormsHaveTheSameBits) {
+  std::vector<LinearCase> cases;
+  for (int64_t outputs : {1, 16, 37, 250})
+    for (bool int8 : {true, false}) {
+      LinearCase c{64, 1, 2, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
+      c.scale = outputs > 16 ? 0.25f : 0, c.softcap = outputs > 37 || outputs == 16 ? 3 : 0;
+      cases.push_back(c);
+    }
+  ASSERT_NO_FATAL_FAILURE(checkCases(cases));
+}
+
+// To the bit, in whatever order threads run.
+TEST(BlockOrderTest, doesNotMatter) {
+  std::vector<JitTarget> targets = deviceTargets();
+  ASSERT_TRUE(!targets[0].backwards && targets[1].backwards && targets[0].attribute == targets[1].attribute);
+  LinearCase c{512, 1, 1, true, true, true, false, "silu", {{32, {Format::Q4_K}}, {32, {Format::Q8_0}}}};
+  std::vector<float> results[2];
+  for (int i = 0; i < 2; ++i) {
+    std::mt19937 random(9);
+    Data data(c, random);
+    KernelJit jit(targets[size_t(i)]);
+    jit.declare("linear", attribute(c), argumentLetters(c));
+    jit.compile();
+    results[i].resize(32);
+    Buffer scratch(static_cast<size_t>(scratchBytes(c)));
+    for (uint64_t tile = 0; tile < 2; ++tile)
+      call(codeOf(jit, "linear"),
+           {tile, 1, word(data.rounded.data()), word(scratch.data()), word(data.weights[0].packed.data()), word(data.weights[1].packed.data()), 0, 0,
+            word(data.weights[0].bias.data()), word(data.weights[1].bias.data()), word(results[i].data())},
+           std::make_index_sequence<kMostArguments>());
+  }
+  EXPECT_EQ(results[0], results[1]);
 }
 
 // The draws reach what they are for.

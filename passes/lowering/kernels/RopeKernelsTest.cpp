@@ -10,6 +10,7 @@ namespace {
 
 class RopeKernelsTest : public ::testing::TestWithParam<JitTarget> {};
 INSTANTIATE_TEST_SUITE_P(Targets, RopeKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, RopeKernelsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 constexpr int64_t kDim = 16;
 constexpr double kTheta = 10000, kOriginal = 64; // positions of training in the scalings below
@@ -85,9 +86,9 @@ TEST_P(RopeKernelsTest, fillsTables) {
     for (int64_t position : {0, 1, 17, 63, 64, 1000, 131071})
       for (int64_t length : {int64_t(10), int64_t(64), int64_t(65), position + 1}) {
         std::vector<float> out(kDim + 1, 77.0f);
-        jit.function<void(int64_t, int64_t, float *)>(scaling.name)(position, length, out.data());
+        jit.kernel<void(int64_t, int64_t, float *)>(scaling.name)(position, length, out.data());
         ASSERT_NO_FATAL_FAILURE(expectTable(scaling, position, length, nullptr, out.data()));
-        jit.function<void(int64_t, int64_t, const float *, float *)>(std::string(scaling.name) + "_factors")(position, length, factors, out.data());
+        jit.kernel<void(int64_t, int64_t, const float *, float *)>(std::string(scaling.name) + "_factors")(position, length, factors, out.data());
         ASSERT_NO_FATAL_FAILURE(expectTable(scaling, position, length, factors, out.data()));
         ASSERT_EQ(out[kDim], 77.0f) << "wrote beyond the table";
       }
@@ -122,7 +123,7 @@ TEST_P(RopeKernelsTest, rotatesRows) {
       std::vector<float> in = x, out(x.size() + 1, 77.0f);
       in.push_back(77.0f);
       float *y = inPlace ? in.data() : out.data();
-      jit.function<void(const float *, const float *, float *)>("rope_" + std::to_string(c))(in.data(), table.data(), y);
+      jit.kernel<void(const float *, const float *, float *)>("rope_" + std::to_string(c))(in.data(), table.data(), y);
       for (int64_t head = 0; head < r.channels; head += r.headDim) {
         for (int64_t i = 0; i < r.dim / 2; ++i) {
           auto a = size_t(head + (r.half ? i : 2 * i)), b = size_t(head + (r.half ? i + r.dim / 2 : 2 * i + 1));

@@ -21,7 +21,7 @@ void emitNorm(KernelBuilder &b, tile::NormAttr kernel) {
   });
 }
 
-static Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, ArrayRef<Value> inputs) {
+Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, ArrayRef<Value> inputs) {
   Value x = inputs[0], y = inputs.size() > 1 ? inputs[1] : Value();
   Value constant = b.constant(x.getType(), kernel.getConstant().value);
   switch (kernel.getKind()) {
@@ -138,20 +138,21 @@ static Value frequency(KernelBuilder &b, tile::RopeTableAttr kernel, Value index
 }
 
 // out: (dim): cosines, then sines. Once per token, so libm's functions will do.
-void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr kernel) {
+void emitRopeTableAt(KernelBuilder &b, tile::RopeTableAttr kernel, Value index) {
   Type f32 = b.getF32Type();
   Value position = arith::SIToFPOp::create(b, f32, b.argument(0)), length = b.argument(1);
   Value factors = kernel.getFactors() ? b.argument(2) : Value(), out = b.argument(kernel.getFactors() ? 3 : 2);
-  int64_t half = kernel.getDim() / 2;
   Value scale = b.constant(f32, llm::ropeFrequencies(kernel.getDim(), kernel.getTheta(), kernel.getScaling(), 0).attentionFactor);
-  b.loop(b.constant(0), b.constant(half), 1, [&](Value index) {
-    Value f = frequency(b, kernel, index, length);
-    if (factors)
-      f = div(b, f, b.load(f32, floatAt(b, factors, index), 4));
-    Value angle = b.mul(position, f), at = floatAt(b, out, index);
-    b.store(b.mul(math::CosOp::create(b, angle), scale), at, 4);
-    b.store(b.mul(math::SinOp::create(b, angle), scale), b.at(at, half * 4), 4);
-  });
+  Value f = frequency(b, kernel, index, length);
+  if (factors)
+    f = div(b, f, b.load(f32, floatAt(b, factors, index), 4));
+  Value angle = b.mul(position, f), at = floatAt(b, out, index);
+  b.store(b.mul(math::CosOp::create(b, angle), scale), at, 4);
+  b.store(b.mul(math::SinOp::create(b, angle), scale), b.at(at, kernel.getDim() / 2 * 4), 4);
+}
+
+void emitRopeTable(KernelBuilder &b, tile::RopeTableAttr kernel) {
+  b.loop(b.constant(0), b.constant(kernel.getDim() / 2), 1, [&](Value index) { emitRopeTableAt(b, kernel, index); });
 }
 
 } // namespace llmc::kernels

@@ -17,6 +17,7 @@ std::vector<float> normalRow(int64_t channels, float mean, std::mt19937 &random)
 
 class RowKernelsTest : public ::testing::TestWithParam<JitTarget> {};
 INSTANTIATE_TEST_SUITE_P(Targets, RowKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, RowKernelsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 //===----------------------------------------------------------------------===//
 // Norms
@@ -70,9 +71,9 @@ TEST_P(RowKernelsTest, normalises) {
       in.push_back(77.0f);
       float *to = inPlace ? in.data() : out.data();
       if (c.bias)
-        jit.function<void(const float *, const float *, const float *, float *)>("norm_" + std::to_string(i))(in.data(), gain.data(), bias.data(), to);
+        jit.kernel<void(const float *, const float *, const float *, float *)>("norm_" + std::to_string(i))(in.data(), gain.data(), bias.data(), to);
       else
-        jit.function<void(const float *, const float *, float *)>("norm_" + std::to_string(i))(in.data(), gain.data(), to);
+        jit.kernel<void(const float *, const float *, float *)>("norm_" + std::to_string(i))(in.data(), gain.data(), to);
       for (size_t k = 0; k < x.size(); ++k)
         ASSERT_NEAR(to[k], wanted[k], 4e-6 * (1 + std::fabs(wanted[k]))) << normAttribute(c) << " channel " << k;
       ASSERT_EQ(to[x.size()], 77.0f) << "wrote beyond the row";
@@ -86,7 +87,7 @@ TEST_P(RowKernelsTest, normalisesZeros) {
   jit.declare("norm", normAttribute({40, 40, false, false, 0}), "ppp");
   jit.compile();
   std::vector<float> x(40, 0.0f), gain(40, 3.0f), out(40, 1.0f);
-  jit.function<void(const float *, const float *, float *)>("norm")(x.data(), gain.data(), out.data());
+  jit.kernel<void(const float *, const float *, float *)>("norm")(x.data(), gain.data(), out.data());
   for (float value : out)
     EXPECT_EQ(value, 0.0f);
 }
@@ -140,7 +141,7 @@ TEST_P(RowKernelsTest, activates) {
   jit.compile();
   for (const Function &f : functions) {
     std::vector<float> y(x.size() + 1, 77.0f);
-    jit.function<void(const float *, float *)>(f.name)(x.data(), y.data());
+    jit.kernel<void(const float *, float *)>(f.name)(x.data(), y.data());
     for (size_t i = 0; i < x.size(); ++i) {
       double wanted = f.definition(x[i]);
       ASSERT_NEAR(y[i], wanted, allowance(f, wanted)) << f.name << "(" << x[i] << ")";
@@ -162,7 +163,7 @@ TEST_P(RowKernelsTest, gates) {
     for (int place = 0; place < 3; ++place) {
       std::vector<float> a = x, b = up, c(x.size());
       std::vector<float> &y = place == 0 ? a : place == 1 ? b : c;
-      jit.function<void(const float *, const float *, float *)>(f.name)(a.data(), b.data(), y.data());
+      jit.kernel<void(const float *, const float *, float *)>(f.name)(a.data(), b.data(), y.data());
       for (size_t i = 0; i < x.size(); ++i) {
         double gate = f.definition(x[i]), wanted = gate * up[i];
         ASSERT_NEAR(y[i], wanted, allowance(f, gate) * std::fabs(up[i]) + 6e-8 * std::fabs(wanted) + 1e-44) << f.name << "(" << x[i] << ") * " << up[i];
@@ -180,10 +181,10 @@ TEST_P(RowKernelsTest, addsCopiesAndScalesExactly) {
     std::mt19937 random(9);
     std::vector<float> a = normalRow(int64_t(channels), 0, random), b = normalRow(int64_t(channels), 0, random);
     std::vector<float> sum(channels + 1, 77.0f), copy = sum, scaled = sum, inPlace = a;
-    jit.function<void(const float *, const float *, float *)>("add")(a.data(), b.data(), sum.data());
-    jit.function<void(const float *, float *)>("copy")(a.data(), copy.data());
-    jit.function<void(const float *, float *)>("scale")(a.data(), scaled.data());
-    jit.function<void(const float *, const float *, float *)>("add")(inPlace.data(), inPlace.data(), inPlace.data());
+    jit.kernel<void(const float *, const float *, float *)>("add")(a.data(), b.data(), sum.data());
+    jit.kernel<void(const float *, float *)>("copy")(a.data(), copy.data());
+    jit.kernel<void(const float *, float *)>("scale")(a.data(), scaled.data());
+    jit.kernel<void(const float *, const float *, float *)>("add")(inPlace.data(), inPlace.data(), inPlace.data());
     for (size_t i = 0; i < channels; ++i) {
       EXPECT_EQ(sum[i], a[i] + b[i]);
       EXPECT_EQ(copy[i], a[i]);
@@ -206,10 +207,10 @@ TEST_P(RowKernelsTest, multipliesAndMixes) {
     std::mt19937 random(11);
     std::vector<float> a = normalRow(int64_t(channels), 0, random), b = normalRow(int64_t(channels), 0, random), c = normalRow(int64_t(channels), 0, random);
     std::vector<float> product(channels + 1, 77.0f), heads = product, row = product, mixed = product;
-    jit.function<void(const float *, const float *, float *)>("mul")(a.data(), b.data(), product.data());
-    jit.function<void(const float *, const float *, float *)>("heads")(a.data(), b.data(), heads.data());
-    jit.function<void(const float *, const float *, float *)>("row")(a.data(), b.data(), row.data());
-    jit.function<void(const float *, const float *, const float *, float *)>("mix")(a.data(), b.data(), c.data(), mixed.data());
+    jit.kernel<void(const float *, const float *, float *)>("mul")(a.data(), b.data(), product.data());
+    jit.kernel<void(const float *, const float *, float *)>("heads")(a.data(), b.data(), heads.data());
+    jit.kernel<void(const float *, const float *, float *)>("row")(a.data(), b.data(), row.data());
+    jit.kernel<void(const float *, const float *, const float *, float *)>("mix")(a.data(), b.data(), c.data(), mixed.data());
     for (size_t i = 0; i < channels; ++i) {
       EXPECT_EQ(product[i], a[i] * b[i]);
       EXPECT_EQ(heads[i], a[i] * b[i / (channels / 2)]);
@@ -228,7 +229,7 @@ TEST_P(RowKernelsTest, normalisesWithoutGain) {
   std::mt19937 random(13);
   std::vector<float> x = normalRow(66, 0.5f, random), y(66);
   std::vector<double> wanted = normByDefinition({66, 33, false, false, 0}, x, std::vector<float>(33, 1.0f), {});
-  jit.function<void(const float *, float *)>("norm")(x.data(), y.data());
+  jit.kernel<void(const float *, float *)>("norm")(x.data(), y.data());
   for (size_t i = 0; i < x.size(); ++i)
     ASSERT_NEAR(y[i], wanted[i], 4e-6 * (1 + std::fabs(wanted[i])));
 }
@@ -239,7 +240,7 @@ TEST_P(RowKernelsTest, capsSoftly) {
   jit.declare("softcap", pointwise("softcap", x.size(), ", constant = 30.0"), "pp");
   jit.compile();
   std::vector<float> y(x.size());
-  jit.function<void(const float *, float *)>("softcap")(x.data(), y.data());
+  jit.kernel<void(const float *, float *)>("softcap")(x.data(), y.data());
   for (size_t i = 0; i < x.size(); ++i) {
     double wanted = 30 * std::tanh(double(x[i]) / 30);
     ASSERT_NEAR(y[i], wanted, 1e-6 * std::fabs(wanted) + 1e-38) << x[i];

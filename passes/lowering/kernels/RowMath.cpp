@@ -144,8 +144,7 @@ void normalise(KernelBuilder &b, int64_t count, llm::NormAttr norm, Value x, Val
   });
 }
 
-// Pairs `first`, `second` (f32 or f32 vectors) turned by the angle whose cosine and sine are given.
-static std::pair<Value, Value> turn(KernelBuilder &b, Value first, Value second, Value cosine, Value sine) {
+std::pair<Value, Value> turn(KernelBuilder &b, Value first, Value second, Value cosine, Value sine) {
   return {b.sub(b.mul(first, cosine), b.mul(second, sine)), b.add(b.mul(second, cosine), b.mul(first, sine))};
 }
 

@@ -24,6 +24,10 @@ Value softplus(KernelBuilder &b, Value x); // log(1 + exp(x))
 Value orderedBits(KernelBuilder &b, Value bits); // of a float, as an integer that orders as the float does; and back
 Value splat(KernelBuilder &b, Value scalar, Type type);
 Value activate(KernelBuilder &b, llm::Activation kind, Value x);
+// Of one channel, or some, of each of its rows; not of a `mul` by groups.
+Value pointwiseValue(KernelBuilder &b, tile::PointwiseKernelAttr kernel, llvm::ArrayRef<Value> inputs);
+// Pairs `first`, `second` turned by the angle whose cosine and sine are given.
+std::pair<Value, Value> turn(KernelBuilder &b, Value first, Value second, Value cosine, Value sine);
 
 // Norm of `count` f32 channels at `x`, to `out` (which may be `x`). `gain` and `bias` may be null.
 void normalise(KernelBuilder &b, int64_t count, llm::NormAttr norm, Value x, Value gain, Value bias, Value out);

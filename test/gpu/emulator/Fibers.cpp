@@ -202,6 +202,25 @@ uint32_t shuffleFrom(uint32_t, uint32_t value, uint32_t from, uint32_t) {
 float shuffleXorFloat(uint32_t members, float value, uint32_t mask, uint32_t clamp) { return asFloat(shuffleXor(members, asBits(value), mask, clamp)); }
 float shuffleFromFloat(uint32_t members, float value, uint32_t from, uint32_t clamp) { return asFloat(shuffleFrom(members, asBits(value), from, clamp)); }
 
+uint32_t addAll(uint32_t value, uint32_t) {
+  return *together({value}, [](auto &in, auto &out) {
+    uint32_t sum = 0;
+    for (int lane = 0; lane < kLanes; ++lane)
+      sum += in[lane][0];
+    for (int lane = 0; lane < kLanes; ++lane)
+      out[lane][0] = sum;
+  });
+}
+uint32_t largest(uint32_t value, uint32_t) {
+  return *together({value}, [](auto &in, auto &out) {
+    int32_t most = INT32_MIN;
+    for (int lane = 0; lane < kLanes; ++lane)
+      most = std::max(most, int32_t(in[lane][0]));
+    for (int lane = 0; lane < kLanes; ++lane)
+      out[lane][0] = uint32_t(most);
+  });
+}
+
 uint32_t dot4(uint32_t a, uint32_t b, uint32_t c) {
   for (int i = 0; i < 4; ++i)
     c += uint32_t(byteAt(a, i) * byteAt(b, i));
@@ -280,6 +299,8 @@ const Symbol *emulatedSymbols() {
       {"llvm.nvvm.shfl.sync.bfly.f32", address(shuffleXorFloat)},
       {"llvm.nvvm.shfl.sync.idx.i32", address(shuffleFrom)},
       {"llvm.nvvm.shfl.sync.idx.f32", address(shuffleFromFloat)},
+      {"llvm.nvvm.redux.sync.add", address(addAll)},
+      {"llvm.nvvm.redux.sync.max", address(largest)},
       {"llvm.nvvm.idp4a.s.s", address(dot4)},
       {"llvm.nvvm.idp4a.u.s", address(dot4Unsigned)},
       {"llvm.nvvm.mma.m16n8k16.row.col.bf16", address(mmaBf16)},

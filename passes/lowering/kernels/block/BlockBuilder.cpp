@@ -41,6 +41,61 @@ void BlockBuilder::eachLane(Value count, int64_t step, llvm::function_ref<void(V
   strided(mul(lane(), constant(step)), count, step * kWarp, body);
 }
 
+void BlockBuilder::eachChannel(int64_t count, llvm::function_ref<Value(Value)> read, llvm::function_ref<void(Value, Value)> write) {
+  constexpr int64_t most = 8;
+  int64_t whole = count / threads() * threads();
+  for (int64_t first = 0; first < whole;) {
+    int64_t indices = std::min(most, (whole - first) / threads());
+    Values values, at;
+    for (int64_t i = 0; i < indices; ++i, first += threads()) {
+      at.push_back(add(thread(), constant(first)));
+      values.push_back(read(at.back()));
+    }
+    for (auto [index, value] : llvm::zip(at, values))
+      write(index, value);
+  }
+  if (whole == count)
+    return;
+  Value index = add(thread(), constant(whole));
+  onlyIf(compare(arith::CmpIPredicate::slt, index, constant(count)), [&] { write(index, read(index)); });
+}
+
+Value BlockBuilder::global(Value pointer) {
+  return LLVM::AddrSpaceCastOp::create(*this, LLVM::LLVMPointerType::get(getContext(), kGlobalSpace), pointer);
+}
+
+Values BlockBuilder::elements(Value vector) {
+  Values result;
+  for (int64_t i = 0; i < cast<VectorType>(vector.getType()).getNumElements(); ++i)
+    result.push_back(vector::ExtractOp::create(*this, vector, i));
+  return result;
+}
+
+Values BlockBuilder::loadWords(int64_t count, Value pointer) {
+  if (count == 1)
+    return {load(getI32Type(), pointer, 4)};
+  return elements(load(words(count), pointer, unsigned(4 * count)));
+}
+
+std::array<Value, 2> BlockBuilder::fromHalves(Value word) {
+  auto half = [&](int64_t bits) {
+    Value value = arith::BitcastOp::create(*this, getF16Type(), truncate(shiftRight(word, bits), getI16Type()));
+    return arith::ExtFOp::create(*this, getF32Type(), value).getResult();
+  };
+  return {half(0), half(16)};
+}
+
+std::array<Value, 2> BlockBuilder::fromBf16(Value word) {
+  return {bitcast(shiftLeft(word, 16), getF32Type()), bitcast(bitAnd(word, 0xffff0000), getF32Type())};
+}
+
+Value BlockBuilder::roundToBf16(Value value) {
+  Value bits = bitcast(value, getI32Type()), odd = bitAnd(shiftRight(bits, 16), 1);
+  Value rounded = add(add(bits, constant(getI32Type(), 0x7fff)), odd);
+  Value isNan = arith::CmpFOp::create(*this, arith::CmpFPredicate::UNO, value, value);
+  return bitcast(bitAnd(select(isNan, constant(getI32Type(), 0x7fc00000), rounded), 0xffff0000), getF32Type());
+}
+
 static std::string ofType(StringRef name, Value value) { return (name + (value.getType().isF32() ? ".f32" : ".i32")).str(); }
 
 Value BlockBuilder::shuffleXor(Value value, int64_t mask) {
@@ -59,6 +114,13 @@ Value BlockBuilder::reduceWarp(Value value, Combine combine) {
   for (int64_t mask = kWarp / 2; mask; mask /= 2)
     value = combine(value, shuffleXor(value, mask));
   return value;
+}
+
+Value BlockBuilder::sumOfWarp(Value word) {
+  return intrinsic("llvm.nvvm.redux.sync.add", word.getType(), {word, constant(getI32Type(), -1)});
+}
+Value BlockBuilder::maximumOfWarp(Value word) {
+  return intrinsic("llvm.nvvm.redux.sync.max", word.getType(), {word, constant(getI32Type(), -1)});
 }
 
 Value BlockBuilder::reduceBlock(Value value, Combine combine, Value scratch) {

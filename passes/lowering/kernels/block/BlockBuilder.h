@@ -33,6 +33,17 @@ public:
   // index = first, first + step, … below `count`, shared out among the block's threads, or those of a warp.
   void eachThread(Value count, int64_t step, llvm::function_ref<void(Value index)> body);
   void eachLane(Value count, int64_t step, llvm::function_ref<void(Value index)> body);
+  // index = 0 … count - 1: `read` gives what a thread then stores at its index by `write`. Several indices of a thread are read before any
+  // is written, so that their loads wait together.
+  void eachChannel(int64_t count, llvm::function_ref<Value(Value index)> read, llvm::function_ref<void(Value index, Value value)> write);
+
+  // Memory that every block sees, said so by the pointer: code for any memory is slower.
+  Value global(Value pointer);
+  Values loadWords(int64_t count, Value pointer); // i32 each, aligned to all of them: 1, 2 or 4
+  Values elements(Value vector);
+  std::array<Value, 2> fromHalves(Value word); // two f16 of an i32 to f32
+  std::array<Value, 2> fromBf16(Value word);   // two bf16
+  Value roundToBf16(Value value);              // an f32 that is a bf16: to nearest even, NaN stays one
 
   // Of an f32 or i32. Every lane of the warp takes part.
   Value shuffleXor(Value value, int64_t mask); // what lane ^ mask has
@@ -40,6 +51,10 @@ public:
   using Combine = llvm::function_ref<Value(Value, Value)>;
   Value reduceWarp(Value value, Combine combine);                    // the same in every lane; order of the tree fixed
   Value reduceBlock(Value value, Combine combine, Value scratch);    // `scratch`: shared memory of 4 * warps() bytes; has two barriers
+
+  // Of an i32, in one instruction.
+  Value sumOfWarp(Value word);
+  Value maximumOfWarp(Value word); // signed
 
   // Shared memory of this kernel, aligned to 16: a pointer of address space 3.
   Value shared(int64_t bytes);

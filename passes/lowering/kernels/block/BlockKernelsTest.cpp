@@ -1,7 +1,11 @@
 // Kernels for a block of threads, run by an emulator, against their definitions.
 #include "passes/lowering/kernels/testing/KernelCases.h"
-#include "test/gpu/emulator/Fibers.h"
+#include "passes/lowering/kernels/testing/Ptxas.h"
+#include "runtime/formats/Half.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 
+#include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -50,6 +54,80 @@ TEST(BlockKernelsTest, normalises) {
         EXPECT_EQ(out, first);
       first = out;
     }
+  }
+}
+
+class BlockKernelsDevices : public ::testing::TestWithParam<JitTarget> {};
+INSTANTIATE_TEST_SUITE_P(Devices, BlockKernelsDevices, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
+
+// To nearest even; a NaN stays one; what pads a row is zero, and nothing beyond is written.
+TEST_P(BlockKernelsDevices, roundsRows) {
+  KernelJit jit(GetParam());
+  for (int64_t inputs : {1, 31, 64, 777, 5000})
+    jit.declare("round_" + std::to_string(inputs), "#tile.quantize<inputs = " + std::to_string(inputs) + ", arithmetic = bf16>", "pp");
+  jit.compile();
+  for (int64_t inputs : {1, 31, 64, 777, 5000}) {
+    std::vector<float> x = randomRow(size_t(inputs));
+    x[0] = std::bit_cast<float>(0x3f808000); // a tie
+    if (inputs > 1)
+      x[1] = NAN, x[2] = INFINITY, x[3] = std::bit_cast<float>(0x3f818000);
+    auto padded = size_t(tile::alignTo(inputs, 32));
+    std::vector<uint16_t> out(padded + 1, 0x1234);
+    jit.kernel<void(const float *, uint16_t *)>("round_" + std::to_string(inputs))(x.data(), out.data());
+    for (size_t i = 0; i < padded; ++i)
+      if (i < x.size() && std::isnan(x[i]))
+        ASSERT_GT(out[i] & 0x7fff, 0x7f80) << i;
+      else
+        ASSERT_EQ(out[i], i < x.size() ? floatToBf16(x[i]) : 0) << "of " << inputs << ", number " << i;
+    ASSERT_EQ(out[padded], 0x1234);
+  }
+}
+
+std::string linear(const std::string &weights, const std::string &arithmetic, const std::string &rest) {
+  return "#tile.linear<weights = [" + weights + "], arithmetic = " + arithmetic + ", single = true, panels = 1, " + rest + ">";
+}
+
+// Each kind of kernel, at the sizes of models, assembles for all cards without spills.
+TEST(BlockKernelsTest, assemblesWithoutSpills) {
+  std::optional<std::string> ptxas = findPtxas();
+  if (!ptxas)
+    GTEST_SKIP() << "no ptxas: examples/install.sh --cuda installs it";
+  KernelJit jit(deviceTargets()[0]);
+  jit.declare("norm", "#tile.norm<channels = 4096, group = 4096, norm = <rms, eps = 1.0e-5>, bias = false>", "ppp");
+  jit.declare("layer_norm", "#tile.norm<channels = 768, group = 768, norm = <layer, eps = 1.0e-5>, bias = true>", "pppp");
+  jit.declare("head_norm", "#tile.unit_norm<channels = 2048, group = 128, eps = 1.0e-5>", "pp");
+  jit.declare("add", "#tile.pointwise<kind = add, channels = 4096>", "ppp");
+  jit.declare("glu", "#tile.pointwise<kind = glu, channels = 14336, activation = gelu_tanh>", "ppp");
+  jit.declare("rope", "#tile.rope<channels = 4096, head_dim = 128, rotary = <half, dim = 128>>", "ppp");
+  jit.declare("quantize", "#tile.quantize<inputs = 14336>", "pp");
+  jit.declare("round", "#tile.quantize<inputs = 14336, arithmetic = bf16>", "pp");
+  for (const char *format : {"f32", "f16", "bf16", "q4_0", "q8_0", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "iq4_nl", "mxfp4"})
+    jit.declare(std::string("row_") + format, std::string("#tile.decode_row<format = ") + format + ", inputs = 4096>", "pip");
+  const std::string plain = "bias = true, glu = false, residual = true", glu = "bias = false, glu = true, residual = false, activation = silu";
+  for (const char *format : {"f32", "f16", "bf16"})
+    for (const char *arithmetic : {"f32", "bf16"}) {
+      if (std::string(format) == "f32" && std::string(arithmetic) == "bf16")
+        continue;
+      std::string type = std::string("tensor<4096x4096x") + format + ">", name = std::string(format) + "_" + arithmetic;
+      jit.declare("plain_" + name, linear(type, arithmetic, plain), "iippp" "ippp");
+      jit.declare("glu_" + name, linear(type + ", " + type, arithmetic, glu), "iipp" "pp" "ii" "p");
+    }
+  for (const char *format : {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"}) {
+    std::string type = std::string("tensor<4096x4096x!llm.quant<") + format + ">>";
+    jit.declare(std::string("plain_") + format, linear(type, "int8", plain), "iippp" "ippp");
+    jit.declare(std::string("glu_") + format, linear(type + ", " + type, "int8", glu), "iipp" "pp" "ii" "p");
+  }
+  std::string mixed = "tensor<4096x4096x!llm.quant<q4_k|q6_k>>";
+  jit.declare("mixed", linear(mixed, "int8", plain), "iippp" "ippp");
+  for (const char *cpu : {"sm_80", "sm_90"}) {
+    std::string ptx = jit.assembly(cpu);
+    if (const char *file = std::getenv("LLMC_KEEP_PTX"))
+      llvm::cantFail(llvm::writeToOutput(std::string(file) + "." + cpu, [&](llvm::raw_ostream &out) { return out << ptx, llvm::Error::success(); }));
+    Assembled assembled = assemble(*ptxas, ptx, cpu);
+    ASSERT_EQ(assembled.errors, "");
+    ASSERT_GE(assembled.spilledBytes.size(), 40u);
+    for (const auto &[function, bytes] : assembled.spilledBytes)
+      EXPECT_EQ(bytes, 0) << function << " for " << cpu;
   }
 }
 

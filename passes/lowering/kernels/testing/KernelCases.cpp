@@ -33,6 +33,13 @@ std::vector<JitTarget> bf16Targets() {
   return {{"bf16", "#tile.target<\"x86-64-v4-bf16\", vector = 512, dot = vnni, bf16 = true>", "", true, false}};
 }
 
+std::vector<JitTarget> deviceTargets() {
+  const char *usual = "#tile.target<\"sm_80\", vector = 128, dot = portable, bf16 = true in blocks of 256>";
+  const char *small = "#tile.target<\"sm_80\", vector = 128, dot = portable, bf16 = true in blocks of 128>";
+  return {{"blocks", usual, "", true, false, false}, {"blocks_backwards", usual, "", true, false, true},
+          {"small_blocks", small, "", true, false, false}};
+}
+
 std::vector<JitTarget> tileTargets() {
   const char *narrow = "#tile.target<\"x86-64-v3\", vector = 256, dot = avx2, bf16 = true, tiles = emulated>";
   const char *wide = "#tile.target<\"x86-64-v4-amx\", vector = 512, dot = vnni, bf16 = true, tiles = emulated>";

@@ -14,6 +14,9 @@ std::vector<JitTarget> jitTargets();
 // The same with dot products of pairs of bf16, where this machine has them: for the kernels that use them.
 std::vector<JitTarget> bf16Targets();
 
+// GPUs: their kernels are emulated, in both orders of threads, with blocks of two sizes.
+std::vector<JitTarget> deviceTargets();
+
 // Those with matrix tiles: emulated, and the machine's own if it has them. `fused` as the tiles do.
 std::vector<JitTarget> tileTargets();
 bool emulatesTiles(const JitTarget &target);

@@ -157,10 +157,10 @@ std::unique_ptr<Module> KernelJit::lower(LLVMContext &llvmContext) {
     if (auto bytes = dyn_cast_or_null<mlir::IntegerAttr>(function->removeAttr(kSharedBytesAttr)))
       shared[function.getName().str()] = bytes.getInt();
   }
-  isDevice = attribute.isDevice();
+  threads = attribute.getThreads();
   require(succeeded(module->verify()), "the kernels are not valid");
   mlir::PassManager passes(&context);
-  passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate({.trigonometry = isDevice})); // as the lowering phase does
+  passes.addNestedPass<mlir::func::FuncOp>(createMathApproximate({.trigonometry = threads != 0})); // as the lowering phase does
   passes.addPass(mlir::createSCFToControlFlowPass());
   passes.addPass(mlir::createConvertMathToLLVMPass());
   passes.addPass(mlir::createConvertMathToLibmPass());
@@ -189,31 +189,41 @@ void KernelJit::compile() {
   std::string cpu = target.cpu.empty() ? "x86-64-v3" : target.cpu, features = target.cpu.empty() ? hostFeatures() : "";
   if (target.emulateVnni)
     emulateVnni(*module);
-  if (isDevice)
+  if (threads)
     check(gpu::makeHostCode(*module));
   setTargetOf(*module, cpu, features);
   require(!verifyModule(*module, &errs()), "the LLVM module is not valid");
   optimise(*module, *machineFor(cpu, features));
   jit = check(orc::LLJITBuilder().create());
   orc::SymbolMap emulated;
-  for (const gpu::Symbol *symbol = gpu::emulatedSymbols(); isDevice && symbol->name; ++symbol)
+  for (const gpu::Symbol *symbol = gpu::emulatedSymbols(); threads && symbol->name; ++symbol)
     emulated[jit->mangleAndIntern(gpu::hostName(symbol->name))] = {orc::ExecutorAddr::fromPtr(symbol->address), JITSymbolFlags::Exported};
-  if (isDevice)
+  if (threads)
     check(jit->getMainJITDylib().define(orc::absoluteSymbols(std::move(emulated))));
   check(jit->addIRModule(orc::ThreadSafeModule(std::move(module), std::move(context))));
 }
 
 orc::ExecutorAddr KernelJit::address(std::string_view name) { return check(jit->lookup(StringRef(name))); }
 
+std::optional<gpu::Grid> KernelJit::grid(const std::string &name) const {
+  if (!threads)
+    return std::nullopt;
+  return gpu::Grid{.threads = threads, .sharedBytes = sharedBytes(name), .backwards = target.backwards};
+}
+
 std::string KernelJit::assembly(const std::string &cpu) {
   LLVMContext context;
   std::unique_ptr<Module> module = lower(context);
-  std::string features = isDevice ? "+ptx80" : "";
+  std::string features = threads ? "+ptx80" : "";
   auto machine = machineFor(cpu, features);
   setTargetOf(*module, cpu, features);
   for (Function &function : *module)
-    if (isDevice && !function.isDeclaration())
+    if (threads && !function.isDeclaration())
       function.setConvergent();
+  for (const auto &[name, bytes] : shared) { // a function that is no entry has its caller's registers to keep
+    module->getFunction(name)->setCallingConv(CallingConv::PTX_Kernel);
+    module->getFunction(name)->addFnAttr("nvvm.maxntid", std::to_string(threads));
+  }
   optimise(*module, *machine);
   SmallString<0> code;
   raw_svector_ostream stream(code);
