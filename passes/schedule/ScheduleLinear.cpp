@@ -76,9 +76,11 @@ static int64_t panelsOfTiles(TypeRange weights, int64_t copies) {
 
 int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmetic, int64_t copies) const {
   bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
+  if (machine().isDevice()) // a block of threads shares out one panel
+    return 1;
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
     return tiled ? panelsOfTiles(weights, copies) : decisions.panelTurns ? kPanelsOfRows : 1;
-  if (!decisions.largeTiles || machine().isDevice()) // a block of threads shares out one panel
+  if (!decisions.largeTiles)
     return tiled ? 2 : 1;
   int64_t smallest = INT64_MAX, panels = INT64_MAX;
   for (Type weight : weights) {

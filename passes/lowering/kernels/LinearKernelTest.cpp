@@ -638,6 +638,17 @@ TEST_P(BlockLinearTest, oneToken) {
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 
+// A row has the bits that it has alone: in the products here, in results of all forms below.
+TEST_P(BlockLinearTest, manyTokens) {
+  std::mt19937 random(5);
+  std::vector<LinearCase> cases;
+  cases.push_back({1280, 5, 1, true, true, true, true, "silu", {{33, {Format::Q4_K, Format::Q6_K}}, {33, {Format::Q4_K, Format::Q6_K}}}});
+  cases.push_back({96, 3, 4, true, true, false, false, "", {{70, {Format::Q4_0}}, {5, {Format::Q8_0}}}});
+  cases.push_back({97, 4, 2, false, true, false, true, "", {{37, {Format::BF16}}}});
+  cases.push_back({640, 7, 1, false, false, false, false, "", {{20, {Format::F16}}}, false, /*bf16=*/true});
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
 TEST_P(BlockLinearTest, epilogues) {
   std::mt19937 random(4);
   std::vector<LinearCase> cases;
@@ -654,7 +665,7 @@ TEST_P(BlockLogitsTest, allFormsHaveTheSameBits) {
   std::vector<LinearCase> cases;
   for (int64_t outputs : {1, 16, 37, 250})
     for (bool int8 : {true, false}) {
-      LinearCase c{64, 1, 2, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
+      LinearCase c{64, outputs == 37 ? 3 : 1, 2, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
       c.scale = outputs > 16 ? 0.25f : 0, c.softcap = outputs > 37 || outputs == 16 ? 3 : 0;
       cases.push_back(c);
     }

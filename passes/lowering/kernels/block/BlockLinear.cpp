@@ -1,7 +1,8 @@
 // Products and their epilogues, by a block.
 //
-// One token: the block's warps share out the pieces of a panel (BlockPanels.h); lanes with the same outputs add their sums by exchanges, warps
-// through shared memory in ascending order, and the first warp finishes the 16 outputs.
+// A row: the block's warps share out the pieces of a panel (BlockPanels.h); lanes with the same outputs add their sums by exchanges, warps
+// through shared memory in ascending order, and the first warp finishes the 16 outputs. Rows take turns at a panel, which stays in the caches:
+// each has the bits that it would have alone.
 #include "passes/lowering/kernels/LinearOperands.h"
 #include "passes/lowering/kernels/block/BlockKernels.h"
 #include "passes/lowering/kernels/block/BlockPanels.h"
@@ -20,9 +21,9 @@ constexpr int64_t kPanelBytes = tile::kPanelOutputs * 4; // of results
 // way, and both must fit in registers.
 constexpr int64_t kMostPieces = 8, kMostWords = 48;
 
-class OneToken : LinearOperands {
+class LaneLinear : LinearOperands {
 public:
-  OneToken(BlockBuilder &b, tile::LinearAttr kernel) : LinearOperands(b, kernel), b(b), lane(b.bitAnd(b.lane(), 15)) {
+  LaneLinear(BlockBuilder &b, tile::LinearAttr kernel) : LinearOperands(b, kernel), b(b), lane(b.bitAnd(b.lane(), 15)) {
     shared = b.shared(b.warps() * kPanelBytes * (kernel.getGlu() ? 2 : 1));
   }
 
@@ -32,6 +33,7 @@ public:
 
 private:
   void panels(unsigned weight, Value tile);
+  void rowsOf(unsigned weight, Value panel);
   void panel(unsigned weight, Value panel);
   void product(llm::Format format, unsigned weight, Value panel, Value out);
   Values sums(LaneProduct &lanes);
@@ -44,25 +46,37 @@ private:
   };
   Early early(unsigned weight, Value panel);
   Value total(int64_t product, Value bias);
+  Value rowAt(Value matrix, int64_t rowBytes) { return b.at(b.global(matrix), row, rowBytes); }
   Value outputOf(Value panel) { return b.add(b.mul(panel, b.constant(tile::kPanelOutputs)), lane); }
 
   BlockBuilder &b;
   Value lane; // which output: the second half of the warp does the same again
   Value shared;
+  Value row = b.constant(0);
 };
 
-void OneToken::panels(unsigned weight, Value tile) {
+void LaneLinear::panels(unsigned weight, Value tile) {
   Value first = b.mul(tile, b.constant(kernel.getPanels()));
   Value end = b.minimum(b.add(first, b.constant(kernel.getPanels())), b.constant(tile::panelCount(outputs(weight))));
   if (kernel.getPanels() == 1)
-    return panel(weight, first);
+    return rowsOf(weight, first);
   b.loop(first, end, 1, [&](Value index) {
-    panel(weight, index);
+    rowsOf(weight, index);
     b.barrier(); // the next writes to the same shared memory
   });
 }
 
-void OneToken::panel(unsigned weight, Value panel) {
+void LaneLinear::rowsOf(unsigned weight, Value index) {
+  if (kernel.getSingle())
+    return panel(weight, index);
+  b.loop(b.constant(0), tokens, 1, [&](Value ofStep) {
+    row = ofStep;
+    panel(weight, index);
+    b.barrier();
+  });
+}
+
+void LaneLinear::panel(unsigned weight, Value panel) {
   Early loaded = early(weight, panel);
   for (unsigned i = 0; i < (kernel.getGlu() ? 2u : 1u); ++i) {
     unsigned factor = kernel.getGlu() ? i : weight;
@@ -77,7 +91,7 @@ void OneToken::panel(unsigned weight, Value panel) {
   });
 }
 
-OneToken::Early OneToken::early(unsigned weight, Value panel) {
+LaneLinear::Early LaneLinear::early(unsigned weight, Value panel) {
   Early result;
   auto biasOf = [&](unsigned weight) { return b.load(b.getF32Type(), b.at(b.at(b.global(biases[weight]), panel, kPanelBytes), lane, 4), 4); };
   if (!biases.empty())
@@ -86,19 +100,19 @@ OneToken::Early OneToken::early(unsigned weight, Value panel) {
     result.otherBias = biasOf(1);
   if (residual) {
     Value output = b.minimum(outputOf(panel), b.constant(outputs(weight) - 1));
-    result.residual = b.load(b.getF32Type(), b.at(b.global(residual), output, 4), 4);
+    result.residual = b.load(b.getF32Type(), b.at(rowAt(residual, outputs(weight) * 4), output, 4), 4);
   }
   return result;
 }
 
-void OneToken::product(llm::Format format, unsigned weight, Value panel, Value out) {
+void LaneLinear::product(llm::Format format, unsigned weight, Value panel, Value out) {
   Value address = b.at(weights[weight], panel, tile::panelBytes(format, inputs()));
-  auto lanes = laneProduct(b, format, kernel.getArithmetic(), inputs(), address, x);
+  auto lanes = laneProduct(b, format, kernel.getArithmetic(), inputs(), address, b.at(x, row, inputRowBytes(kernel.getArithmetic(), inputs())));
   share(*lanes, sums(*lanes), out);
 }
 
 // Of a lane's outputs, over the pieces of its warp: warp, warp + warps, …
-Values OneToken::sums(LaneProduct &lanes) {
+Values LaneLinear::sums(LaneProduct &lanes) {
   int64_t ofWarp = (lanes.pieces + b.warps() - 1) / b.warps(), most = std::min(kMostPieces, kMostWords / lanes.words);
   int64_t rounds = (ofWarp + most - 1) / most, count = (ofWarp + rounds - 1) / rounds;
   bool mayEnd = lanes.ragged || lanes.pieces != rounds * count * b.warps();
@@ -133,7 +147,7 @@ Values OneToken::sums(LaneProduct &lanes) {
 }
 
 // Adds the lanes that have the same outputs; the first of them leave the warp's sums in shared memory.
-void OneToken::share(LaneProduct &lanes, Values sums, Value out) {
+void LaneLinear::share(LaneProduct &lanes, Values sums, Value out) {
   int64_t lanesOfPanel = tile::kPanelOutputs / lanes.outputs;
   for (Value &sum : sums)
     for (int64_t mask = lanesOfPanel; mask < kWarp; mask *= 2)
@@ -147,7 +161,7 @@ void OneToken::share(LaneProduct &lanes, Values sums, Value out) {
   });
 }
 
-Value OneToken::total(int64_t product, Value bias) {
+Value LaneLinear::total(int64_t product, Value bias) {
   Value from = b.at(b.at(shared, product * b.warps() * kPanelBytes), lane, 4), sum;
   for (int64_t warp = 0; warp < b.warps(); ++warp) {
     Value part = b.load(b.getF32Type(), b.at(from, warp * kPanelBytes), 4);
@@ -156,19 +170,19 @@ Value OneToken::total(int64_t product, Value bias) {
   return bias ? b.add(sum, bias) : sum;
 }
 
-void OneToken::finish(Value value, unsigned weight, Value panel) {
+void LaneLinear::finish(Value value, unsigned weight, Value panel) {
   Value output = outputOf(panel), exists = b.compare(arith::CmpIPredicate::slt, output, b.constant(outputs(weight)));
   Value isFirst = b.compare(arith::CmpIPredicate::slt, b.lane(), b.constant(tile::kPanelOutputs));
   switch (kernel.getResults()) {
   case tile::Results::rows:
-    return b.onlyIf(arith::AndIOp::create(b, exists, isFirst), [&] { b.store(value, b.at(b.global(results[weight]), output, 4), 4); });
+    return b.onlyIf(arith::AndIOp::create(b, exists, isFirst), [&] { b.store(value, b.at(rowAt(results[weight], outputs(weight) * 4), output, 4), 4); });
   case tile::Results::keys: {
     Value key = b.maximumOfWarp(b.select(exists, keysOf(value), b.constant(b.getI32Type(), tile::kGoneKey)));
-    return b.onThread(0, [&] { b.store(key, b.at(b.global(results[0]), panel, 4), 4); });
+    return b.onThread(0, [&] { b.store(key, b.at(rowAt(results[0], tile::keyRowBytes(outputs(0))), panel, 4), 4); });
   }
   case tile::Results::panel:
     value = b.select(exists, value, b.constant(b.getF32Type(), -std::numeric_limits<double>::infinity()));
-    return b.onlyIf(isFirst, [&] { b.store(value, b.at(b.global(results[0]), lane, 4), 4); });
+    return b.onlyIf(isFirst, [&] { b.store(value, b.at(rowAt(results[0], kPanelBytes), lane, 4), 4); });
   }
 }
 
@@ -178,10 +192,10 @@ bool takesLinear(Attribute attribute, tile::TargetAttr target) {
     for (llm::Format format : formatsOf(weightType(kernel, weight)))
       if (!hasLaneProduct(format, kernel.getArithmetic(), target.getThreads()))
         return false;
-  return kernel.getSingle();
+  return true;
 }
 
-void emitBlockLinear(BlockBuilder &b, tile::LinearAttr kernel) { OneToken(b, kernel).emit(); }
+void emitBlockLinear(BlockBuilder &b, tile::LinearAttr kernel) { LaneLinear(b, kernel).emit(); }
 
 } // namespace
 
