@@ -152,8 +152,10 @@ suite_road() { lastLine "$python" test/e2e/road_check.py --bin "$build/bin"; }
 suite_tiles() { lastLine "$python" test/e2e/tiles_check.py --bin "$build/bin"; }
 
 suite_gpu() {
+  local models=tiny-llama
+  [ $full = no ] || models=tiny-llama,tiny-bamba,tiny-mixtral,tiny-mamba2
   lastLine "$python" test/gpu/code_check.py --bin "$build/bin"
-  lastLine bash test/gpu/fake_check.sh --build "$build"
+  lastLine bash test/gpu/fake_check.sh --build "$build" --only $models
 }
 
 suite_scale() {
