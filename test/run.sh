@@ -17,6 +17,7 @@
 #   state        sequences roll back, fork, and are kept, for attention, recurrences and hybrids, through the C ABI
 #   models       the demonstration models: answers, perplexity and stories as their cards say
 #   quantize     the demonstration models quantised: divergence from their source, threads, refusals
+#   caches       8-bit attention caches: divergence, sequences that go back, fork and are kept, sessions, refusals
 #   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
@@ -27,7 +28,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../examples/common.sh"
 
-allSuites=(build runtime unit lit golden lowerings road tiles gpu scale state models quantize gemma hostile sanitizers benchmark examples docs conformance)
+allSuites=(build runtime unit lit golden lowerings road tiles gpu scale state models quantize caches gemma hostile sanitizers benchmark examples docs conformance)
 full=no only= jobs=$(nproc) install=yes root=$repoDir
 while [ $# -gt 0 ]; do
   case $1 in
@@ -37,7 +38,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || die "$1 wants a value (see --help)"
       case $1 in --only) only=$2 ;; --jobs) jobs=$2 ;; --build-root) root=$(realpath -m "$2") ;; esac
       shift ;;
-    -h | --help) sed -n '2,26s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
   shift
@@ -172,6 +173,8 @@ suite_state() { lastLine "$python" test/e2e/state_check.py --bin "$build/bin"; }
 suite_models() { lastLine "$python" test/e2e/models_check.py --bin "$build/bin"; }
 
 suite_quantize() { lastLine "$python" test/e2e/quantize_check.py --bin "$build/bin"; }
+
+suite_caches() { lastLine "$python" test/e2e/caches_check.py --bin "$build/bin"; }
 
 suite_gemma() {
   local model

@@ -16,6 +16,7 @@
 #include "compiler/support/ModelMoments.h"
 #include "compiler/support/ModelWeights.h"
 #include "compiler/support/StatusBridge.h"
+#include "dialects/llm/CacheLayout.h"
 #include "dialects/llm/StoredFormat.h"
 #include "dialects/tile/Tile.h"
 #include "passes/lowering/kernels/Kernels.h"
@@ -61,6 +62,8 @@ public:
     if (llvm::Error error = checkDevice())
       return error;
     if (llvm::Error error = checkQuantize())
+      return error;
+    if (llvm::Error error = checkCacheType())
       return error;
     registerEverything();
     if (llvm::Error error = loadPlugins())
@@ -213,6 +216,38 @@ private:
     return llvm::Error::success();
   }
 
+  llvm::Error checkCacheType() {
+    const std::string &type = options.cacheType;
+    if (type.empty())
+      return llvm::Error::success();
+    auto wrong = [&](const Twine &what) { return makeError(ErrorCode::InvalidInput, "--cache-type " + type + ": " + what); };
+    if (type != "f32" && type != "f16" && type != "q8_0")
+      return wrong("want f32, f16 or q8_0");
+    if (options.exact && type != "f32")
+      return wrong("--exact keeps caches in f32; leave one of the two out");
+    if (skips("specialize"))
+      return wrong("--compile-from " + options.compileFrom + " starts after the phase that settles caches");
+    if (type == "q8_0" && options.note)
+      noteOtherCaches();
+    return llvm::Error::success();
+  }
+
+  void noteOtherCaches() {
+    bool any = false;
+    for (auto state : module.getOps<llm::StateOp>()) {
+      auto cache = dyn_cast<llm::KVCacheType>(state.getType());
+      any |= static_cast<bool>(cache);
+      if (cache && cache.getValueDim())
+        options.note(("--cache-type q8_0: @" + state.getSymName() + " is the cache of latent attention, which is kept in f16").str());
+    }
+    if (!any)
+      options.note("--cache-type q8_0: the model has no attention caches");
+  }
+
+  static std::string elementName(Type element) {
+    return llm::isQ8Cache(element) ? "q8_0" : element.isF16() ? "f16" : "f32";
+  }
+
   // A pattern must name some tensor, and all layers of a weight or none: they have one format.
   llvm::Error checkKept(const std::string &pattern) {
     auto wrong = [&](ErrorCode code, const Twine &what) { return makeError(code, "--quantize-keep " + pattern + ": " + what); };
@@ -271,6 +306,7 @@ private:
     pipeline.exact = options.exact;
     pipeline.quantize = options.quantize;
     pipeline.quantizeKeep = options.quantizeKeep;
+    pipeline.cacheType = options.cacheType;
     pipeline.stepTokens = options.stepTokens;
     if (llvm::any_of(targets, [](const codegen::Target &target) { return target.tiles != tile::Tiles::none; }))
       pipeline.fewTokens = schedule::kFewTokens;
@@ -591,6 +627,12 @@ private:
       json["quantize"] = options.quantize;
     if (!options.calibration.empty())
       json["calibrated"] = true;
+    llvm::json::Object caches; // elements by state
+    for (auto state : module.getOps<llm::StateOp>())
+      if (auto cache = dyn_cast<llm::KVCacheType>(state.getType()))
+        caches[state.getSymName()] = elementName(cache.getElement());
+    if (!caches.empty())
+      json["caches"] = std::move(caches);
     if (auto accuracy = llvm::json::parse(options.accuracy))
       json["accuracy"] = std::move(*accuracy);
     else

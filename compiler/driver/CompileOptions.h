@@ -19,6 +19,7 @@ struct CompileOptions {
   std::string quantize;                 // q8, q6, q5, q4, q4a (passes/quantization/Schemes.h); empty: weights keep their formats
   std::vector<std::string> quantizeKeep; // patterns (* ? [a-z]) of tensors, named as in the source, that keep their formats
   std::string calibration;              // with `quantize`: the file that calibrate() wrote (compiler/driver/Calibrate.h)
+  std::string cacheType;                // of attention caches: f32, f16, q8_0; empty: as the mode says (docs/architecture/numerics.md)
   std::string accuracy;                 // JSON for the metadata: how far the quantised model is from its source
   bool embedWeights = false;            // appended to the library; else a file beside it, `output` with .weights for .so
   bool allowOutside = false;            // assets may lie outside the module's directory

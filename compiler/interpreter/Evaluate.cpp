@@ -3,6 +3,7 @@
 
 #include "compiler/interpreter/Kernels.h"
 #include "compiler/support/StatusBridge.h"
+#include "dialects/llm/CacheLayout.h"
 #include "runtime/support/CheckedMath.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -456,11 +457,9 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   auto slots = cacheOf(op, index(op.getLayer(), scope));
   if (!slots)
     return slots.takeError();
-  int64_t headDim =
-      llvm::cast<llm::KVCacheType>(module.lookupSymbol<llm::StateOp>(op.getStateAttr().getAttr()).getType())
-          .getHeadDim();
-  Matrix q = matrix(op.getQ(), scope), k = matrix(op.getK(), scope);
-  const Matrix &v = matrix(op.getV(), scope);
+  auto cacheType = llvm::cast<llm::KVCacheType>(module.lookupSymbol<llm::StateOp>(op.getStateAttr().getAttr()).getType());
+  int64_t headDim = cacheType.getHeadDim();
+  Matrix q = matrix(op.getQ(), scope), k = matrix(op.getK(), scope), v = matrix(op.getV(), scope);
   int64_t tokens = batch->tokens.size();
   if (llvm::Error error =
           sameRows(op, {tokens, q.rows, k.rows, v.rows, op.getTable() ? matrix(op.getTable(), scope).rows : tokens}))
@@ -474,6 +473,8 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
     kernels::rotate(q, matrix(op.getTable(), scope), headDim, op.getRotaryAttr());
     kernels::rotate(k, matrix(op.getTable(), scope), headDim, op.getRotaryAttr());
   }
+  if (llm::isQ8Cache(cacheType.getElement()))
+    kernels::roundToQ8(k, headDim), kernels::roundToQ8(v, headDim);
   append(k, v, **slots);
   Matrix y(q.rows, q.columns);
   int64_t heads = q.columns / headDim, kvHeads = k.columns / headDim, window = op.getWindow();

@@ -1,8 +1,12 @@
 #include "compiler/interpreter/Kernels.h"
 
+#include "dialects/llm/CacheLayout.h"
+#include "runtime/formats/Half.h"
+
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -143,6 +147,22 @@ void kernels::activate(llm::Activation kind, Matrix &x) {
 //===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
+
+static void roundGroup(float *x, int64_t count) {
+  float largest = 0;
+  for (int64_t i = 0; i < count; ++i)
+    largest = std::max(largest, std::fabs(x[i]));
+  float scale = halfToFloat(floatToHalf(std::min(largest / 127, 65504.0f)));
+  for (int64_t i = 0; i < count; ++i)
+    x[i] = scale > 0 ? std::clamp(std::nearbyint(x[i] / scale), -127.0f, 127.0f) * scale : 0;
+}
+
+void kernels::roundToQ8(Matrix &x, int64_t headDim) {
+  for (int64_t t = 0; t < x.rows; ++t)
+    for (float *head = x.row(t), *end = head + x.columns; head != end; head += headDim)
+      for (int64_t i = 0; i < headDim; i += llm::kCacheGroup)
+        roundGroup(head + i, std::min(llm::kCacheGroup, headDim - i));
+}
 
 void kernels::rotate(Matrix &x, const Matrix &table, int64_t headDim, llm::RotaryAttr rotary) {
   int64_t half = rotary.getDim() / 2;

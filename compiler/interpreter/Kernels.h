@@ -18,6 +18,8 @@ float activate(llm::Activation kind, float x);
 void activate(llm::Activation kind, Matrix &x);
 
 // Turns the first rotary.dim channels of each head of row t by table[t] = (cosines, sines).
+// What a cache of q8_0 keeps of the heads of each row (dialects/llm/CacheLayout.h).
+void roundToQ8(Matrix &x, int64_t headDim);
 void rotate(Matrix &x, const Matrix &table, int64_t headDim, llm::RotaryAttr rotary);
 
 // One head of one query against keys first..last (inclusive), whose rows are `stride` floats apart.

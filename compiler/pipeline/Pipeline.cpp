@@ -34,6 +34,7 @@ void quantize(OpPassManager &pm, const PipelineOptions &options) {
 void specialize(OpPassManager &pm, const PipelineOptions &options) {
   LLMSpecializeOptions specialize;
   specialize.exact = options.exact;
+  specialize.cacheType = options.cacheType;
   specialize.few = options.fewTokens;
   specialize.tokens = SmallVector<int64_t>(options.stepTokens.begin(), options.stepTokens.end());
   pm.addPass(createLLMSpecialize(specialize));

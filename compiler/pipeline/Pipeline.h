@@ -13,6 +13,7 @@ struct PipelineOptions {
   bool exact = false;
   std::string quantize;            // a scheme (passes/quantization/Schemes.h); empty: weights stay as they are
   std::vector<std::string> quantizeKeep; // patterns of tensors that stay all the same
+  std::string cacheType;           // of attention caches: f32, f16, q8_0; empty: as the mode says
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   int64_t fewTokens = 0;           // then, for quantised weights: and so many
   std::string stepPrefix = "step_"; // of the names of lowered step functions

@@ -188,7 +188,9 @@ def LLM_KVCacheType : LLM_StateType<"KVCache", "kv_cache"> {
   let description = [{
     `!llm.kv_cache<layers = 18, kv_heads = 1, head_dim = 256, f16>`. `layers` counts the layers that use it. A slot can be
     rolled back to a position, copied and cleared. `!llm.kv_cache<layers = 60, kv_heads = 1, head_dim = 576, value_dim = 512, f16>`: values
-    are the first 512 channels of the keys, and nothing but the keys is kept (latent attention).
+    are the first 512 channels of the keys, and nothing but the keys is kept (latent attention). The element is f32, f16 or, without
+    value_dim, `!llm.quant<q8_0>`: groups of 32 channels of a head, the last one maybe shorter, as whole numbers from -127 to 127 times an
+    f16 scale. `dialects/llm/CacheLayout.h` has the formula, `passes/lowering/kernels/CacheBlock.h` the layout.
   }];
   let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_dim, DefaultValuedParameter<"int64_t", "0">:$value_dim,
     "::mlir::Type":$element);

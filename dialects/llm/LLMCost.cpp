@@ -1,4 +1,5 @@
 // What ops cost: the bytes that a step must read and the operations that it must do.
+#include "dialects/llm/CacheLayout.h"
 #include "dialects/llm/LLM.h"
 #include "dialects/llm/Shapes.h"
 
@@ -119,9 +120,17 @@ OpCost GroupedLinearOp::getCost(int64_t tokens, int64_t) {
   return {.weightBytes = weightBytes(getWeight()) + weightBytes(getBias()), .flops = 2 * elements(getWeight()) * tokens};
 }
 
+// Scales too; without the state's declaration a cache counts as f32.
+static double cacheElementBytes(StateOp state) {
+  if (!state)
+    return 4;
+  auto cache = cast<KVCacheType>(state.getType());
+  return static_cast<double>(cacheRowBytes(cache.getElement(), cache.getHeadDim())) / static_cast<double>(cache.getHeadDim());
+}
+
 OpCost LatentAttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
   auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, getStateAttr());
-  double elementBytes = state ? bytesPerElement(cast<KVCacheType>(state.getType()).getElement()) : 4;
+  double elementBytes = cacheElementBytes(state);
   double heads = rowElements(getQLatent()) / (rowElements(getKv()) - rowElements(getTable()));
   OpCost cost;
   cost.stateBytes = rowElements(getKv()) * elementBytes * tokens * (static_cast<double>(contextTokens) + 1);
@@ -145,12 +154,12 @@ OpCost RopeTableOp::getCost(int64_t tokens, int64_t) {
   return cost;
 }
 
-// Each token reads the keys and values that it may see; without the state's declaration the cache counts as f32.
+// Each token reads the keys and values that it may see.
 OpCost AttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
   int64_t window = static_cast<int64_t>(getWindow());
   double seen = window > 0 ? std::min(window, contextTokens) : contextTokens;
   auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, getStateAttr());
-  double elementBytes = state ? bytesPerElement(cast<KVCacheType>(state.getType()).getElement()) : 4;
+  double elementBytes = cacheElementBytes(state);
   OpCost cost;
   cost.stateBytes = 2 * rowElements(getK()) * elementBytes * tokens * (seen + 1);
   cost.flops = 4 * rowElements(getQ()) * tokens * seen;

@@ -1,4 +1,5 @@
 // Types of the `llm` dialect: their syntax and their invariants.
+#include "dialects/llm/CacheLayout.h"
 #include "dialects/llm/LLM.h"
 
 #include "mlir/IR/DialectImplementation.h"
@@ -156,6 +157,18 @@ constexpr int64_t maxStateNumber = 1 << 16, maxStateElements = int64_t(1) << 32;
 // Each layer of a state begins on a cache line.
 static int64_t fixedFloats(int64_t elements) { return (elements * 4 + 63) / 64 * 64; }
 
+bool isQ8Cache(Type element) {
+  auto quant = dyn_cast<QuantType>(element);
+  return quant && quant.getFormats() == ArrayRef<Format>(Format::q8_0);
+}
+
+// Channels by fours, and the scales of groups.
+int64_t cacheRowBytes(Type element, int64_t headDim) {
+  if (isQ8Cache(element))
+    return (headDim + 3) / 4 * 4 + cacheGroups(headDim) * 2;
+  return headDim * (element.getIntOrFloatBitWidth() / 8);
+}
+
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers, int64_t kvHeads,
                                   int64_t headDim, int64_t valueDim, Type element) {
   constexpr int64_t cap = maxStateNumber;
@@ -163,14 +176,16 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
     return emitError() << "kv_cache needs positive layers, kv_heads and head_dim, each at most " << cap;
   if (valueDim < 0 || valueDim > headDim)
     return emitError() << "kv_cache value_dim must be at most head_dim";
-  if (!element.isF32() && !element.isF16())
-    return emitError() << "kv_cache element must be f32 or f16, got " << element;
+  if (!element.isF32() && !element.isF16() && !isQ8Cache(element))
+    return emitError() << "kv_cache element must be f32, f16 or !llm.quant<q8_0>, got " << element;
+  if (valueDim && isQ8Cache(element))
+    return emitError() << "kv_cache with value_dim must be f32 or f16, got " << element;
   return success();
 }
 
 int64_t KVCacheType::getStateLayers() const { return getLayers(); }
 int64_t KVCacheType::getPositionBytes() const {
-  return (getValueDim() ? 1 : 2) * getKvHeads() * getHeadDim() * (getElement().getIntOrFloatBitWidth() / 8);
+  return (getValueDim() ? 1 : 2) * getKvHeads() * cacheRowBytes(getElement(), getHeadDim());
 }
 int64_t KVCacheType::getFixedBytes() const { return 0; }
 

@@ -137,7 +137,8 @@ def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
   let summary = "Kernel: norm and rotate one head of one token; append keys and values";
   let description = [{
     `@k(head: i64, position: i64, q, k, v, cache, [table,] [q_gain, k_gain])`: head < heads works on q in place; head - heads is a KV
-    head, whose k goes through norm and rope to the cache, and v to the cache. `cache`: the layer's memory of the token's slot.
+    head, whose k goes through norm and rope to the cache, and v to the cache. `cache`: the layer's memory of the token's slot, laid out as
+    `passes/lowering/kernels/CacheBlock.h` says of its `element`: f32, f16 or `!llm.quant<q8_0>`.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
     OptionalParameter<"::llmc::llm::RotaryAttr">:$rotary, OptionalParameter<"::llmc::llm::NormAttr">:$norm);
@@ -161,7 +162,7 @@ def Tile_AttendRunsAttr : Tile_Kernel<"AttendRuns", "attend_runs"> {
   let summary = "Kernel: some heads of some tokens attend to their caches, in pairs of bf16";
   let description = [{
     `@k(tile: i64, tokens: i64, positions, slots, q, first, second, out, scratch[, sinks])`, for targets with bf16 dot products and caches of
-    f16. As `attend` for up to `count` consecutive tokens: those that follow one another in a slot read its keys and values once. Tiles of
+    f16 or, with VNNI, `!llm.quant<q8_0>`. As `attend` for up to `count` consecutive tokens: those that follow one another in a slot read its keys and values once. Tiles of
     a group of `group` heads are the blocks of `count` tokens, the last block first; those of the next group follow. Rows of q and out are
     `…_bytes` apart; `first`, `second`: the layer's cache in slots 0 and 1.
 
@@ -169,8 +170,8 @@ def Tile_AttendRunsAttr : Tile_Kernel<"AttendRuns", "attend_runs"> {
     are merged in ascending order. `partial`: tokens is 1, the tiles of part p are groups [p * groups, (p + 1) * groups), and out takes
     what `merge_parts` merges. scratch: see attendScratchBytes.
   }];
-  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::llmc::llm::Real":$scale, "int64_t":$window,
-    "::llmc::llm::Real":$softcap, "bool":$sinks, "int64_t":$group, "int64_t":$count, "int64_t":$q_bytes, "int64_t":$out_bytes,
+  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element, "::llmc::llm::Real":$scale,
+    "int64_t":$window, "::llmc::llm::Real":$softcap, "bool":$sinks, "int64_t":$group, "int64_t":$count, "int64_t":$q_bytes, "int64_t":$out_bytes,
     DefaultValuedParameter<"bool", "false">:$split, DefaultValuedParameter<"bool", "false">:$partial);
   let assemblyFormat = "`<` struct(params) `>`";
 }

@@ -1,4 +1,5 @@
 // Attention: append first, then attend, with a barrier between, so that every row sees the keys of its own step.
+#include "dialects/llm/CacheLayout.h"
 #include "passes/lowering/kernels/Kernels.h"
 #include "passes/schedule/StepBuilder.h"
 
@@ -80,7 +81,8 @@ void StepBuilder::attention(AttentionOp op) {
 }
 
 bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
-  return !exact && decisions.bf16Attention && bf16VectorsPay() && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
+  bool isNarrow = cache.getElement().isF16() || (isQ8Cache(cache.getElement()) && machine().getDot() == tile::Dot::vnni);
+  return !exact && decisions.bf16Attention && bf16VectorsPay() && isNarrow && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
 }
 
 void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q, const Stored &out) {
@@ -96,7 +98,7 @@ void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q,
   // Few tiles of one token would leave workers idle.
   bool split = decisions.splitPositions && groups < kEnoughTiles, partial = split && maxTokens == 1, sinks = static_cast<bool>(op.getSinks());
   double scale = op.getScale().convertToDouble(), softcap = op.getSoftcap().convertToDouble();
-  auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, scale, op.getWindow(), softcap, sinks, group, count, q.rowBytes,
+  auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), scale, op.getWindow(), softcap, sinks, group, count, q.rowBytes,
                                           out.rowBytes, split, partial);
   int64_t partBytes = kernels::attendPartBytes(headDim);
   Value parts = partial ? memory((16 * heads + 1) * partBytes, "attention_parts") : Value();

@@ -13,12 +13,20 @@ def LLMSpecialize : Pass<"llm-specialize", "::mlir::ModuleOp"> {
     func.func @step_512(%batch: !llm.batch) -> … attributes {llm.max_tokens = 512 : i64}
     ```
     Settles what docs/architecture/numerics.md leaves to the mode: with `exact`, or when every matrix is f32, caches become f32; `exact`
-    marks the module `llm.exact`, which keeps later phases from rounding activations.
+    marks the module `llm.exact`, which keeps later phases from rounding activations. Without `exact`, `cache-type` settles the element of
+    caches; q8_0 leaves those of latent attention in f16.
+
+    ```mlir
+    llm.state @kv : !llm.kv_cache<layers = 16, kv_heads = 8, head_dim = 64, f16>                // before
+    llm.state @kv : !llm.kv_cache<layers = 16, kv_heads = 8, head_dim = 64, !llm.quant<q8_0>>   // after, with cache-type=q8_0
+    ```
   }];
   let options = [
     ListOption<"tokens", "tokens", "int64_t", "Largest T of each version, ascending (default: 1,512)">,
     Option<"few", "few", "int64_t", "0", "Without `tokens`: where matrices are quantised, also a version for so many tokens (0: none)">,
-    Option<"exact", "exact", "bool", "false", "Float32 throughout: activations, sums and caches">];
+    Option<"exact", "exact", "bool", "false", "Float32 throughout: activations, sums and caches">,
+    Option<"cacheType", "cache-type", "std::string", "", "Element of attention caches: f32, f16 or q8_0 (default: as the mode says)">];
   let statistics = [Statistic<"versions", "versions", "Versions of the step made">,
-                    Statistic<"widened", "widened-caches", "Caches that became f32">];
+                    Statistic<"widened", "widened-caches", "Caches that became f32">,
+                    Statistic<"quantised", "quantised-caches", "Caches that became q8_0">];
 }

@@ -1,4 +1,5 @@
 // --llm-specialize: see Passes.td.
+#include "dialects/llm/CacheLayout.h"
 #include "dialects/llm/LLM.h"
 #include "passes/specialize/Passes.h"
 
@@ -25,8 +26,8 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
     }
     if (exact)
       module->setAttr("llm.exact", UnitAttr::get(&getContext()));
-    if (exact || allMatricesAreF32(module))
-      widenCaches(module);
+    if (failed(settleCaches(module)))
+      return signalPassFailure();
     if (failed(makeVersions(step)))
       signalPassFailure();
   }
@@ -41,15 +42,40 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
     return llvm::any_of(getOperation().getOps<WeightOp>(), [](WeightOp weight) { return isa<QuantType>(weight.getWeights().getElement()); });
   }
 
-  void widenCaches(ModuleOp module) {
-    for (auto state : module.getOps<StateOp>()) {
-      auto cache = dyn_cast<KVCacheType>(state.getType());
-      if (!cache || cache.getElement().isF32())
-        continue;
-      state.setType(KVCacheType::get(&getContext(), cache.getLayers(), cache.getKvHeads(), cache.getHeadDim(), cache.getValueDim(),
-                                     Float32Type::get(&getContext())));
-      ++widened;
-    }
+  // Null: caches stay what they are.
+  FailureOr<Type> cacheElement(ModuleOp module) {
+    MLIRContext *context = &getContext();
+    if (exact && !cacheType.empty() && cacheType != "f32")
+      return module.emitError("llm-specialize: with exact caches are f32, got cache-type ") << cacheType, failure();
+    if (exact || cacheType == "f32")
+      return Type(Float32Type::get(context));
+    if (cacheType == "f16")
+      return Type(Float16Type::get(context));
+    if (cacheType == "q8_0")
+      return Type(QuantType::get(context, ArrayRef<Format>(Format::q8_0)));
+    if (!cacheType.empty())
+      return module.emitError("llm-specialize: want cache-type f32, f16 or q8_0, got '") << cacheType << "'", failure();
+    return allMatricesAreF32(module) ? Type(Float32Type::get(context)) : Type();
+  }
+
+  LogicalResult settleCaches(ModuleOp module) {
+    FailureOr<Type> element = cacheElement(module);
+    if (failed(element) || !*element)
+      return element;
+    for (auto state : module.getOps<StateOp>())
+      if (auto cache = dyn_cast<KVCacheType>(state.getType()))
+        setElement(state, cache, *element);
+    return success();
+  }
+
+  void setElement(StateOp state, KVCacheType cache, Type element) {
+    if (cache.getValueDim() && isQ8Cache(element)) // of latent attention: few numbers, of which each goes into every head
+      element = Float16Type::get(&getContext());
+    if (cache.getElement() == element)
+      return;
+    state.setType(KVCacheType::get(&getContext(), cache.getLayers(), cache.getKvHeads(), cache.getHeadDim(), cache.getValueDim(), element));
+    widened += element.isF32();
+    quantised += isQ8Cache(element);
   }
 
   LogicalResult makeVersions(func::FuncOp step) {

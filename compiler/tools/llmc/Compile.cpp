@@ -36,10 +36,10 @@ absl::Status checkOutput(const CompileOptions &compile) {
   return absl::OkStatus();
 }
 
-// How far the quantised model is from its source in exact mode, as JSON.
+// How far the quantised model, or one with other caches, is from its source in exact mode, as JSON.
 absl::StatusOr<std::string> evaluate(const Options &options) {
   ModelOptions source = options.model;
-  source.quantize.clear(), source.quantizeKeep.clear(), source.calibrate.clear();
+  source.quantize.clear(), source.quantizeKeep.clear(), source.calibrate.clear(), source.cacheType.clear();
   source.exact = true;
   LLMC_ASSIGN(text, readInput(options.evaluate));
   LLMC_ASSIGN(reference, openModel(source));
@@ -54,8 +54,8 @@ absl::StatusOr<std::string> evaluate(const Options &options) {
 absl::Status checkEvaluate(const Options &options) {
   if (options.evaluate.empty())
     return absl::OkStatus();
-  if (options.model.quantize.empty())
-    return invalidArgument("--evaluate: compares a quantised model with its source; want --quantize too");
+  if (options.model.quantize.empty() && options.model.cacheType.empty())
+    return invalidArgument("--evaluate: compares a quantised model with its source; want --quantize or --cache-type too");
   if (options.compile.emit != Emit::SharedLibrary || !options.compile.compileTo.empty() || !options.compile.compileFrom.empty())
     return invalidArgument("--evaluate: its figures are kept in a library; leave --emit, --compile-to and --compile-from out");
   if (options.evaluate == "-")
@@ -77,6 +77,7 @@ absl::Status compile(Options &options) {
   LLMC_RETURN_IF_ERROR(checkOutput(options.compile));
   LLMC_RETURN_IF_ERROR(checkSource(options.model.model));
   LLMC_RETURN_IF_ERROR(checkQuantize(options.model));
+  LLMC_RETURN_IF_ERROR(checkCacheType(options.model));
   LLMC_RETURN_IF_ERROR(checkEvaluate(options));
   LLMC_ASSIGN(calibration, calibrated(options.model));
   CompileOptions request = options.compile;
@@ -88,6 +89,7 @@ absl::Status compile(Options &options) {
   request.exact = options.model.exact;
   request.quantize = options.model.quantize;
   request.quantizeKeep = options.model.quantizeKeep;
+  request.cacheType = options.model.cacheType;
   request.calibration = calibration.path;
   request.allowOutside = options.model.allowOutside;
   request.kernels = options.model.kernels;
@@ -133,7 +135,7 @@ void tools::addCompile(CLI::App &program, Action &chosen) {
   verb->add_option("-o,--output", options->compile.output, "The file to write; the weights go beside it, as .weights");
   verb->add_flag("--embed-weights", options->compile.embedWeights, "Append the weights to the library: one file");
   addCompilerOptions(*verb, options->model);
-  verb->add_option("--evaluate", options->evaluate, "With --quantize: compare with the source on this text; llmc inspect shows the figures")
+  verb->add_option("--evaluate", options->evaluate, "With --quantize or --cache-type: compare with the source on this text; llmc inspect shows the figures")
       ->group("Compiling");
   verb->add_option("-O", options->compile.optimize, "LLVM's optimisation level: -O0 … -O3 (default)")->check(CLI::Range(0, 3))->group("Compiling");
   addInspection(*verb, *options);

@@ -92,9 +92,10 @@ absl::StatusOr<Pair> openContexts(const Model &model, const Model &reference, in
 absl::Status divergences(const KldOptions &options) {
   ModelOptions ours = options.model, theirs = options.model;
   bool isSame = options.reference.empty();
-  theirs.quantize.clear(), theirs.quantizeKeep.clear(), theirs.calibrate.clear();
-  if (isSame && !options.model.exact && options.model.quantize.empty())
-    return invalidArgument("want a reference: --reference MODEL, --exact for the same model in exact mode, or --quantize for its source");
+  theirs.quantize.clear(), theirs.quantizeKeep.clear(), theirs.calibrate.clear(), theirs.cacheType.clear();
+  if (isSame && !options.model.exact && options.model.quantize.empty() && options.model.cacheType.empty())
+    return invalidArgument("want a reference: --reference MODEL, --exact for the same model in exact mode, --quantize for its source, or --cache-type for "
+                           "its usual caches");
   if (isSame && options.model.exact)
     ours.exact = false;
   if (!isSame)

@@ -49,6 +49,7 @@ CompileOptions tools::compileOptions(const ModelOptions &options, const std::str
   result.exact = options.exact;
   result.quantize = options.quantize;
   result.quantizeKeep = options.quantizeKeep;
+  result.cacheType = options.cacheType;
   result.allowOutside = options.allowOutside;
   result.kernels = options.kernels;
   result.profile = options.profile;
@@ -67,6 +68,8 @@ static Expected<std::string> cacheKey(const ModelOptions &options) {
          "\noutside " + (options.allowOutside ? "yes" : "no") + "\n";
   if (!options.quantize.empty())
     key += "quantize " + options.quantize + "\n";
+  if (!options.cacheType.empty())
+    key += "caches " + options.cacheType + "\n";
   for (const std::string &pattern : options.quantizeKeep)
     key += "keep " + pattern + "\n";
   for (const std::string &text : options.calibrate)
@@ -184,6 +187,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
                       : !options.pipeline.empty()    ? "--pipeline"
                       : !options.disabledPasses.empty() ? "--disable-pass"
                       : !options.quantize.empty()    ? "--quantize"
+                      : !options.cacheType.empty()   ? "--cache-type"
                       : options.kernels != "mlir"    ? "--kernels"
                                                      : nullptr;
   if (given)
@@ -198,6 +202,7 @@ static absl::StatusOr<std::unique_ptr<Model>> openLibrary(const ModelOptions &op
 absl::StatusOr<std::unique_ptr<Model>> tools::openModel(const ModelOptions &options) {
   LLMC_RETURN_IF_ERROR(checkTargets(options.targets));
   LLMC_RETURN_IF_ERROR(checkQuantize(options));
+  LLMC_RETURN_IF_ERROR(checkCacheType(options));
   struct stat info;
   if (stat(options.model.c_str(), &info) != 0)
     return invalidArgument(options.model + ": no such file or directory");

@@ -46,6 +46,12 @@ absl::Status tools::checkQuantize(const ModelOptions &options) {
   return absl::OkStatus();
 }
 
+absl::Status tools::checkCacheType(const ModelOptions &options) {
+  if (options.exact && !options.cacheType.empty() && options.cacheType != "f32")
+    return invalidArgument("--cache-type " + options.cacheType + ": --exact keeps caches in f32; leave one of the two out");
+  return absl::OkStatus();
+}
+
 void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
   const char *group = "Compiling";
   verb.add_flag("--exact", options.exact, "float32 throughout, the same for every step size")->group(group);
@@ -53,6 +59,10 @@ void tools::addCompilerOptions(CLI::App &verb, ModelOptions &options) {
       ->check(CLI::IsMember({"q8", "q6", "q5", "q4", "q4a"}))
       ->group(group);
   addQuantizeOptions(verb, options);
+  verb.add_option("--cache-type", options.cacheType, "Attention caches: f32, f16 or q8_0 (half the memory of f16); default: f16, or f32 with --exact and for float32 weights. "
+                                                     "Caches of latent attention (DeepSeek) are f16 at least")
+      ->check(CLI::IsMember({"f32", "f16", "q8_0"}))
+      ->group(group);
   verb.add_option("--kernels", options.kernels, "Where kernels come from: mlir, halide where it has them, auto: halide where it was measured to be faster")
       ->check(CLI::IsMember({"mlir", "halide", "auto"}))
       ->group(group);

@@ -15,6 +15,7 @@ namespace llmc::tools {
 struct ModelOptions {
   std::string model;
   bool exact = false, noCache = false, allowOutside = false;
+  std::string cacheType; // of attention caches; empty: as the mode says
   std::string quantize; // a scheme; empty: weights as they are
   std::vector<std::string> quantizeKeep, calibrate; // with it: patterns of tensors; texts
   std::string kernels = "mlir";
@@ -32,6 +33,8 @@ void addCompilerOptions(CLI::App &verb, ModelOptions &options);
 void addQuantizeOptions(CLI::App &verb, ModelOptions &options);
 // Errors: exit 1 if those are given without --quantize, or a text is missing.
 absl::Status checkQuantize(const ModelOptions &options);
+// Errors: exit 1 if --exact and --cache-type contradict each other.
+absl::Status checkCacheType(const ModelOptions &options);
 // Errors: exit 1 on a target that is none, 3 on one that is not supported.
 absl::Status checkTargets(const std::vector<std::string> &targets);
 

@@ -64,6 +64,8 @@ absl::StatusOr<Difference> runMode(const Options &options, bool exact, bool port
                                    const Verification &reference) {
   ModelOptions own = options.model;
   own.exact = exact;
+  if (exact)
+    own.cacheType.clear();
   if (portable)
     own.targets = {"cpu:generic"};
   LLMC_ASSIGN(model, openModel(own));

@@ -1,7 +1,7 @@
 // Attention of several tokens at once, in pairs of bf16: keys and values of 64 positions are rounded to bf16 and laid out in pairs once,
 // and all heads and tokens of the tile multiply with them. Softmax in one pass over the cache, as arXiv:1805.02867 and arXiv:2205.14135.
 //
-// cache: as in AttentionKernels.cpp, of f16. Rows are the heads of the tile's group for each token, `group` after `group`. For each row and
+// cache: see CacheBlock.h, of f16 or q8_0. Rows are the heads of the tile's group for each token, `group` after `group`. For each row and
 // span of 64 positions from a multiple of 64:
 //
 //   s_j  = the chain of dpbf16(q[2p], q[2p + 1]; k_j[2p], k_j[2p + 1]) over pairs of channels p; least where j may not be seen
@@ -9,7 +9,13 @@
 //   total = total * fade + sum of w_j
 //   sums[c] = the chain of dpbf16(w[2p], w[2p + 1]; v[2p][c], v[2p + 1][c]) over pairs of positions p, from sums[c] * fade on
 //
+// Keys of a q8_0 cache are multiplied as the integers that they are, with queries of int8, without unpacking; its values are rounded to bf16:
+//
+//   step = max |q| / 127 of a group of channels;   n = round(q / step)
+//   s_j  = the chain of fma(float(sum of n * k_j) * step, scale of k_j, s_j) over groups
+//
 // A span of which a row sees nothing changes nothing of it: so a row does not depend on the others of its tile, nor on their number.
+#include "passes/lowering/kernels/CacheBlock.h"
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/Kernels.h"
 #include "passes/lowering/kernels/Recurrence.h"
@@ -17,6 +23,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include <bit>
 #include <numbers>
 
 using namespace mlir;
@@ -24,7 +31,7 @@ using namespace mlir;
 namespace llmc::kernels {
 namespace {
 
-constexpr int64_t kBlock = 16, kSpan = 64, kBlocksOfSpan = kSpan / kBlock, kPairsOfSpan = kSpan / 2;
+constexpr int64_t kBlock = kCacheBlock, kSpan = 64, kBlocksOfSpan = kSpan / kBlock, kPairsOfSpan = kSpan / 2;
 constexpr int64_t kUnit = 256, kParts = 16; // of a split softmax
 constexpr int64_t kMostRows = 6;            // that go through the registers together: with four vectors each, 24 sums
 constexpr int64_t kVectorBytes = kLanes * 4;
@@ -78,13 +85,23 @@ Value roundBoth(KernelBuilder &b, Value low, Value high) {
   return b.intrinsic("llvm.x86.avx512bf16.cvtne2ps2bf16.512", VectorType::get(2 * kLanes, b.getBF16Type()), {high, low});
 }
 
-// 16 words of a bf16 of `first` and one of `second`, which are f16 x 16 in memory.
-Value loadPairs(KernelBuilder &b, Value first, Value second) {
+// 16 words of a bf16 of `first` and one of `second`, f32 x 16 each.
+Value pairsOf(KernelBuilder &b, Value first, Value second) {
   SmallVector<int64_t> interleaved;
   for (int64_t i = 0; i < kLanes; ++i)
     interleaved.append({i, i + kLanes});
-  Value both = roundBoth(b, b.loadHalves(kLanes, first), b.loadHalves(kLanes, second));
+  Value both = roundBoth(b, first, second);
   return b.bitcast(b.shuffle(both, both, interleaved), b.words(kLanes));
+}
+
+// The same of f16 x 16 in memory.
+Value loadPairs(KernelBuilder &b, Value first, Value second) {
+  return pairsOf(b, b.loadHalves(kLanes, first), b.loadHalves(kLanes, second));
+}
+
+// Words of four products of unsigned and signed bytes, added up.
+Value dotBytes(KernelBuilder &b, Value sum, Value bytes, Value words) {
+  return b.intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, bytes, b.bitcast(words, b.bytes(4 * kLanes))});
 }
 
 Value dotPairs(KernelBuilder &b, Value sum, Value a, Value c) {
@@ -141,16 +158,21 @@ private:
   void attendRun(const Run &run);
   void beginRows(const Run &run);
   void takeQuery(const Run &run, Value row);
+  void takeBytes(Value from, Value to);
   void beginState(const PartState &state, Value sinks);
   void attendSpans(Value from, Value to);
   void attendPart(Value part);
   void attendSplit();
   Values blocksOf(Value span);
   void askForNext(int64_t block, Value line, int64_t lines);
+  void askForShare(int64_t block, Value round, int64_t rounds);
   void pairKeys(Value span);
   void pairValues(Value span);
+  void takeScales(Value span);
+  void pairBytes(Value span);
   void attendRows(Value row, Value span);
   Values scores(Value row);
+  Values scoresOfBytes(Value row, Value span);
   Value finish(Value score);
   Values masked(Value row, Value span, ValueRange scores);
   Value weigh(Value row, int64_t inBlock, Value span, ValueRange scores);
@@ -158,7 +180,12 @@ private:
   void write(const Run &run, const PartState &from);
   void writeParts(Value part);
 
-  Value blockAddress(Value block, Value cache) { return b.at(b.at(cache, block, blockBytes), kvHead, 2 * keyBytes); }
+  // Numbers of 16 positions of a span.
+  Value positionsOf(int64_t block) {
+    SmallVector<int32_t> steps = llvm::to_vector(llvm::seq<int32_t>(int32_t(block) * kLanes, int32_t(block + 1) * kLanes));
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(b.words(kLanes), ArrayRef<int32_t>(steps)));
+  }
+  Value blockAddress(Value block) { return shape.block(b, cache, block, kvHead); }
   PartState rowOf(const PartState &state, Value row) {
     return {b.at(state.best, row, kVectorBytes), b.at(state.total, row, kVectorBytes), b.at(state.sums, row, headDim * 4)};
   }
@@ -172,12 +199,13 @@ private:
 
   KernelBuilder &b;
   const tile::AttendRunsAttr kernel;
-  const int64_t headDim, group, keyBytes, blockBytes;
+  const CacheShape shape;
+  const int64_t headDim, group, queryBytes;
   const double exponent;
   const Blocking blocking;
   // Scratch.
-  Value queries;        // (rows, pairs of channels) words
-  Value keys;           // (pairs of channels, 64 positions) words
+  Value queries;        // (rows, pairs of channels) words; q8_0: see takeBytes
+  Value keys;           // (pairs of channels, 64 positions) words; q8_0: (groups, 64) scales of the values
   Value values;         // (pairs of positions, head_dim) words
   Value weights;        // (rows of a block, pairs of positions) words
   Value limits;         // (rows, 2) i32: the first position that may be seen, and how many
@@ -188,18 +216,23 @@ private:
   Values nextBlocks; // of the span that follows
 };
 
+CacheShape shapeOf(tile::AttendRunsAttr kernel) { return {kernel.getElement(), kernel.getKvHeads(), kernel.getHeadDim()}; }
+int64_t queryBytesOf(const CacheShape &cache) { return cache.isQ8() ? cache.headDim + 8 * cache.groups() : 2 * cache.headDim; }
+int64_t keysBytesOf(const CacheShape &cache) { return cache.isQ8() ? cache.groups() * kSpan * 4 : cache.headDim * kSpan * 2; }
+
 int64_t stateBytes(int64_t rows, int64_t headDim) { return rows * (2 * kVectorBytes + headDim * 4); }
 
 int64_t AttendRuns::scratchBytes(tile::AttendRunsAttr kernel) {
   Blocking blocking(kernel.getGroup() * kernel.getCount());
   int64_t headDim = kernel.getHeadDim(), states = kernel.getSplit() && !kernel.getPartial() ? 2 : 1;
-  return tile::alignTo(blocking.paddedRows * headDim * 2, tile::kAlignment) + 2 * headDim * kSpan * 2 + blocking.blockRows * kSpan * 2 +
+  CacheShape shape = shapeOf(kernel);
+  return tile::alignTo(blocking.paddedRows * queryBytesOf(shape), tile::kAlignment) + keysBytesOf(shape) + headDim * kSpan * 2 + blocking.blockRows * kSpan * 2 +
          tile::alignTo(blocking.paddedRows * 8, tile::kAlignment) + states * stateBytes(blocking.paddedRows, headDim);
 }
 
 AttendRuns::AttendRuns(KernelBuilder &b, tile::AttendRunsAttr kernel)
-    : b(b), kernel(kernel), headDim(kernel.getHeadDim()), group(kernel.getGroup()), keyBytes(kBlock * headDim * 2),
-      blockBytes(kernel.getKvHeads() * 2 * keyBytes), exponent(exponentOf(kernel.getScale(), kernel.getSoftcap())),
+    : b(b), kernel(kernel), shape(shapeOf(kernel)), headDim(kernel.getHeadDim()), group(kernel.getGroup()), queryBytes(queryBytesOf(shape)),
+      exponent(exponentOf(kernel.getScale(), kernel.getSoftcap())),
       blocking(group * kernel.getCount()) {
   Value next = b.argument(8);
   auto take = [&](int64_t bytes) {
@@ -207,8 +240,8 @@ AttendRuns::AttendRuns(KernelBuilder &b, tile::AttendRunsAttr kernel)
     next = b.at(next, tile::alignTo(bytes, tile::kAlignment));
     return at;
   };
-  queries = take(blocking.paddedRows * headDim * 2);
-  keys = take(headDim * kSpan * 2);
+  queries = take(blocking.paddedRows * queryBytes);
+  keys = take(keysBytesOf(shape));
   values = take(headDim * kSpan * 2);
   weights = take(blocking.blockRows * kSpan * 2);
   limits = take(blocking.paddedRows * 8);
@@ -283,10 +316,35 @@ void AttendRuns::beginRows(const Run &run) {
 
 void AttendRuns::takeQuery(const Run &run, Value row) {
   Value token = b.add(firstToken, ofRun(run, row)), from = b.at(b.at(b.argument(4), token, kernel.getQBytes()), headOf(row), headDim * 4);
-  Value to = b.at(queries, row, headDim * 2);
+  Value to = b.at(queries, row, queryBytes);
+  if (shape.isQ8())
+    return takeBytes(from, to);
   forChannels(b, headDim, [&](Value index, VectorType type) {
     Value rounded = arith::TruncFOp::create(b, VectorType::get(kLanes, b.getBF16Type()), b.load(type, floatAt(b, from, index), 4));
     b.store(rounded, b.at(to, index, 2), 2);
+  });
+}
+
+// i8 [head_dim], then for each group {f32 step, i32 -128 times the sum of what was rounded}. A query that is not finite makes its score so
+// too.
+void AttendRuns::takeBytes(Value from, Value to) {
+  Type f32 = b.getF32Type(), i32 = b.getI32Type();
+  forGroups(b, headDim, [&](Value number, int64_t channels) {
+    Values numbers = loadChannels(b, channels, b.at(from, number, llm::kCacheGroup * 4));
+    Value bits = largestBits(b, numbers), biggest = b.bitcast(bits, f32), most = b.constant(f32, 127.0), none = b.constant(f32, 0.0), sum;
+    Value isFinite = b.compare(arith::CmpIPredicate::slt, bits, b.constant(i32, 0x7f800000));
+    Value isLarge = b.compare(arith::CmpIPredicate::sge, bits, b.constant(i32, std::bit_cast<int32_t>(1e-30f)));
+    Value inverse = b.select(isLarge, div(b, most, biggest), none), everywhere = b.broadcast(isFinite, VectorType::get(kLanes, b.getI1Type()));
+    for (auto [i, x] : llvm::enumerate(numbers)) {
+      Type type = x.getType();
+      Value rounded = roundToWords(b, b.select(everywhere, b.mul(x, splat(b, inverse, type)), b.constant(type, 0.0)));
+      b.store(b.truncate(rounded, b.getI8Type()), b.at(to, number, llm::kCacheGroup, int64_t(i) * kLanes));
+      Value part = vector::ReductionOp::create(b, vector::CombiningKind::ADD, rounded);
+      sum = sum ? b.add(sum, part) : part;
+    }
+    Value factors = b.at(to, number, 8, headDim);
+    b.store(b.select(isLarge, div(b, biggest, most), none), factors, 4);
+    b.store(b.mul(sum, b.constant(i32, -128)), b.at(factors, 4), 4);
   });
 }
 
@@ -342,8 +400,10 @@ void AttendRuns::writeParts(Value part) {
 void AttendRuns::attendSpans(Value from, Value to) {
   b.loop(from, to, kSpan, [&](Value span) {
     nextBlocks = blocksOf(b.add(span, b.constant(kSpan)));
-    pairKeys(span);
-    pairValues(span);
+    if (shape.isQ8())
+      pairBytes(span);
+    else
+      pairKeys(span), pairValues(span);
     b.loop(b.constant(0), rowEnd, blocking.blockRows, [&](Value row) { attendRows(row, span); });
   });
 }
@@ -353,7 +413,7 @@ Values AttendRuns::blocksOf(Value span) {
   Value block = arith::DivUIOp::create(b, span, b.constant(kBlock));
   Values blocks;
   for (int64_t i = 0; i < kBlocksOfSpan; ++i)
-    blocks.push_back(blockAddress(b.add(block, b.constant(i)), cache));
+    blocks.push_back(blockAddress(b.add(block, b.constant(i))));
   return blocks;
 }
 
@@ -372,8 +432,8 @@ void AttendRuns::pairKeys(Value span) {
 void AttendRuns::pairValues(Value span) {
   Value count = b.minimum(b.sub(end, span), b.constant(kSpan)), rowBytes = b.constant(headDim * 2);
   b.loop(b.constant(0), count, 2, [&](Value index) {
-    Value position = b.add(span, index), block = blockAddress(arith::DivUIOp::create(b, position, b.constant(kBlock)), cache);
-    Value first = b.at(b.at(block, keyBytes), arith::RemUIOp::create(b, position, b.constant(kBlock)), headDim * 2);
+    Value position = b.add(span, index), block = blockAddress(arith::DivUIOp::create(b, position, b.constant(kBlock)));
+    Value first = b.at(b.at(block, shape.sideBytes()), arith::RemUIOp::create(b, position, b.constant(kBlock)), headDim * 2);
     Value isWritten = b.compare(arith::CmpIPredicate::slt, b.add(position, b.constant(1)), end);
     Value second = b.at(first, b.select(isWritten, rowBytes, b.constant(0)), 1), to = b.at(values, index, headDim * 2);
     forChannels(b, headDim, [&](Value channel, VectorType) {
@@ -384,8 +444,41 @@ void AttendRuns::pairValues(Value span) {
   });
 }
 
+// Scales of the span's values; those of positions that nobody has written may be no numbers, and become 0.
+void AttendRuns::takeScales(Value span) {
+  Value written = b.broadcast(b.truncate(b.sub(end, span), b.getI32Type()), b.words(kLanes));
+  for (auto [i, block] : llvm::enumerate(blocksOf(span))) {
+    Value isWritten = b.compare(arith::CmpIPredicate::slt, positionsOf(int64_t(i)), written), side = b.at(block, shape.sideBytes());
+    b.loop(b.constant(0), b.constant(shape.groups()), 1, [&](Value number) {
+      Value scales = b.select(isWritten, b.loadHalves(kLanes, shape.scales(b, side, number)), b.constant(b.floats(kLanes), 0.0));
+      b.store(scales, b.at(keys, number, kSpan * 4, int64_t(i) * kVectorBytes), 64);
+    });
+  }
+}
+
+// As pairValues. Bytes lie in pairs already; two scales repeat in the lanes as the positions do.
+void AttendRuns::pairBytes(Value span) {
+  takeScales(span);
+  Value count = b.minimum(b.sub(end, span), b.constant(kSpan));
+  b.loop(b.constant(0), count, 2, [&](Value index) {
+    Value position = b.add(span, index), block = blockAddress(arith::DivUIOp::create(b, position, b.constant(kBlock)));
+    Value from = b.at(b.at(block, shape.sideBytes()), arith::RemUIOp::create(b, position, b.constant(kBlock)), headDim);
+    Value to = b.at(values, index, headDim * 2), scales = b.at(keys, index, 4);
+    forChannels(b, headDim, [&](Value channel, VectorType type) {
+      Value scale = b.at(scales, b.shiftRight(channel, 5), kSpan * 4);
+      Value both = b.bitcast(b.loadBroadcast(VectorType::get(kLanes / 2, b.getI64Type()), b.getI64Type(), scale), type);
+      auto numbers = [&](int64_t offset) {
+        Value bytes = b.load(b.bytes(kLanes), b.at(from, channel, 2, offset), kLanes);
+        return b.mul(b.toFloat(b.extendSigned(bytes, b.getI32Type())), both);
+      };
+      b.store(roundBoth(b, numbers(0), numbers(kLanes)), b.at(to, channel, 4), 64);
+    });
+    askForShare(0, b.shiftRight(index, 1), kPairsOfSpan), askForShare(1, b.shiftRight(index, 1), kPairsOfSpan);
+  });
+}
+
 // One token reads its cache at the speed of memory, and a core waits for few lines at a time: each of the four loops over a span asks for
-// one of the four blocks of the next, so that memory always has something to do. A block is head_dim lines.
+// one of the four blocks of the next, so that memory always has something to do; of q8_0 there are three. A block of f16 is head_dim lines.
 void AttendRuns::askForNext(int64_t block, Value line, int64_t lines) {
   if (kernel.getCount() > 1) // rows enough, and other tiles read the same
     return;
@@ -393,9 +486,20 @@ void AttendRuns::askForNext(int64_t block, Value line, int64_t lines) {
     b.prefetch(b.at(nextBlocks[size_t(block)], line, tile::kAlignment, i * tile::kAlignment));
 }
 
+// The part of a block of q8_0 that falls to one of `rounds` rounds.
+void AttendRuns::askForShare(int64_t block, Value round, int64_t rounds) {
+  if (kernel.getCount() > 1)
+    return;
+  int64_t lines = ceilDiv(2 * shape.sideBytes(), tile::kAlignment), share = ceilDiv(lines, rounds);
+  for (int64_t i = 0; i < share; ++i) {
+    Value line = b.minimum(b.add(b.mul(round, b.constant(share)), b.constant(i)), b.constant(lines - 1)); // beyond lies another head
+    b.prefetch(b.at(nextBlocks[size_t(block)], line, tile::kAlignment));
+  }
+}
+
 // Adds a span to the softmaxes of `blockRows` rows.
 void AttendRuns::attendRows(Value row, Value span) {
-  Values found = scores(row), fades;
+  Values found = shape.isQ8() ? scoresOfBytes(row, span) : scores(row), fades;
   for (int64_t r = 0; r < blocking.blockRows; ++r)
     fades.push_back(weigh(b.add(row, b.constant(r)), r, span, ValueRange(found).slice(size_t(r * kBlocksOfSpan), size_t(kBlocksOfSpan))));
   Value left = b.minimum(b.sub(end, span), b.constant(kSpan)), pairCount = b.shiftRight(b.add(left, b.constant(1)), 1);
@@ -424,6 +528,38 @@ Values AttendRuns::scores(Value row) {
   });
 }
 
+// As `scores`. Keys lie 128 above their numbers: sums begin at what that adds, with the other sign.
+Values AttendRuns::scoresOfBytes(Value row, Value span) {
+  Values blocks = blocksOf(span), zeros(size_t(blocking.blockRows * kBlocksOfSpan), b.constant(b.floats(kLanes), 0.0));
+  Value query = b.at(queries, row, queryBytes);
+  return forGroups(b, headDim, zeros, [&](Value number, int64_t channels, ValueRange carried) {
+    Value factors = b.at(query, number, 8, headDim), first = b.mul(number, b.constant(llm::kCacheGroup / 4));
+    Values sums, scales, next;
+    for (int64_t r = 0; r < blocking.blockRows; ++r)
+      sums.append(size_t(kBlocksOfSpan), b.loadBroadcast(b.words(kLanes), b.getI32Type(), b.at(factors, r * queryBytes + 4)));
+    sums = b.rolledLoop(first, b.add(first, b.constant(channels / 4)), 1, sums, [&](Value quad, ValueRange carried) {
+      Values keys, next;
+      for (Value block : blocks)
+        keys.push_back(b.load(b.bytes(kQuadBytes), b.at(block, quad, kQuadBytes)));
+      for (int64_t r = 0; r < blocking.blockRows; ++r) {
+        Value q = b.loadBroadcast(b.words(kLanes), b.getI32Type(), b.at(query, quad, 4, r * queryBytes));
+        for (Value key : keys)
+          next.push_back(dotBytes(b, carried[next.size()], key, q));
+      }
+      askForShare(2, quad, headDim / 4);
+      return next;
+    });
+    for (Value block : blocks)
+      scales.push_back(b.loadHalves(kLanes, shape.scales(b, block, number)));
+    for (int64_t r = 0; r < blocking.blockRows; ++r) {
+      Value step = b.loadBroadcast(b.floats(kLanes), b.getF32Type(), b.at(factors, r * queryBytes));
+      for (Value scale : scales)
+        next.push_back(b.fma(b.mul(b.toFloat(sums[next.size()]), step), scale, carried[next.size()]));
+    }
+    return next;
+  });
+}
+
 Value AttendRuns::finish(Value score) {
   double cap = kernel.getSoftcap().value;
   if (cap <= 0)
@@ -440,9 +576,7 @@ Values AttendRuns::masked(Value row, Value span, ValueRange scores) {
   Value count = b.loadBroadcast(words, b.getI32Type(), b.at(at, 4));
   Values result;
   for (auto [i, score] : llvm::enumerate(scores)) {
-    SmallVector<int32_t> steps = llvm::to_vector(llvm::seq<int32_t>(int32_t(i) * kLanes, int32_t(i + 1) * kLanes));
-    Value lanes = arith::ConstantOp::create(b, DenseElementsAttr::get(words, ArrayRef<int32_t>(steps)));
-    Value seen = b.compare(arith::CmpIPredicate::ult, b.add(b.broadcast(start, words), lanes), count); // before the first: very large
+    Value seen = b.compare(arith::CmpIPredicate::ult, b.add(b.broadcast(start, words), positionsOf(int64_t(i))), count); // before the first: very large
     result.push_back(b.select(seen, finish(score), b.constant(score.getType(), kMasked)));
   }
   return result;
@@ -485,7 +619,10 @@ void AttendRuns::mix(Value row, Value channel, int64_t vectors, ValueRange fades
       for (Value value : loaded)
         next.push_back(dotPairs(b, sums[next.size()], weight, value));
     }
-    askForNext(3, b.add(channel, b.mul(pair, b.constant(ceilDiv(vectors, 2)))), ceilDiv(vectors, 2));
+    if (shape.isQ8())
+      askForShare(3, b.add(b.shiftRight(channel, 1), pair), ceilDiv(headDim, 64) * kPairsOfSpan);
+    else
+      askForNext(3, b.add(channel, b.mul(pair, b.constant(ceilDiv(vectors, 2)))), ceilDiv(vectors, 2));
     return next;
   });
   for (int64_t r = 0; r < blocking.blockRows; ++r)

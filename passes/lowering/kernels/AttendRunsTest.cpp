@@ -17,6 +17,7 @@ struct RunsCase {
   double softcap = 0;
   bool sinks = false, split = false;
   int64_t positions = 300;
+  bool q8 = false; // the cache's element; else f16
 };
 constexpr RunsCase cases[] = {
     {2, 2, 16, 1, 48},
@@ -27,6 +28,12 @@ constexpr RunsCase cases[] = {
     {8, 1, 48, 4, 3, 0, 20, false, true},
     {2, 1, 16, 2, 24, 0, 0, true, true, 4500},
     {2, 1, 16, 2, 24, 512, 0, false, true, 4500},
+    {2, 2, 16, 1, 48, 0, 0, false, false, 300, true},
+    {8, 2, 64, 4, 12, 0, 0, false, false, 300, true},
+    {7, 1, 64, 7, 6, 0, 0, true, false, 300, true},
+    {6, 3, 80, 2, 5, 65, 30, false, false, 300, true},
+    {4, 1, 256, 4, 12, 100, 0, true, true, 300, true},
+    {2, 1, 48, 2, 24, 512, 0, false, true, 4500, true},
 };
 constexpr int64_t kBlock = 16, kSlots = 2;
 constexpr double kScale = 0.3;
@@ -35,7 +42,7 @@ std::string attribute(const RunsCase &c, bool single) {
   auto number = [](const char *name, int64_t value) { return std::string(", ") + name + " = " + std::to_string(value); };
   int64_t rowBytes = c.heads * c.headDim * 4;
   return "#tile.attend_runs<heads = " + std::to_string(c.heads) + number("kv_heads", c.kvHeads) + number("head_dim", c.headDim) +
-         ", scale = 0.3" + number("window", c.window) + ", softcap = " + std::to_string(c.softcap) + ", sinks = " + (c.sinks ? "true" : "false") +
+         ", element = " + (c.q8 ? "!llm.quant<q8_0>" : "f16") + ", scale = 0.3" + number("window", c.window) + ", softcap = " + std::to_string(c.softcap) + ", sinks = " + (c.sinks ? "true" : "false") +
          number("group", c.group) + number("count", single ? 1 : c.count) + number("q_bytes", rowBytes) + number("out_bytes", rowBytes + 64) +
          (c.split ? ", split = true" : "") + (c.split && single ? ", partial = true" : "") + ">";
 }
@@ -45,12 +52,12 @@ std::string mergeAttribute(const RunsCase &c) {
 }
 int64_t scratchBytes(const std::string &attribute) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  context.loadDialect<tile::TileDialect>();
+  context.loadDialect<llm::LLMDialect, tile::TileDialect>();
   return attendScratchBytes(mlir::cast<tile::AttendRunsAttr>(mlir::parseAttribute(attribute, &context)));
 }
 
-using AttendFunction = void(int64_t tile, int64_t tokens, const int32_t *positions, const int32_t *slots, const float *q, const uint16_t *first,
-                            const uint16_t *second, float *out, std::byte *scratch, const float *sinks);
+using AttendFunction = void(int64_t tile, int64_t tokens, const int32_t *positions, const int32_t *slots, const float *q, const std::byte *first,
+                            const std::byte *second, float *out, std::byte *scratch, const float *sinks);
 using MergeFunction = void(int64_t position, const float *parts, float *out, const float *sinks);
 
 float toBf16(float value) {
@@ -62,28 +69,52 @@ float toBf16(float value) {
 class Caches {
 public:
   Caches(const RunsCase &c, int garbage)
-      : c(c), slotValues((c.positions + 63) / 64 * 64 * c.kvHeads * 2 * c.headDim), memory(size_t(kSlots * slotValues * 2)) {
+      : c(c), rowBytes(c.q8 ? c.headDim + (c.headDim + 31) / 32 * 2 : c.headDim * 2), slotBytes((c.positions + 63) / 64 * 64 * c.kvHeads * 2 * rowBytes),
+        memory(size_t(kSlots * slotBytes)) {
     std::memset(memory.data(), garbage, memory.bytes);
   }
-  const uint16_t *slot(int64_t number) { return memory.as<uint16_t>() + number * slotValues; }
+  const std::byte *slot(int64_t number) { return memory.data() + number * slotBytes; }
   void writeTo(int64_t slot, int64_t end) {
     for (int64_t &position = written[slot]; position < end; ++position)
       for (int64_t head = 0; head < c.kvHeads; ++head)
         for (int64_t channel = 0; channel < c.headDim; ++channel)
           for (bool value : {false, true})
-            memory.as<uint16_t>()[slot * slotValues + index(position, head, value, channel)] = floatToHalf(normal(random));
+            write(slot, position, head, value, channel);
   }
+  // As the kernel multiplies it.
   float get(int64_t slot, int64_t position, int64_t head, bool value, int64_t channel) {
-    return toBf16(halfToFloat(memory.as<uint16_t>()[slot * slotValues + index(position, head, value, channel)]));
+    std::byte *side = sideOf(slot, position, head, value), *number = side + offset(position % kBlock, value, channel);
+    if (!c.q8)
+      return toBf16(halfToFloat(*reinterpret_cast<uint16_t *>(number)));
+    float scale = halfToFloat(*scaleOf(side, position, channel));
+    return value ? toBf16(scale * float(int8_t(*number))) : scale * float(int(*number) - 128);
   }
 
 private:
-  int64_t index(int64_t position, int64_t head, bool value, int64_t channel) const {
-    int64_t side = kBlock * c.headDim, lane = position % kBlock, block = (position / kBlock * c.kvHeads + head) * 2 * side;
-    return block + (value ? side + lane * c.headDim + channel : channel * kBlock + lane);
+  void write(int64_t slot, int64_t position, int64_t head, bool value, int64_t channel) {
+    std::byte *side = sideOf(slot, position, head, value), *number = side + offset(position % kBlock, value, channel);
+    if (!c.q8) {
+      *reinterpret_cast<uint16_t *>(number) = floatToHalf(normal(random));
+      return;
+    }
+    *number = std::byte(int(random() % 255) + (value ? -127 : 1)); // -127 … 127, of keys with 128 more
+    if (channel % 32 == 0)
+      *scaleOf(side, position, channel) = floatToHalf(std::fabs(normal(random)) / 64);
+  }
+  // Bytes of CacheBlock.h.
+  std::byte *sideOf(int64_t slot, int64_t position, int64_t head, bool value) {
+    return memory.data() + slot * slotBytes + ((position / kBlock * c.kvHeads + head) * 2 + value) * kBlock * rowBytes;
+  }
+  uint16_t *scaleOf(std::byte *side, int64_t position, int64_t channel) const {
+    return reinterpret_cast<uint16_t *>(side + kBlock * c.headDim) + channel / 32 * kBlock + position % kBlock;
+  }
+  int64_t offset(int64_t lane, bool value, int64_t channel) const {
+    if (c.q8)
+      return value ? (lane / 2 * c.headDim + channel) * 2 + lane % 2 : (channel / 4 * kBlock + lane) * 4 + channel % 4;
+    return 2 * (value ? lane * c.headDim + channel : channel * kBlock + lane);
   }
   const RunsCase &c;
-  int64_t slotValues;
+  int64_t rowBytes, slotBytes;
   Buffer memory;
   int64_t written[kSlots] = {};
   std::mt19937 random{3};
@@ -136,6 +167,15 @@ private:
       merge(position, parts.data(), out, sinks.data());
   }
 
+  float roundedQuery(const float *q, int64_t channel) const {
+    if (!c.q8)
+      return toBf16(q[channel]);
+    float largest = 0;
+    for (int64_t first = channel / 32 * 32, i = first; i < std::min(first + 32, c.headDim); ++i)
+      largest = std::max(largest, std::fabs(q[i]));
+    return std::nearbyint(q[channel] * (127 / largest)) * (largest / 127);
+  }
+
   // A weight is rounded by up to one part in 256 of itself.
   void checkToken(int64_t slot, int64_t position, const float *q, const float *got) {
     int64_t first = c.window ? std::max<int64_t>(0, position + 1 - c.window) : 0;
@@ -145,7 +185,7 @@ private:
       for (int64_t p = first; p <= position; ++p) {
         double dot = 0;
         for (int64_t i = 0; i < c.headDim; ++i)
-          dot += double(toBf16(q[head * c.headDim + i])) * caches.get(slot, p, kvHead, false, i);
+          dot += double(roundedQuery(q + head * c.headDim, i)) * caches.get(slot, p, kvHead, false, i);
         weights.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot * kScale / c.softcap) : dot * kScale);
       }
       double best = *std::max_element(weights.begin(), weights.end()), total = 0;

@@ -1,6 +1,7 @@
 // Attention: append a token's keys and values to the cache, and attend to it.
 //
-// cache: (blocks, kv_heads, {keys (head_dim, 16), values (16, head_dim)}) of `element`; a block holds 16 positions.
+// cache: see CacheBlock.h. One of q8_0 is read as the float32 numbers that it stands for.
+#include "passes/lowering/kernels/CacheBlock.h"
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/RowMath.h"
 
@@ -12,22 +13,10 @@ using namespace mlir;
 namespace llmc::kernels {
 namespace {
 
-constexpr int64_t kBlock = 16;                // positions of a cache block
+constexpr int64_t kBlock = kCacheBlock;
 constexpr int64_t kSpan = 64;                 // positions between two rescalings of the softmax
 constexpr int64_t kBlocksOfSpan = kSpan / kBlock;
 constexpr double kMasked = -1.0e30;           // score of a position that may not be seen
-
-// Addresses in a layer's cache.
-struct Cache {
-  KernelBuilder &b;
-  Value base;
-  int64_t kvHeads, headDim, elementBytes;
-
-  int64_t keyBytes() const { return kBlock * headDim * elementBytes; }
-  int64_t blockBytes() const { return kvHeads * 2 * keyBytes(); }
-  // Keys of `kvHead` in block `block`; the values follow.
-  Value block(Value block, Value kvHead) { return b.at(b.at(base, block, blockBytes()), kvHead, 2 * keyBytes()); }
-};
 
 //===----------------------------------------------------------------------===//
 // Prepare
@@ -40,18 +29,16 @@ Value finiteHalf(KernelBuilder &b, Value x) {
   return arith::MinimumFOp::create(b, least, b.constant(x.getType(), largest));
 }
 
-void append(KernelBuilder &b, tile::PrepareAttr kernel, Cache cache, Value kvHead, Value position, Value key, Value value) {
-  Value block = cache.block(arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
-  Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock));
-  int64_t bytes = cache.elementBytes;
-  Value keys = b.at(block, lane, bytes), values = b.at(b.at(block, cache.keyBytes()), lane, cache.headDim * bytes);
+void appendFloats(KernelBuilder &b, const CacheShape &cache, Value block, Value lane, Value key, Value value) {
+  int64_t bytes = cache.elementBytes();
+  Value keys = b.at(block, lane, bytes), values = b.at(b.at(block, cache.sideBytes()), lane, cache.rowBytes());
   forChannels(b, cache.headDim, [&](Value index, VectorType type) {
     Value number = b.load(type, floatAt(b, value, index), 4);
-    storeAs(b, kernel.getElement().isF16() ? finiteHalf(b, number) : number, kernel.getElement(), b.at(values, index, bytes));
+    storeAs(b, cache.element.isF16() ? finiteHalf(b, number) : number, cache.element, b.at(values, index, bytes));
   });
   b.loop(b.constant(0), b.constant(cache.headDim), 1, [&](Value index) {
     Value one = b.broadcast(b.load(b.getF32Type(), floatAt(b, key, index), 4), b.floats(1));
-    storeAs(b, one, kernel.getElement(), b.at(keys, index, kBlock * bytes));
+    storeAs(b, one, cache.element, b.at(keys, index, kBlock * bytes));
   });
 }
 
@@ -78,8 +65,10 @@ void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
   Value kvHead = b.sub(head, b.constant(kernel.getHeads()));
   Value key = b.at(k, kvHead, headDim * 4);
   turn(key, kGain);
-  Cache cache{b, b.argument(5), kernel.getKvHeads(), headDim, kernel.getElement().getIntOrFloatBitWidth() / 8};
-  append(b, kernel, cache, kvHead, position, key, b.at(v, kvHead, headDim * 4));
+  CacheShape cache{kernel.getElement(), kernel.getKvHeads(), headDim};
+  Value block = cache.block(b, b.argument(5), arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
+  Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock)), value = b.at(v, kvHead, headDim * 4);
+  cache.isQ8() ? appendQ8(b, cache, block, lane, key, value) : appendFloats(b, cache, block, lane, key, value);
 }
 
 //===----------------------------------------------------------------------===//
@@ -92,34 +81,74 @@ namespace {
 struct Attend {
   KernelBuilder &b;
   tile::AttendAttr kernel;
-  Cache cache;
-  Value kvHead, queries, scores, sums; // queries, sums: [group][head_dim]; scores: [group][64]; the last two scratch
+  CacheShape cache;
+  Value base, kvHead, queries, scores, sums; // queries, sums: [group][head_dim]; scores: [group][64]; the last two scratch
   Value first, end;                    // positions that may be seen: [first, end)
 
   int64_t group() const { return kernel.getGroup(); }
   Value scoresOf(int64_t head) { return b.at(scores, head * kSpan * 4); }
   Value sumsOf(int64_t head) { return b.at(sums, head * cache.headDim * 4); }
+  Value blockOf(Value block) { return cache.block(b, base, block, kvHead); }
+
+  // Adds the product of channel `index` of every query with `keys`, of 16 positions each.
+  Values addProducts(Value index, ValueRange keys, ValueRange sums) {
+    Values next;
+    for (int64_t head = 0; head < group(); ++head) {
+      Value q = b.loadBroadcast(b.floats(kBlock), b.getF32Type(), floatAt(b, b.at(queries, head * cache.headDim * 4), index));
+      for (Value key : keys)
+        next.push_back(b.fma(key, q, sums[next.size()]));
+    }
+    return next;
+  }
+
+  // Products of every query with the keys of `blocks`.
+  Values dots(ValueRange blocks, ValueRange zeros) {
+    if (cache.isQ8())
+      return dotsOfBytes(blocks, zeros);
+    return b.loop(b.constant(0), b.constant(cache.headDim), 1, zeros, [&](Value index, ValueRange carried) {
+      Values keys;
+      for (Value block : blocks)
+        keys.push_back(loadAs(b, kBlock, cache.element, b.at(block, index, kBlock * cache.elementBytes())));
+      return addProducts(index, keys, carried);
+    });
+  }
+
+  Values dotsOfBytes(ValueRange blocks, ValueRange zeros) {
+    return forGroups(b, cache.headDim, zeros, [&](Value group, int64_t channels, ValueRange carried) {
+      Values scales;
+      for (Value block : blocks)
+        scales.push_back(b.loadHalves(kBlock, cache.scales(b, block, group)));
+      Value first = b.mul(group, b.constant(llm::kCacheGroup / 4)), end = b.add(first, b.constant(channels / 4));
+      Values sums(carried.begin(), carried.end());
+      if (channels >= 4)
+        sums = b.loop(first, end, 1, sums, [&](Value quad, ValueRange sums) { return addQuad(quad, 4, blocks, scales, sums); });
+      return channels % 4 ? addQuad(end, channels % 4, blocks, scales, sums) : sums;
+    });
+  }
+
+  // Channels of a quad follow one another in the bytes of a word, the first one lowest.
+  Values addQuad(Value quad, int64_t channels, ValueRange blocks, ValueRange scales, ValueRange carried) {
+    Values words, sums(carried.begin(), carried.end());
+    for (Value block : blocks)
+      words.push_back(b.bitcast(b.bitXor(b.load(b.bytes(kQuadBytes), b.at(block, quad, kQuadBytes)), 0x80), b.words(kBlock)));
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      Values keys;
+      for (auto [word, scale] : llvm::zip(words, scales))
+        keys.push_back(b.mul(b.toFloat(b.shiftRightArithmetic(b.shiftLeft(word, 24 - 8 * channel), 24)), scale));
+      sums = addProducts(b.add(b.mul(quad, b.constant(4)), b.constant(channel)), keys, sums);
+    }
+    return sums;
+  }
 
   // Scores of `count` blocks of 16 positions from `start` on, side by side so that their sums overlap; the maximum of each head.
   Values score(Value start, int64_t count, ValueRange best) {
     VectorType lanes = b.floats(kBlock);
-    Values keys, zeros(count * group(), b.constant(lanes, 0.0));
+    Values blocks, zeros(count * group(), b.constant(lanes, 0.0));
     Value block = arith::DivUIOp::create(b, start, b.constant(kBlock));
     for (int64_t i = 0; i < count; ++i)
-      keys.push_back(cache.block(b.add(block, b.constant(i)), kvHead));
-    Values dots = b.loop(b.constant(0), b.constant(cache.headDim), 1, zeros, [&](Value index, ValueRange carried) {
-      Values loaded, next;
-      for (Value key : keys)
-        loaded.push_back(loadAs(b, kBlock, kernel.getElement(), b.at(key, index, kBlock * cache.elementBytes)));
-      for (int64_t head = 0; head < group(); ++head) {
-        Value q = b.loadBroadcast(lanes, b.getF32Type(), floatAt(b, b.at(queries, head * cache.headDim * 4), index));
-        for (int64_t i = 0; i < count; ++i)
-          next.push_back(b.fma(loaded[i], q, carried[next.size()]));
-      }
-      return next;
-    });
+      blocks.push_back(blockOf(b.add(block, b.constant(i))));
     Values result(best.begin(), best.end());
-    for (auto [n, dot] : llvm::enumerate(dots)) {
+    for (auto [n, dot] : llvm::enumerate(dots(blocks, zeros))) {
       int64_t head = int64_t(n) / count, i = int64_t(n) % count;
       Value from = b.add(start, b.constant(i * kBlock));
       Value masked = mask(finish(dot), from);
@@ -179,6 +208,17 @@ struct Attend {
     return vector::ReductionOp::create(b, vector::CombiningKind::ADD, total[0], arith::FastMathFlags::reassoc);
   }
 
+  // Channels [channel, channel + width), all of one group, of position `lane` of a block.
+  Value valuesAt(Value side, Value lane, int64_t channel, int64_t width) {
+    if (!cache.isQ8())
+      return loadAs(b, width, cache.element, b.at(b.at(side, lane, cache.rowBytes()), channel * cache.elementBytes()));
+    Value pairs = b.extendSigned(b.load(b.halves(width), b.at(b.at(side, b.shiftRight(lane, 1), 2 * cache.channels()), channel * 2), 2), b.getI32Type());
+    Value isSecond = b.compare(arith::CmpIPredicate::ne, b.bitAnd(lane, 1), b.constant(0));
+    Value number = b.shiftRightArithmetic(b.select(isSecond, b.shiftLeft(pairs, 16), b.shiftLeft(pairs, 24)), 24);
+    Value scale = b.loadHalves(1, b.at(cache.scales(b, side, b.constant(channel / llm::kCacheGroup)), lane, 2));
+    return b.mul(b.toFloat(number), b.broadcast(vector::ExtractOp::create(b, scale, ArrayRef<int64_t>{0}), b.floats(width)));
+  }
+
   // sums = sums * fade + weights . values of every head, for channels [channel, channel + widths).
   void mix(Value start, ValueRange fades, int64_t channel, ArrayRef<int64_t> widths) {
     auto eachSum = [&](auto visit) {
@@ -197,15 +237,14 @@ struct Attend {
     Value from = arith::MaxSIOp::create(b, start, first);
     Value to = arith::MinSIOp::create(b, end, b.add(start, b.constant(kSpan)));
     Values mixed = b.loop(from, to, 1, initial, [&](Value position, ValueRange carried) {
-      Value block = cache.block(arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
+      Value block = blockOf(arith::DivUIOp::create(b, position, b.constant(kBlock)));
       Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock));
-      Value row = b.at(b.at(block, cache.keyBytes() + channel * cache.elementBytes), lane, cache.headDim * cache.elementBytes);
       Value slot = arith::RemUIOp::create(b, position, b.constant(kSpan));
       Values values, next;
-      int64_t offset = 0;
+      int64_t at = channel;
       for (int64_t width : widths) {
-        values.push_back(loadAs(b, width, kernel.getElement(), b.at(row, offset * cache.elementBytes)));
-        offset += width;
+        values.push_back(valuesAt(b.at(block, cache.sideBytes()), lane, at, width));
+        at += width;
       }
       for (int64_t head = 0; head < group(); ++head) {
         Value weight = b.load(b.getF32Type(), floatAt(b, scoresOf(head), slot), 4);
@@ -256,12 +295,12 @@ void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
   int64_t headDim = kernel.getHeadDim(), group = kernel.getGroup();
   Value head = b.mul(b.argument(0), b.constant(group)), position = b.argument(1), out = b.argument(4), scratch = b.argument(5);
   Type f32 = b.getF32Type();
-  Cache cache{b, b.argument(3), kernel.getKvHeads(), headDim, kernel.getElement().getIntOrFloatBitWidth() / 8};
+  CacheShape cache{kernel.getElement(), kernel.getKvHeads(), headDim};
   Value kvHead = arith::DivUIOp::create(b, head, b.constant(kernel.getHeads() / kernel.getKvHeads()));
   Value end = b.add(position, b.constant(1)), first = b.constant(0);
   if (int64_t window = kernel.getWindow())
     first = arith::MaxSIOp::create(b, b.sub(end, b.constant(window)), first);
-  Attend attend{b, kernel, cache, kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end};
+  Attend attend{b, kernel, cache, b.argument(3), kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end};
 
   forChannels(b, group * headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
   Values best(group, b.constant(f32, kMasked)), totals(group, b.constant(f32, 0.0));

@@ -9,9 +9,11 @@
 namespace llmc::kernels::testing {
 namespace {
 
+enum class Element { F32, F16, Q8 };
+
 struct AttentionCase {
   int64_t heads, kvHeads, headDim;
-  bool half;          // the cache's element: f16, else f32
+  Element element;    // of the cache
   int64_t window = 0; // 0: none
   double softcap = 0;
   int64_t rotary = 0; // dim; 0: none
@@ -19,28 +21,42 @@ struct AttentionCase {
   int64_t group = 1;
 };
 constexpr AttentionCase cases[] = {
-    {2, 2, 8, false},
-    {2, 1, 16, true},
-    {4, 2, 24, false, 0, 0, 24},
-    {3, 1, 64, true, 17, 0, 64, false, true},
-    {2, 2, 64, false, 64, 30},
-    {6, 3, 80, true, 0, 50, 32, true},
-    {2, 1, 256, true, 100, 0, 256, false, true},
-    {1, 1, 5, false, 1},
-    {2, 2, 40, false, 0, 0, 40, true, true},
-    {4, 2, 16, true, 33, 0, 16, false, false, true},
-    {8, 2, 64, true, 0, 0, 0, false, false, true, 4},
-    {6, 1, 40, false, 65, 30, 0, false, false, false, 3},
-    {8, 1, 72, true, 0, 0, 0, false, false, false, 8},
-    {4, 2, 256, true, 100, 0, 256, false, true, true, 2},
+    {2, 2, 8, Element::F32},
+    {2, 1, 16, Element::F16},
+    {4, 2, 24, Element::F32, 0, 0, 24},
+    {3, 1, 64, Element::F16, 17, 0, 64, false, true},
+    {2, 2, 64, Element::F32, 64, 30},
+    {6, 3, 80, Element::F16, 0, 50, 32, true},
+    {2, 1, 256, Element::F16, 100, 0, 256, false, true},
+    {1, 1, 5, Element::F32, 1},
+    {2, 2, 40, Element::F32, 0, 0, 40, true, true},
+    {4, 2, 16, Element::F16, 33, 0, 16, false, false, true},
+    {8, 2, 64, Element::F16, 0, 0, 0, false, false, true, 4},
+    {6, 1, 40, Element::F32, 65, 30, 0, false, false, false, 3},
+    {8, 1, 72, Element::F16, 0, 0, 0, false, false, false, 8},
+    {4, 2, 256, Element::F16, 100, 0, 256, false, true, true, 2},
+    {2, 2, 64, Element::Q8},
+    {3, 1, 64, Element::Q8, 17, 0, 64, false, true},
+    {6, 3, 80, Element::Q8, 0, 50, 32, true},
+    {1, 1, 5, Element::Q8, 1},
+    {2, 2, 38, Element::Q8, 0, 0, 38, true, true},
+    {8, 2, 16, Element::Q8, 33, 0, 0, false, false, true, 4},
+    {4, 2, 256, Element::Q8, 100, 0, 256, false, true, true, 2},
 };
 constexpr int64_t kPositions = 201, kBlock = 16;
 constexpr int64_t lastPositions[] = {0, 1, 14, 15, 16, 17, 62, 63, 64, 65, 127, 128, 129, 200};
 constexpr double kScale = 0.25, kEps = 1e-6;
 
+const char *elementName(Element element) {
+  return element == Element::Q8 ? "!llm.quant<q8_0>" : element == Element::F16 ? "f16" : "f32";
+}
+// Bytes of a head's keys, or values, of one position: see CacheBlock.h.
+int64_t rowBytes(const AttentionCase &c) {
+  return c.element == Element::Q8 ? (c.headDim + 3) / 4 * 4 + (c.headDim + 31) / 32 * 2 : c.headDim * (c.element == Element::F16 ? 2 : 4);
+}
 std::string shape(const AttentionCase &c) {
   return "heads = " + std::to_string(c.heads) + ", kv_heads = " + std::to_string(c.kvHeads) + ", head_dim = " + std::to_string(c.headDim) +
-         ", element = " + (c.half ? "f16" : "f32");
+         ", element = " + elementName(c.element);
 }
 std::string prepareAttribute(const AttentionCase &c) {
   std::string text = "#tile.prepare<" + shape(c);
@@ -81,7 +97,7 @@ std::vector<double> turned(const AttentionCase &c, std::span<const float> head, 
 class Sequence {
 public:
   Sequence(const AttentionCase &c, KernelJit &jit, const std::string &name, int garbage)
-      : c(c), element(c.half ? 2 : 4), cache(size_t((kPositions + kBlock - 1) / kBlock * kBlock * c.kvHeads * 2 * c.headDim * element)),
+      : c(c), cache(size_t((kPositions + kBlock - 1) / kBlock * kBlock * c.kvHeads * 2 * rowBytes(c))),
         prepare(jit.function<AnyFunction>("prepare_" + name)), attend(jit.function<AnyFunction>("attend_" + name)) {
     std::memset(cache.data(), garbage, cache.bytes);
     for (int64_t i = 0; i < c.headDim; ++i)
@@ -105,8 +121,8 @@ public:
     for (int64_t head = 0; head < c.kvHeads; ++head) {
       ASSERT_NO_FATAL_FAILURE(near(headOf(k, head), turned(c, headOf(k0, head), kGain, table)));
       for (int64_t i = 0; i < c.headDim; ++i) { // the cache holds exactly what k and v are now, rounded
-        ASSERT_EQ(stored(position, head, false, i), rounded(k[size_t(head * c.headDim + i)])) << "key " << i;
-        ASSERT_EQ(stored(position, head, true, i), rounded(v[size_t(head * c.headDim + i)])) << "value " << i;
+        ASSERT_EQ(stored(position, head, false, i), rounded(headOf(k, head), i)) << "key " << i;
+        ASSERT_EQ(stored(position, head, true, i), rounded(headOf(v, head), i)) << "value " << i;
       }
     }
     lastQuery = q;
@@ -154,20 +170,38 @@ private:
       ASSERT_NEAR(got[i], wanted[i], 4e-6 * (1 + std::fabs(wanted[i]))) << "channel " << i;
   }
 
-  float rounded(float value) const { return c.half ? halfToFloat(floatToHalf(value)) : value; }
+  // As dialects/llm/CacheLayout.h rounds.
+  float rounded(std::span<const float> head, int64_t channel) const {
+    if (c.element != Element::Q8)
+      return c.element == Element::F16 ? halfToFloat(floatToHalf(head[size_t(channel)])) : head[size_t(channel)];
+    auto group = head.subspan(size_t(channel / 32 * 32)).first(size_t(std::min<int64_t>(32, c.headDim - channel / 32 * 32)));
+    float largest = 0;
+    for (float x : group)
+      largest = std::max(largest, std::fabs(x));
+    float scale = halfToFloat(floatToHalf(largest / 127)), inverse = 1 / scale;
+    return std::clamp(std::nearbyint(head[size_t(channel)] * inverse), -127.0f, 127.0f) * scale;
+  }
 
-  // As dialects/tile/TileBase.td lays the cache out.
+  template <class T> T at(int64_t offset) const {
+    T result;
+    std::memcpy(&result, cache.data() + offset, sizeof result);
+    return result;
+  }
+
+  // As CacheBlock.h lays the cache out.
   float stored(int64_t position, int64_t kvHead, bool value, int64_t channel) const {
+    if (c.element == Element::Q8)
+      return storedQ8(position, kvHead, value, channel);
     int64_t side = kBlock * c.headDim, block = (position / kBlock * c.kvHeads + kvHead) * 2 * side, lane = position % kBlock;
     int64_t index = block + (value ? side + lane * c.headDim + channel : channel * kBlock + lane);
-    if (!c.half) {
-      float result;
-      std::memcpy(&result, cache.data() + 4 * index, 4);
-      return result;
-    }
-    uint16_t bits;
-    std::memcpy(&bits, cache.data() + 2 * index, 2);
-    return halfToFloat(bits);
+    return c.element == Element::F16 ? halfToFloat(at<uint16_t>(2 * index)) : at<float>(4 * index);
+  }
+
+  float storedQ8(int64_t position, int64_t kvHead, bool value, int64_t channel) const {
+    int64_t side = kBlock * rowBytes(c), places = (c.headDim + 3) / 4 * 4, lane = position % kBlock;
+    int64_t start = (position / kBlock * c.kvHeads + kvHead) * 2 * side + (value ? side : 0);
+    float scale = halfToFloat(at<uint16_t>(start + kBlock * places + channel / 32 * kBlock * 2 + lane * 2));
+    return scale * float(value ? at<int8_t>(start + (lane / 2 * places + channel) * 2 + lane % 2) : at<uint8_t>(start + (channel / 4 * kBlock + lane) * 4 + channel % 4) - 128);
   }
 
   std::vector<double> byDefinition(int64_t head, int64_t position) const {
@@ -192,7 +226,6 @@ private:
   }
 
   const AttentionCase &c;
-  int64_t element;
   Buffer cache;
   AnyFunction *prepare, *attend;
   std::mt19937 random{4};

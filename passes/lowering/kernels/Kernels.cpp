@@ -1,5 +1,6 @@
 #include "passes/lowering/kernels/Kernels.h"
 
+#include "dialects/llm/CacheLayout.h"
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/block/BlockKernels.h"
 
@@ -95,6 +96,11 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::AttendRunsAttr
     return failure();
   if (attend.getHeadDim() <= 0 || attend.getHeadDim() % 16)
     return function.emitOpError() << "attend_runs: want heads of a positive multiple of 16 channels, got " << attend.getHeadDim();
+  bool isQ8 = llm::isQ8Cache(attend.getElement());
+  if (!attend.getElement().isF16() && !isQ8)
+    return function.emitOpError() << "attend_runs: want a cache of f16 or !llm.quant<q8_0>, got " << attend.getElement();
+  if (isQ8 && b.target.getDot() != tile::Dot::vnni)
+    return function.emitOpError() << "attend_runs: a cache of !llm.quant<q8_0> wants a target with dot = vnni";
   return emitAttendRuns(b, attend), success();
 }
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::MergePartsAttr merge) {

@@ -164,9 +164,11 @@ void benchmarkScan(const JitTarget &target) {
     }
 }
 
-void benchmarkAttend() {
-  constexpr int64_t heads = 32, kvHeads = 8, headDim = 64, tokens = 512, positionBytes = kvHeads * headDim * 4, rowBytes = heads * headDim * 4;
-  const std::string shape = "#tile.attend_runs<heads = 32, kv_heads = 8, head_dim = 64, scale = 0.125, window = 0, softcap = 0.0, sinks = false, "
+void benchmarkAttend(bool q8) {
+  constexpr int64_t heads = 32, kvHeads = 8, headDim = 64, tokens = 512, rowBytes = heads * headDim * 4;
+  const int64_t positionBytes = kvHeads * 2 * (q8 ? headDim + 4 : headDim * 2);
+  const std::string element = q8 ? "!llm.quant<q8_0>" : "f16";
+  const std::string shape = "#tile.attend_runs<heads = 32, kv_heads = 8, head_dim = 64, element = " + element + ", scale = 0.125, window = 0, softcap = 0.0, sinks = false, "
                             "group = 4, q_bytes = 8192, out_bytes = 8192, count = ";
   using Attend = void(int64_t, int64_t, const int32_t *, const int32_t *, const float *, const std::byte *, const std::byte *, float *, std::byte *);
   Buffer q(tokens * rowBytes), out(tokens * rowBytes), scratch(1 << 20), cache(coldBytes);
@@ -186,13 +188,18 @@ void benchmarkAttend() {
           kernel(tile, count, positions.data(), slots.data(), q.as<float>(), cache.data(), cache.data(), out.as<float>(), scratch.data());
       });
     };
-    auto rate = [](int64_t positions, double seconds) { return double(positions * positionBytes) / seconds * 1e-9; };
+    auto rate = [&](int64_t positions, double seconds) { return double(positions * positionBytes) / seconds * 1e-9; };
     int64_t far = coldBytes / positionBytes / 64 * 64;
     double cold = run("single", kvHeads, 1, far), hot = run("single", kvHeads, 1, 256);
     double many = run("many", (tokens + 11) / 12 * kvHeads, tokens, 4608);
-    std::printf("attend T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s\n", rate(far, cold), rate(256, hot),
+    std::printf("attend %-16s T=1 %6.2f GB/s cold, %6.2f hot   T=512 %6.1f GMAC/s\n", element.c_str(), rate(far, cold), rate(256, hot),
                 double(heads * headDim * 2 * tokens * (4608 - tokens / 2)) / many * 1e-9);
   }
+}
+
+void benchmarkAttend() {
+  for (bool q8 : {false, true})
+    benchmarkAttend(q8);
 }
 
 // Eight panels by the machine's tiles: billions of multiply-adds per second. A third of a core's peak is 500 and more.

@@ -74,8 +74,20 @@ llm.state @s : !llm.kv_cache<layers = 2, kv_heads = 70000, head_dim = 4, f32>
 // -----
 
 // kv_cache: element
-// expected-error @+1 {{kv_cache element must be f32 or f16, got 'i8'}}
+// expected-error @+1 {{kv_cache element must be f32, f16 or !llm.quant<q8_0>, got 'i8'}}
 llm.state @s : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 4, i8>
+
+// -----
+
+// kv_cache: another format
+// expected-error @+1 {{kv_cache element must be f32, f16 or !llm.quant<q8_0>, got '!llm.quant<q4_0>'}}
+llm.state @s : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 4, !llm.quant<q4_0>>
+
+// -----
+
+// kv_cache: latent attention
+// expected-error @+1 {{kv_cache with value_dim must be f32 or f16, got '!llm.quant<q8_0>'}}
+llm.state @s : !llm.kv_cache<layers = 2, kv_heads = 1, head_dim = 8, value_dim = 4, !llm.quant<q8_0>>
 
 // -----
 

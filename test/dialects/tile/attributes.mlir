@@ -60,9 +60,9 @@ func.func private @prepare_plain(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llv
 // CHECK: #tile.attend<heads = 4, kv_heads = 2, head_dim = 32, element = f16, scale = {{.*}}, window = 512, softcap = {{.*}}>
 func.func private @attend(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
   tile.kernel = #tile.attend<heads = 4, kv_heads = 2, head_dim = 32, element = f16, scale = 0.125, window = 512, softcap = 50.0>}
-// CHECK: #tile.attend_runs<heads = 4, kv_heads = 1, head_dim = 32, scale = {{.*}}, window = 0, softcap = {{.*}}, sinks = true, group = 4, count = 1, q_bytes = 512, out_bytes = 512, split = true, partial = true>
+// CHECK: #tile.attend_runs<heads = 4, kv_heads = 1, head_dim = 32, element = !llm.quant<q8_0>, scale = {{.*}}, window = 0, softcap = {{.*}}, sinks = true, group = 4, count = 1, q_bytes = 512, out_bytes = 512, split = true, partial = true>
 func.func private @attend_runs(i64, i64, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {
-  tile.kernel = #tile.attend_runs<heads = 4, kv_heads = 1, head_dim = 32, scale = 0.125, window = 0, softcap = 0.0, sinks = true, group = 4,
+  tile.kernel = #tile.attend_runs<heads = 4, kv_heads = 1, head_dim = 32, element = !llm.quant<q8_0>, scale = 0.125, window = 0, softcap = 0.0, sinks = true, group = 4,
     count = 1, q_bytes = 512, out_bytes = 512, split = true, partial = true>}
 // CHECK: #tile.merge_parts<heads = 4, head_dim = 32, scale = {{.*}}, softcap = {{.*}}, sinks = true>
 func.func private @merge_parts(i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) attributes {

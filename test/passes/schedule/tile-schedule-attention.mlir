@@ -3,6 +3,13 @@
 // RUN: llmc-opt %s --tile-schedule="split-positions=false" | FileCheck %s --check-prefix=WHOLE
 
 // One head of an f16 cache: one token is split by positions, many tokens go through the same parts in one tile. A cache of f32 stays f32.
+// Of q8_0 it is the same kernel, where there are integer dot products.
+// RUN: sed 's/head_dim = 32, f16/head_dim = 32, !llm.quant<q8_0>/' %s | llmc-opt --tile-schedule | FileCheck %s --check-prefix=BYTES
+// BYTES-DAG: #tile.attend_runs<{{.*}}element = !llm.quant<q8_0>{{.*}}count = 1,
+// BYTES-DAG: #tile.attend_runs<{{.*}}element = !llm.quant<q8_0>{{.*}}count = 12,
+// BYTES-DAG: #tile.prepare<{{.*}}element = !llm.quant<q8_0>>
+// RUN: sed 's/head_dim = 32, f16/head_dim = 32, !llm.quant<q8_0>/; s/dot = vnni/dot = avx2/' %s | llmc-opt --tile-schedule | FileCheck %s --check-prefix=PLAIN --implicit-check-not=attend_runs
+// PLAIN: #tile.attend<{{.*}}element = !llm.quant<q8_0>
 module attributes {tile.target = #tile.target<"x86-64-v4-bf16", vector = 512, dot = vnni, bf16 = true>} {
 llm.asset @file weights "model.gguf"
 llm.weight @embed : !llm.weights<1x64x128xf32> from "embed"
