@@ -37,7 +37,7 @@ protected:
     std::memset(scratch.data(), 0x7f, scratch.bytes);
     std::ranges::copy(keys, padded.as<int32_t>());
     Keys out(size_t(count) + 1, -7);
-    jit.function<BestPanelsFunction>(nameOf(outputs))(count, padded.as<int32_t>(), scratch.data(), out.data());
+    jit.kernel<BestPanelsFunction>(nameOf(outputs))(count, padded.as<int32_t>(), scratch.data(), out.data());
     EXPECT_EQ(out.back(), -7) << "wrote beyond the last";
     out.pop_back();
     ASSERT_EQ(out, sorted(keys, count)) << outputs << " outputs, " << count << " wanted";
@@ -46,6 +46,7 @@ protected:
   KernelJit jit{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Targets, BestPanelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, BestPanelsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 TEST_P(BestPanelsTest, takesTheGreatestInOrder) {
   std::mt19937 random(5);

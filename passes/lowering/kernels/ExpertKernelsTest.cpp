@@ -124,7 +124,7 @@ protected:
   }
 };
 INSTANTIATE_TEST_SUITE_P(Targets, ExpertKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
-INSTANTIATE_TEST_SUITE_P(Devices, ExpertKernelsTest, ::testing::Values(deviceTargets()[1]), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, ExpertKernelsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 std::vector<RouteCase> routeCases() {
   std::vector<RouteCase> cases{{1, 1}, {256, 8, 8, 4, "sigmoid", "top2_sum", "sum", 1e-6, 2.5, true}, {64, 8}, {60, 4}, {128, 8, 1, 1, "softmax", "max", "sum"}};
