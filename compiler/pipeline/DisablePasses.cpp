@@ -14,7 +14,7 @@ namespace {
 
 // Decisions of passes that must run, which an option of theirs turns off (see the phases in Pipeline.cpp).
 constexpr StringLiteral kDecisions[] = {"tile-schedule.merge-rows",  "tile-schedule.group-heads", "tile-schedule.panel-turns",
-                                        "tile-schedule.large-tiles", "tile-schedule.int8-rows",   "tile-schedule.bf16-rows",
+                                        "tile-schedule.large-tiles", "tile-schedule.streams", "tile-schedule.int8-rows",   "tile-schedule.bf16-rows",
                                         "tile-schedule.bf16-attention", "tile-schedule.split-positions",
                                         "tile-plan-memory.share"};
 // Passes of the phases that make code which only make it better.

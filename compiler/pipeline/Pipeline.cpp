@@ -49,7 +49,8 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
                                  .int8Rows = keeps("tile-schedule.int8-rows"),
                                  .bf16Rows = keeps("tile-schedule.bf16-rows"),
                                  .bf16Attention = keeps("tile-schedule.bf16-attention"),
-                                 .splitPositions = keeps("tile-schedule.split-positions")}));
+                                 .splitPositions = keeps("tile-schedule.split-positions"),
+                                 .streams = keeps("tile-schedule.streams")}));
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
   if (options.device)

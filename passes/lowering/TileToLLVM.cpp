@@ -203,8 +203,8 @@ struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
                         return LLVM::AtomicRMWOp::create(a.b, a.loc, LLVM::AtomicBinOp::add, counter, a.i64(1),
                                                          LLVM::AtomicOrdering::monotonic);
                       })
-                      .Case([&](tile::WorkersOp) { return special(a, "nctaid.x"); })
                       .Case([&](tile::LaunchOp op) { return launch(a, op), Value(); })
+                      .Case([&](tile::WorkersOp op) { return workers(a, op); })
                       .Case([&](tile::BarrierOp op) { return barrier(a, op), Value(); })
                       .Case([&](tile::MarkOp op) {
                         Value site = a.i64(int64_t(op.getSite())), moment = a.i64(int64_t(op.getMoment()));
@@ -246,6 +246,12 @@ struct ToLLVM : llmc::impl::TileToLLVMBase<ToLLVM> {
     }
     Value address = LLVM::AddressOfOp::create(a.b, a.loc, table);
     return a.load(a.b.getI64Type(), a.element(address, a.b.getI64Type(), op.getIndex()));
+  }
+
+  Value workers(Access &a, tile::WorkersOp op) {
+    if (threads)
+      return special(a, "nctaid.x");
+    return a.load(a.b.getI64Type(), a.at(a.field(op.getStep(), "team"), static_cast<int64_t>(offsetof(llmc_team, workers))));
   }
 
   void barrier(Access &a, tile::BarrierOp op) {

@@ -28,7 +28,8 @@ def TileSchedule : Pass<"tile-schedule", "::mlir::ModuleOp"> {
                  Option<"int8Rows", "int8-rows", "bool", "true", "Products of quantised weights round their rows to int8">,
                  Option<"bf16Rows", "bf16-rows", "bool", "true", "Products of bf16 and f16 weights round their rows to bf16, where the target has such dot products">,
                  Option<"bf16Attention", "bf16-attention", "bool", "true", "Attention to f16 caches multiplies pairs of bf16, several tokens at once, where the target has such dot products">,
-                 Option<"splitPositions", "split-positions", "bool", "true", "bf16 attention of a few heads is split by positions, so that one token has tiles enough">];
+                 Option<"splitPositions", "split-positions", "bool", "true", "bf16 attention of a few heads is split by positions, so that one token has tiles enough">,
+                 Option<"streams", "streams", "bool", "true", "Most tiles of a loop over weights belong to a worker each, which reads them one behind the other">];
   let statistics = [Statistic<"loops", "loops", "Parallel loops, each followed by a barrier">,
                     Statistic<"rowOps", "row-ops", "Row-wise kernels, several of which share a loop">,
                     Statistic<"kernels", "kernels", "Different kernels declared">,
@@ -60,7 +61,8 @@ def TileFormWorkers : Pass<"tile-form-workers", "::mlir::func::FuncOp"> {
     scf.while : () -> i64 { %i = tile.claim %step; %go = arith.cmpi slt, %i, %n …; scf.condition(%go) %i : i64 } do { … }   // after
     tile.barrier %step
     ```
-    Which worker runs a tile never changes the result.
+    Which worker runs a tile never changes the result. Of a loop with `tile.streams`, whose tiles cost about the same and read what lies one
+    behind another in memory, three tiles in four belong to a worker each, side by side, and run first; the rest is claimed, so that a slow worker is helped.
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"barriers", "barriers", "Barriers formed">];

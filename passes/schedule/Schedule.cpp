@@ -22,7 +22,7 @@ struct Schedule : llmc::impl::TileScheduleBase<Schedule> {
       return signalPassFailure();
     }
     schedule::Counts counts;
-    schedule::Decisions decisions{mergeRows, groupHeads, panelTurns, largeTiles, int8Rows, bf16Rows, bf16Attention, splitPositions};
+    schedule::Decisions decisions{mergeRows, groupHeads, panelTurns, largeTiles, int8Rows, bf16Rows, bf16Attention, splitPositions, streams};
     for (auto version : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
       auto limit = version->getAttrOfType<IntegerAttr>("llm.max_tokens");
       if (limit && failed(schedule::StepBuilder(module, limit.getInt(), decisions, counts).build(version)))

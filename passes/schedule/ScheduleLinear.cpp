@@ -140,7 +140,7 @@ func::CallOp StepBuilder::callLinear(const Product &product, Value tile, Value r
 
 void StepBuilder::wholeProduct(const Product &product, ValueRange results) {
   Value rows = rowCount(product.x.rows);
-  parallel(i64(tileCount(product.kernel)), [&](Value tile) { callLinear(product, tile, rows, product.x.pointer, results); });
+  streams(tileCount(product.kernel), [&](Value tile) { callLinear(product, tile, rows, product.x.pointer, results); });
 }
 
 // Its rows are those whose logits are wanted, and it is what the step returns: anywhere else top_k says nothing.

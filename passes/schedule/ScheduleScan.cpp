@@ -75,7 +75,7 @@ void StepBuilder::recurrence(StatefulOpInterface op, StringRef name, Attribute k
   SmallVector<Value> fixed{rowCount(Rows::Tokens), field("positions"), field("slots")}, places;
   for (int64_t slot : {0, 1})
     places.push_back(tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, i64(slot)));
-  parallel(i64(tiles), [&](Value tile) {
+  streams(tiles, [&](Value tile) {
     SmallVector<Value> all{tile};
     llvm::append_range(all, fixed);
     llvm::append_range(all, operands);

@@ -1,6 +1,8 @@
 // The frame of a scheduled step: storage, loops over rows, loops over layers, and the ops that work row by row.
 #include "passes/schedule/StepBuilder.h"
 
+#include "passes/schedule/Passes.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -331,13 +333,20 @@ Value StepBuilder::rowPointer(const Stored &from, Value row) {
 
 Value StepBuilder::rowCount(Rows rows) { return field(rows == Rows::Tokens ? "tokens" : "rows"); }
 
-void StepBuilder::parallel(Value count, ForallBody body) {
+scf::ForallOp StepBuilder::parallel(Value count, ForallBody body) {
   ++counts.loops;
   Value bound = arith::IndexCastOp::create(b, loc, b.getIndexType(), count);
   auto loop = scf::ForallOp::create(b, loc, ArrayRef<OpFoldResult>{bound}, ValueRange(), std::nullopt);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(arith::IndexCastOp::create(b, loc, b.getI64Type(), loop.getInductionVar(0)));
+  return loop;
+}
+
+void StepBuilder::streams(int64_t count, ForallBody body) {
+  scf::ForallOp loop = parallel(i64(count), body);
+  if (decisions.streams)
+    loop->setAttr(kStreamsAttr, b.getUnitAttr());
 }
 
 void StepBuilder::rowOp(Rows rows, llvm::function_ref<void(Value)> body) {
@@ -346,8 +355,7 @@ void StepBuilder::rowOp(Rows rows, llvm::function_ref<void(Value)> body) {
     closeRows();
   if (!openRows) {
     openDomain = rows;
-    parallel(rowCount(rows), [&](Value) {});
-    openRows = cast<scf::ForallOp>(*std::prev(b.getInsertionPoint()));
+    openRows = parallel(rowCount(rows), [&](Value) {});
   }
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(openRows.getBody()->getTerminator());

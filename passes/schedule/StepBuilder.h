@@ -45,7 +45,7 @@ struct Counts {
 // The options of --tile-schedule.
 struct Decisions {
   bool mergeRows = true, groupHeads = true, panelTurns = true, largeTiles = true, int8Rows = true, bf16Rows = true;
-  bool bf16Attention = true, splitPositions = true;
+  bool bf16Attention = true, splitPositions = true, streams = true;
 };
 
 class StepBuilder {
@@ -137,7 +137,9 @@ private:
   // Loops. Row ops share the open row loop; anything else closes it first.
   void rowOp(Rows rows, llvm::function_ref<void(mlir::Value row)> body);
   void closeRows();
-  void parallel(mlir::Value count, ForallBody body);
+  mlir::scf::ForallOp parallel(mlir::Value count, ForallBody body);
+  // The same over tiles that cost about the same and read what lies one behind another in memory.
+  void streams(int64_t count, ForallBody body);
   mlir::Value rowPointer(const Stored &from, mlir::Value row);
   mlir::Value rowCount(Rows rows);
 

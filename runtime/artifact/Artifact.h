@@ -13,12 +13,13 @@ extern "C" {
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
 #define LLMC_ARTIFACT_ABI 5
 
-// The workers of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
+// The `workers` of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
 struct llmc_team {
   int64_t next_tile;
   void (*barrier)(struct llmc_team *team);
   void *engine; // the engine's own data
+  int64_t workers;
 };
 
 // What a step compiled with --profile tells while it runs; the engine owns it. A site is a parallel loop of the step function, by the

@@ -92,7 +92,7 @@ void SpinBudget::learn(bool wasEnough) {
 
 // Spinning only helps while every worker has a CPU of its own.
 Workers::Workers(int count)
-    : shared{0, barrierThunk, this}, workerCount(count), spinning(count <= availableCpus() ? 50'000 : 0) {}
+    : shared{0, barrierThunk, this, count}, workerCount(count), spinning(count <= availableCpus() ? 50'000 : 0) {}
 
 Expected<std::unique_ptr<Workers>> Workers::create(int count) {
   auto workers = std::unique_ptr<Workers>(new Workers(count));

@@ -147,6 +147,13 @@ void passTokens(const Scan &scan, const Run &run, const Panel &panel, Value firs
     b.store(states[size_t(i)], at(i), 4);
 }
 
+// A panel's states and rates are a kilobyte each, too short for the processor to foresee the next: asks for those of a later panel.
+constexpr int64_t kPanelsAhead = 4;
+
+void prefetchPanel(KernelBuilder &b, Value panel, int64_t bytes) {
+  b.loop(b.constant(0), b.constant(bytes), tile::kAlignment, [&](Value line) { b.prefetch(b.at(panel, line, 1, kPanelsAhead * bytes)); });
+}
+
 // Scratch: the panel's rates in units of log2(e), [states][16].
 void emitDiagonal(const Scan &scan) {
   KernelBuilder &b = scan.b;
@@ -154,11 +161,13 @@ void emitDiagonal(const Scan &scan) {
   int64_t states = kernel.getStates();
   forPanels(b, b.argument(0), kernel.getPanels(), 1, kernel.getWidth(), [&](const Panel &panel) {
     Value packed = panelAddress(b, kernel.getFormat(), scan.a, arith::DivUIOp::create(b, panel.channel, b.constant(kLanes)), states);
+    prefetchPanel(b, packed, tile::panelBytes(kernel.getFormat(), states));
     b.loop(b.constant(0), b.constant(states), 1, [&](Value n) {
       Value rate = scan.rate(panelColumn(b, kernel.getFormat(), packed, n, panel.lanes), std::numbers::log2e);
       b.store(rate, b.at(scan.scratch, n, kLanes * 4), 4);
     });
     scan.tokens.forRuns(b, [&](const Run &run) {
+      prefetchPanel(b, scan.stateAt(run, panel, b.constant(0)), states * kLanes * 4);
       scan.beginSums(panel, run);
       forBlocks(b, states, kDiagonalBlock, [&](Value first, int64_t count) {
         Value rates = b.at(scan.scratch, first, kLanes * 4);

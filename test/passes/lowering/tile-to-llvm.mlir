@@ -63,6 +63,10 @@ func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1
   // CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} monotonic
   %i = tile.claim %step
   // CHECK: %[[TEAM:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+  // CHECK: %[[A:.*]] = llvm.getelementptr %[[TEAM]][24]
+  // CHECK: llvm.load %[[A]] : !llvm.ptr -> i64
+  %workers = tile.workers %step
+  // CHECK: %[[TEAM:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
   // CHECK: %[[A:.*]] = llvm.getelementptr %[[TEAM]][8]
   // CHECK: %[[WAIT:.*]] = llvm.load %[[A]]
   // CHECK: llvm.call %[[WAIT]](%[[TEAM]])

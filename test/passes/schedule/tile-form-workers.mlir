@@ -1,6 +1,6 @@
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(func.func(tile-form-workers))" | FileCheck %s
 // RUN: llmc-opt %s --pass-pipeline="builtin.module(func.func(tile-form-workers))" --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
-// STATS: (S) 2 barriers
+// STATS: (S) 3 barriers
 
 func.func private @use(i64)
 
@@ -38,6 +38,39 @@ func.func @step_1(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 1
       func.call @use(%layer) : (i64) -> ()
     }
   }
+  return
+}
+
+// Of tiles that lie one behind another a worker first runs its own: 3 in 4, divided by the workers.
+// CHECK-LABEL: func.func @step_2(
+// CHECK-SAME: %[[STEP:[^:]*]]: !llvm.ptr, %[[WORKER:[^:]*]]: i64
+// CHECK: %[[COUNT:.*]] = arith.index_cast
+// CHECK: %[[WORKERS:.*]] = tile.workers %[[STEP]]
+// CHECK: %[[OWN:.*]] = arith.muli %[[COUNT]], %c3
+// CHECK: %[[PARTS:.*]] = arith.muli %[[WORKERS]], %c4
+// CHECK: %[[SHARE:.*]] = arith.divui %[[OWN]], %[[PARTS]]
+// CHECK: %[[FIRST:.*]] = arith.muli %[[WORKER]], %[[SHARE]]
+// CHECK: %[[END:.*]] = arith.addi %[[FIRST]], %[[SHARE]]
+// CHECK: %[[REST:.*]] = arith.muli %[[WORKERS]], %[[SHARE]]
+// CHECK: scf.while (%[[NEXT:.*]] = %[[FIRST]])
+// CHECK: %[[MINE:.*]] = arith.cmpi slt, %[[NEXT]], %[[END]]
+// CHECK: %[[TILE:.*]] = scf.if %[[MINE]] -> (i64) {
+// CHECK: scf.yield %[[NEXT]]
+// CHECK: } else {
+// CHECK: %[[CLAIM:.*]] = tile.claim %[[STEP]]
+// CHECK: %[[SUM:.*]] = arith.addi %[[REST]], %[[CLAIM]]
+// CHECK: scf.yield %[[SUM]]
+// CHECK: %[[MORE:.*]] = arith.cmpi slt, %[[TILE]], %[[COUNT]]
+// CHECK: scf.condition(%[[MORE]]) %[[TILE]] : i64
+// CHECK: ^bb0(%[[CURRENT:.*]]: i64):
+// CHECK: func.call @use
+// CHECK: arith.addi %[[CURRENT]], %c1
+// CHECK: tile.barrier %[[STEP]]
+func.func @step_2(%step: !llvm.ptr, %worker: i64) attributes {llm.max_tokens = 2 : i64} {
+  scf.forall (%i) in (12) {
+    %tile = arith.index_cast %i : index to i64
+    func.call @use(%tile) : (i64) -> ()
+  } {tile.streams}
   return
 }
 
