@@ -37,6 +37,10 @@ No GPU was at hand: nothing below has been seen on one. `test/gpu/make-artifacts
 | Driver, launches, graphs, caches in shared memory | a fake driver that checks how it is used (`CudaTest`, `test/gpu/fake_check.sh`) | the real driver; how fast pages of shared memory move when both processors touch them |
 | The persistent kernel's barrier | the emulator, and that it compiles to acquire and release at the scope of the GPU | whether it is live and how long it takes with all blocks of a card |
 | Speed | nothing | all of it |
+
+Blocks of threads share the work of products, norms, rope, pointwise functions, embedding rows, attention, the best tokens and routing. By one thread of a block, right
+and slow: appending to caches, caches of q8_0, latent attention, scans, convolutions, grouping tokens by expert, q2_K, q3_K, iq4_nl and mxfp4, and quantised weights
+with float32 rows (`--exact`). Attention of one token is not split over positions. Prompts go row by row through each panel, not through `mma.sync`.
 """
 
 

@@ -90,9 +90,9 @@ std::string linear(const std::string &weights, const std::string &arithmetic, co
 // Each kind of kernel, at the sizes of models, assembles for all cards without spills.
 TEST(BlockKernelsTest, assemblesWithoutSpills) {
   std::optional<std::string> ptxas = findPtxas();
-  if (!ptxas)
-    GTEST_SKIP() << "no ptxas: examples/install.sh --cuda installs it";
+  ASSERT_TRUE(ptxas) << "no ptxas: examples/install.sh --cuda installs it";
   KernelJit jit(deviceTargets()[0]);
+  int shapes = 0;
   jit.declare("norm", "#tile.norm<channels = 4096, group = 4096, norm = <rms, eps = 1.0e-5>, bias = false>", "ppp");
   jit.declare("layer_norm", "#tile.norm<channels = 768, group = 768, norm = <layer, eps = 1.0e-5>, bias = true>", "pppp");
   jit.declare("head_norm", "#tile.unit_norm<channels = 2048, group = 128, eps = 1.0e-5>", "pp");
@@ -101,6 +101,12 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
   jit.declare("rope", "#tile.rope<channels = 4096, head_dim = 128, rotary = <half, dim = 128>>", "ppp");
   jit.declare("quantize", "#tile.quantize<inputs = 14336>", "pp");
   jit.declare("round", "#tile.quantize<inputs = 14336, arithmetic = bf16>", "pp");
+  jit.declare("best", "#tile.best_panels<outputs = 262144>", "ippp");
+  jit.declare("route", "#tile.route<count = 128, top = 8, scores = softmax, groups = 1, top_groups = 1, group_score = max, normalize = sum, epsilon = 0.0, "
+                       "scale = 1.0, bias = true>", "pppp");
+  for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 64, element = f16", "heads = 32, kv_heads = 8, head_dim = 128, element = f32",
+                            "heads = 4, kv_heads = 1, head_dim = 256, element = f16"})
+    jit.declare("attend_" + std::to_string(shapes++), std::string("#tile.attend<") + shape + ", scale = 0.125, window = 512, softcap = 30.0, sinks = true, group = 4>", "iippppp");
   for (const char *format : {"f32", "f16", "bf16", "q4_0", "q8_0", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "iq4_nl", "mxfp4"})
     jit.declare(std::string("row_") + format, std::string("#tile.decode_row<format = ") + format + ", inputs = 4096>", "pip");
   const std::string plain = "bias = true, glu = false, residual = true", glu = "bias = false, glu = true, residual = false, activation = silu";
