@@ -76,13 +76,7 @@ private:
       softmax(b, scores, kernel.getCount());
   }
 
-  Value keyOf(Value number) {
-    Type words = isa<VectorType>(number.getType()) ? Type(b.words(cast<VectorType>(number.getType()).getNumElements()))
-                                                   : Type(b.getI32Type());
-    Value bits = b.bitcast(b.add(number, b.constant(number.getType(), 0.0)), words); // -0 is 0
-    Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
-    return b.select(isNumber, orderedBits(b, bits), b.constant(words, kNaN));
-  }
+  Value keyOf(Value number) { return orderedKeys(b, number, kNaN); }
 
   void makeKeys() {
     forChannels(b, kernel.getCount(), [&](Value index, VectorType type) {

@@ -84,12 +84,6 @@ Value LinearOperands::limited(Value logits) {
   return cap ? softcap(b, logits, cap) : logits;
 }
 
-Value LinearOperands::keysOf(Value results) {
-  auto vector = dyn_cast<VectorType>(results.getType());
-  Type words = vector ? Type(b.words(vector.getNumElements())) : b.getI32Type();
-  Value bits = b.bitcast(b.add(results, b.constant(results.getType(), 0.0)), words); // -0 is 0
-  Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
-  return b.select(isNumber, orderedBits(b, bits), b.constant(words, tile::kNanKey));
-}
+Value LinearOperands::keysOf(Value results) { return orderedKeys(b, results, tile::kNanKey); }
 
 } // namespace llmc::kernels

@@ -49,6 +49,14 @@ Value orderedBits(KernelBuilder &b, Value bits) {
   return arith::XOrIOp::create(b, bits, b.bitAnd(isNegative, 0x7fffffff));
 }
 
+Value orderedKeys(KernelBuilder &b, Value numbers, int64_t ofNan) {
+  auto vector = dyn_cast<VectorType>(numbers.getType());
+  Type words = vector ? Type(b.words(vector.getNumElements())) : b.getI32Type();
+  Value bits = b.bitcast(b.add(numbers, b.constant(numbers.getType(), 0.0)), words); // -0 is 0
+  Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), b.constant(words, 0x7f800000));
+  return b.select(isNumber, orderedBits(b, bits), b.constant(words, ofNan));
+}
+
 Value splat(KernelBuilder &b, Value scalar, Type type) {
   return isa<VectorType>(type) ? b.broadcast(scalar, cast<VectorType>(type)) : scalar;
 }

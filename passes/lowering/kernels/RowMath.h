@@ -22,6 +22,8 @@ Value hyperbolicTangent(KernelBuilder &b, Value x);
 Value softcap(KernelBuilder &b, Value x, double cap); // cap * tanh(x / cap)
 Value softplus(KernelBuilder &b, Value x); // log(1 + exp(x))
 Value orderedBits(KernelBuilder &b, Value bits); // of a float, as an integer that orders as the float does; and back
+// f32 as i32 of the same order; `ofNan` for what is no number, and -0 as 0.
+Value orderedKeys(KernelBuilder &b, Value numbers, int64_t ofNan);
 Value splat(KernelBuilder &b, Value scalar, Type type);
 Value activate(KernelBuilder &b, llm::Activation kind, Value x);
 // Of one channel, or some, of each of its rows; not of a `mul` by groups.

@@ -24,9 +24,6 @@ struct InWarp {
   Value number(int64_t slot) const { return b.add(lane, word(b, kWarp * slot)); }
   Value isInside(int64_t slot, int64_t count) const { return b.compare(arith::CmpIPredicate::slt, number(slot), word(b, count)); }
 
-  Value greatestOfWarp(Value key) const {
-    return b.reduceWarp(key, [&](Value a, Value c) { return larger(b, a, c); });
-  }
   Value leastOfWarp(Value place) const {
     return b.reduceWarp(place, [&](Value a, Value c) { return b.minimum(a, c); });
   }
@@ -48,7 +45,7 @@ struct InWarp {
     Value best = keys[0];
     for (Value key : keys.drop_front())
       best = larger(b, best, key);
-    best = greatestOfWarp(best);
+    best = b.maximumOfWarp(best);
     Value first = word(b, INT32_MAX);
     for (auto [slot, key] : llvm::enumerate(keys))
       first = b.minimum(first, b.select(isEqual(b, key, best), number(int64_t(slot)), word(b, INT32_MAX)));
@@ -97,7 +94,7 @@ struct BestPanels {
 
   VectorType four() { return b.words(kOfLane); }
   Value ownKeys(Value block) { return b.at(b.at(keys, block, tile::kKeyBlock * 4), b.lane(), kOfLane * 4); }
-  Value greatestOf(Value own) { return warp.greatestOfWarp(vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, own)); }
+  Value greatestOf(Value own) { return b.maximumOfWarp(vector::ReductionOp::create(b, vector::CombiningKind::MAXSI, own)); }
   // The number in its block of each of the lane's keys.
   Value numbers() {
     Value first = b.broadcast(b.mul(warp.lane, word(b, kOfLane)), four());
@@ -199,12 +196,7 @@ struct Route {
     return logits;
   }
 
-  // Floats as integers of the same order; see ExpertKernels.cpp.
-  Value keyOf(Value choice, Value inside) {
-    Value bits = b.bitcast(b.add(choice, number(0)), b.getI32Type()); // -0 is 0
-    Value isNumber = b.compare(arith::CmpIPredicate::sle, b.bitAnd(bits, 0x7fffffff), word(b, 0x7f800000));
-    return b.select(inside, b.select(isNumber, orderedBits(b, bits), word(b, kNaN)), word(b, kGone));
-  }
+  Value keyOf(Value choice, Value inside) { return b.select(inside, orderedKeys(b, choice, kNaN), word(b, kGone)); }
 
   Values keys(ValueRange scores) {
     Values keys, bias;

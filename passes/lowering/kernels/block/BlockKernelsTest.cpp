@@ -1,4 +1,5 @@
 // Kernels for a block of threads, run by an emulator, against their definitions.
+#include "compiler/codegen/DeviceCode.h"
 #include "passes/lowering/kernels/testing/KernelCases.h"
 #include "passes/lowering/kernels/testing/Ptxas.h"
 #include "runtime/formats/Half.h"
@@ -89,7 +90,7 @@ std::string linear(const std::string &weights, const std::string &arithmetic, co
 
 // Each kind of kernel, at the sizes of models, assembles for all cards without spills.
 TEST(BlockKernelsTest, assemblesWithoutSpills) {
-  std::optional<std::string> ptxas = findPtxas();
+  std::optional<std::string> ptxas = codegen::findPtxas();
   ASSERT_TRUE(ptxas) << "no ptxas: examples/install.sh --cuda installs it";
   KernelJit jit(deviceTargets()[0]);
   int shapes = 0;

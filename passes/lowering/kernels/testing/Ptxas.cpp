@@ -7,22 +7,9 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cstdlib>
-
 using namespace llvm;
 
 namespace llmc::kernels::testing {
-
-std::optional<std::string> findPtxas() {
-  if (auto found = sys::findProgramByName("ptxas"))
-    return *found;
-  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  std::string ours = (cache ? std::string(cache) : std::string(home ? home : "") + "/.cache") + "/llmc/cuda/nvidia/cuda_nvcc/bin/ptxas";
-  for (const std::string &path : {std::string("/usr/local/cuda/bin/ptxas"), ours})
-    if (sys::fs::can_execute(path))
-      return path;
-  return std::nullopt;
-}
 
 // "… Function properties for NAME", then "N bytes stack frame, N bytes spill stores, N bytes spill loads".
 static void readProperties(StringRef report, Assembled &result) {

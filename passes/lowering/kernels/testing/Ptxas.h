@@ -3,13 +3,9 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 
 namespace llmc::kernels::testing {
-
-// Where CUDA's assembler is: PATH, CUDA's usual folder, or what examples/install.sh --cuda left.
-std::optional<std::string> findPtxas();
 
 struct Assembled {
   std::string errors;                           // empty: it assembles
