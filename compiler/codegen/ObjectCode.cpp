@@ -53,7 +53,7 @@ llvm::Error prepareModule(llvm::Module &module, const Target &target) {
   return llvm::Error::success();
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level) {
+void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = level > 1;
   llvm::PassBuilder builder(&machine, tuning);

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
 
 #include <memory>
 
@@ -12,6 +13,9 @@ namespace llmc::codegen {
 
 // LLVM's own state for all targets; call once before anything else here. Thread-safe.
 void initializeLLVM();
+
+// Runs LLVM's pipeline of `level`, 0 … 3; without vectorisers below 2.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level);
 
 // Translates and optimises. `level` is 0 … 3. The module holds LLVM dialect ops only. Kernels that it only declares are compiled by
 // Halide (compiler/halide/LinkKernels.h). Errors: as checkDeviceCode for a GPU (compiler/codegen/DeviceCode.h).

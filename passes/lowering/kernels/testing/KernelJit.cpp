@@ -1,5 +1,6 @@
 #include "passes/lowering/kernels/testing/KernelJit.h"
 
+#include "compiler/codegen/ObjectCode.h"
 #include "passes/lowering/Passes.h"
 #include "test/gpu/emulator/Fibers.h"
 #include "test/gpu/emulator/HostCode.h"
@@ -19,7 +20,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
@@ -71,17 +71,7 @@ std::unique_ptr<TargetMachine> machineFor(StringRef cpu, StringRef features) {
 void optimise(Module &module, TargetMachine &machine) {
   module.setTargetTriple(machine.getTargetTriple());
   module.setDataLayout(machine.createDataLayout());
-  LoopAnalysisManager loops;
-  FunctionAnalysisManager functions;
-  CGSCCAnalysisManager calls;
-  ModuleAnalysisManager modules;
-  PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(calls);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, calls, modules);
-  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+  codegen::optimize(module, machine, 3);
 }
 
 // vpdpbusd by its definition: unsigned times signed bytes, four products added to each lane.
