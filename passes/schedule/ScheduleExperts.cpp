@@ -101,7 +101,7 @@ void StepBuilder::stackedProduct(const Choices &choices, ArrayRef<Value> weights
     done->setAttr("tile.calls", b.getI64IntegerAttr(choices.matrices * tiles)); // for --tile-profile
     done->setAttr("tile.choices", b.getI64IntegerAttr(choices.choicesOfRow));
   };
-  parallel(i64(choices.count * tiles), [&](Value index) {
+  auto tileOfRun = [&](Value index) {
     Value run = arith::DivUIOp::create(b, loc, index, i64(tiles)), tile = arith::RemUIOp::create(b, loc, index, i64(tiles));
     auto entry = [&](Value array, Value at) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), array, at); };
     if (choices.rows)
@@ -114,7 +114,12 @@ void StepBuilder::stackedProduct(const Choices &choices, ArrayRef<Value> weights
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(any.thenBlock());
     product(tile, run, first, rows);
-  });
+  };
+  // What is gathered for an expert may be many rows or none; otherwise all runs are alike.
+  if (choices.starts)
+    parallel(i64(choices.count * tiles), tileOfRun);
+  else
+    streams(choices.count * tiles, tileOfRun);
 }
 
 //===----------------------------------------------------------------------===//

@@ -29,6 +29,12 @@ Value finiteHalf(KernelBuilder &b, Value x) {
   return arith::MinimumFOp::create(b, least, b.constant(x.getType(), largest));
 }
 
+// A position's keys lie in all lines of the block, which nobody has read since the position before: better all at once than one
+// store after the other.
+void askForKeys(KernelBuilder &b, const CacheShape &cache, Value block) {
+  b.loop(b.constant(0), b.constant(cache.sideBytes()), tile::kAlignment, [&](Value byte) { b.prefetch(b.at(block, byte, 1)); });
+}
+
 void appendFloats(KernelBuilder &b, const CacheShape &cache, Value block, Value lane, Value key, Value value) {
   int64_t bytes = cache.elementBytes();
   Value keys = b.at(block, lane, bytes), values = b.at(b.at(block, cache.sideBytes()), lane, cache.rowBytes());
@@ -63,10 +69,11 @@ void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
   turn(b.at(q, head, headDim * 4), qGain);
   b.setInsertionPoint(branch.elseYield());
   Value kvHead = b.sub(head, b.constant(kernel.getHeads()));
-  Value key = b.at(k, kvHead, headDim * 4);
-  turn(key, kGain);
   CacheShape cache{kernel.getElement(), kernel.getKvHeads(), headDim};
   Value block = cache.block(b, b.argument(5), arith::DivUIOp::create(b, position, b.constant(kBlock)), kvHead);
+  askForKeys(b, cache, block);
+  Value key = b.at(k, kvHead, headDim * 4);
+  turn(key, kGain);
   Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock)), value = b.at(v, kvHead, headDim * 4);
   cache.isQ8() ? appendQ8(b, cache, block, lane, key, value) : appendFloats(b, cache, block, lane, key, value);
 }
