@@ -308,7 +308,8 @@ private:
     pipeline.quantizeKeep = options.quantizeKeep;
     pipeline.cacheType = options.cacheType;
     pipeline.stepTokens = options.stepTokens;
-    if (llvm::any_of(targets, [](const codegen::Target &target) { return target.tiles != tile::Tiles::none; }))
+    pipeline.fewOfHalves = llvm::any_of(targets, [](const codegen::Target &target) { return target.isDevice(); });
+    if (pipeline.fewOfHalves || llvm::any_of(targets, [](const codegen::Target &target) { return target.tiles != tile::Tiles::none; }))
       pipeline.fewTokens = schedule::kFewTokens;
     pipeline.device = target && target->isDevice();
     pipeline.kernels = pipeline.device ? "mlir" : options.kernels; // Halide's are for CPUs

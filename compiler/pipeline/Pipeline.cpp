@@ -36,6 +36,7 @@ void specialize(OpPassManager &pm, const PipelineOptions &options) {
   specialize.exact = options.exact;
   specialize.cacheType = options.cacheType;
   specialize.few = options.fewTokens;
+  specialize.fewOfHalves = options.fewOfHalves;
   specialize.tokens = SmallVector<int64_t>(options.stepTokens.begin(), options.stepTokens.end());
   pm.addPass(createLLMSpecialize(specialize));
 }

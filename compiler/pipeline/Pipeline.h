@@ -16,6 +16,7 @@ struct PipelineOptions {
   std::string cacheType;           // of attention caches: f32, f16, q8_0; empty: as the mode says
   std::vector<int64_t> stepTokens; // largest T of each version of the step; empty: 1, 512
   int64_t fewTokens = 0;           // then, for quantised weights: and so many
+  bool fewOfHalves = false;        // for those of bf16 and f16, too
   std::string stepPrefix = "step_"; // of the names of lowered step functions
   std::string kernels = "mlir";    // mlir | halide | auto
   std::vector<std::string> disabled; // decisions of passes to leave out, PASS.OPTION; passes themselves: DisablePasses.h

@@ -150,7 +150,7 @@ void StepBuilder::experts(ExpertsOp op) {
     for (Value weight : weights)
       matrices.push_back(matrixOf(weight));
     bool glu = weights.size() == 2;
-    return tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(matrices, arithmetic, top), bias, glu,
+    return tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(matrices, arithmetic, glu, top), bias, glu,
                                  /*residual=*/false, activation, glu ? op.getLimitsAttr() : GLULimitsAttr());
   };
   tile::LinearAttr upKernel = kernelOf(ups, !upBiases.empty(), op.getActivationAttr());
@@ -217,7 +217,7 @@ void StepBuilder::groupedLinear(GroupedLinearOp op) {
   tile::Arithmetic arithmetic = arithmeticFor(weights);
   counts.int8Products += arithmetic == tile::Arithmetic::int8;
   bool rounds = arithmetic != tile::Arithmetic::f32;
-  auto kernel = tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(TypeRange(matrixOf(weights[0])), arithmetic, groups),
+  auto kernel = tile::LinearAttr::get(b.getContext(), typesOf(b, weights), arithmetic, single, panelsPerTile(TypeRange(matrixOf(weights[0])), arithmetic, /*glu=*/false, groups),
                                       !biases.empty(), /*glu=*/false, /*residual=*/false, ActivationAttr(), GLULimitsAttr());
   Stored x = stored(op.getX()), y = destination(op.getY(), x.rows, "grouped");
   int64_t stride = x.channels / groups * 4, rowBytes = kernels::inputRowBytes(arithmetic, inputs);

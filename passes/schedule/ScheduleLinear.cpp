@@ -16,6 +16,9 @@ constexpr int64_t kPanelsOfRows = 4;
 // And where they are multiplied by matrix tiles: they share the rows, which come from L3 once for all of them. Fewer where there would
 // be too few tiles for the workers to share.
 constexpr int64_t kPanelsOfTiles = 8, kFewestTiles = 10;
+// On a GPU many rows are cut into blocks, and a tile has so many pairs of panels, one for each warp: fewer where there would be too few tiles
+// for the multiprocessors of a card, some hundred.
+constexpr int64_t kRowsOfBlock = 64, kMostPairs = 8, kFewestPairs = 2, kTilesOfCard = 128;
 
 static SmallVector<Format> formatsOf(Type type) {
   return WeightsType::get(type.getContext(), 1, cast<RankedTensorType>(type).getShape(), cast<RankedTensorType>(type).getElementType())
@@ -74,10 +77,29 @@ static int64_t panelsOfTiles(TypeRange weights, int64_t copies) {
   return std::clamp<int64_t>(most * copies / kFewestTiles / 2 * 2, 2, kPanelsOfTiles);
 }
 
-int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmetic, int64_t copies) const {
-  bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
-  if (machine().isDevice()) // a block of threads shares out one panel
+// One row, or few, or rows of float32: a block of threads shares out one panel.
+int64_t StepBuilder::panelsOnDevice(TypeRange weights, tile::Arithmetic arithmetic, bool glu, int64_t copies) const {
+  if (maxTokens <= kFewTokens || arithmetic == tile::Arithmetic::f32)
     return 1;
+  int64_t blocks = (maxTokens + kRowsOfBlock - 1) / kRowsOfBlock;
+  auto tiles = [&](int64_t pairs) {
+    int64_t count = 0;
+    for (Type weight : glu ? TypeRange(weights.take_front(1)) : weights) {
+      int64_t panels = tile::panelCount(cast<RankedTensorType>(weight).getShape()[0]), ofTile = glu ? pairs : 2 * pairs;
+      count += (panels + ofTile - 1) / ofTile;
+    }
+    return count * blocks * copies;
+  };
+  int64_t pairs = kMostPairs;
+  while (pairs > kFewestPairs && tiles(pairs) < kTilesOfCard)
+    pairs /= 2;
+  return glu ? pairs : 2 * pairs;
+}
+
+int64_t StepBuilder::panelsPerTile(TypeRange weights, tile::Arithmetic arithmetic, bool glu, int64_t copies) const {
+  bool tiled = machine().hasTiles() && arithmetic == tile::Arithmetic::bf16;
+  if (machine().isDevice())
+    return panelsOnDevice(weights, arithmetic, glu, copies);
   if (maxTokens > 1) // the rows of a panel are work enough; a few panels take turns with rows that stay in L2
     return tiled ? panelsOfTiles(weights, copies) : decisions.panelTurns ? kPanelsOfRows : 1;
   if (!decisions.largeTiles)
@@ -115,7 +137,9 @@ tile::LinearAttr StepBuilder::linearKernel(LinearOp op, tile::Arithmetic arithme
     types.push_back(TypeAttr::get(weight.getType()));
   auto activation = op.getActivation() ? ActivationAttr::get(b.getContext(), *op.getActivation()) : ActivationAttr();
   auto real = [](std::optional<APFloat> value) { return Real(value ? value->convertToDouble() : 0.0); };
-  int64_t panels = results == tile::Results::panel ? 1 : panelsPerTile(op.getWeights().getTypes(), arithmetic);
+  int64_t panels = results == tile::Results::panel ? 1 : panelsPerTile(op.getWeights().getTypes(), arithmetic, op.getGlu());
+  if (results == tile::Results::keys && machine().isDevice()) // of few rows; and blocks sum single panels in an order of their own
+    panels = 1;
   return tile::LinearAttr::get(b.getContext(), b.getArrayAttr(types), arithmetic, maxTokens == 1, panels, !op.getBiases().empty(), op.getGlu(),
                                static_cast<bool>(op.getResidual()), activation, GLULimitsAttr(), real(op.getScale()), real(op.getSoftcap()), results);
 }
@@ -138,7 +162,28 @@ func::CallOp StepBuilder::callLinear(const Product &product, Value tile, Value r
   return call("linear", product.kernel, operands);
 }
 
+// Tiles of all blocks of rows; those of one tile of outputs follow one another, so that cards read their weights once.
+void StepBuilder::blocksOfRows(const Product &product, ValueRange results) {
+  auto minimum = [&](Value x, Value y) -> Value { return arith::MinSIOp::create(b, loc, x, y); };
+  Value rows = rowCount(product.x.rows), size = i64(kRowsOfBlock);
+  Value blocks = arith::DivUIOp::create(b, loc, arith::AddIOp::create(b, loc, rows, i64(kRowsOfBlock - 1)), size);
+  parallel(arith::MulIOp::create(b, loc, blocks, i64(tileCount(product.kernel))), [&](Value index) {
+    Value tile = arith::DivUIOp::create(b, loc, index, blocks);
+    Value first = arith::MulIOp::create(b, loc, arith::RemUIOp::create(b, loc, index, blocks), size);
+    auto rowOf = [&](Value base, int64_t bytes) -> Value { return tile::RowOp::create(b, loc, pointerType(), base, first, bytes, 0); };
+    Product part = product;
+    if (part.op.getResidual())
+      part.residual.pointer = rowOf(product.residual.pointer, product.residual.rowBytes);
+    SmallVector<Value> ofBlock;
+    for (auto [i, result] : llvm::enumerate(results))
+      ofBlock.push_back(rowOf(result, cast<RankedTensorType>(part.op.getWeights()[i].getType()).getShape()[0] * 4));
+    callLinear(part, tile, minimum(arith::SubIOp::create(b, loc, rows, first), size), rowPointer(product.x, first), ofBlock);
+  });
+}
+
 void StepBuilder::wholeProduct(const Product &product, ValueRange results) {
+  if (machine().isDevice() && product.kernel.getPanels() > 1)
+    return blocksOfRows(product, results);
   Value rows = rowCount(product.x.rows);
   streams(tileCount(product.kernel), [&](Value tile) { callLinear(product, tile, rows, product.x.pointer, results); });
 }

@@ -101,6 +101,7 @@ private:
   tile::LinearAttr linearKernel(llm::LinearOp op, tile::Arithmetic arithmetic, tile::Results results);
   mlir::func::CallOp callLinear(const Product &product, mlir::Value tile, mlir::Value rows, mlir::Value x, mlir::ValueRange results);
   void wholeProduct(const Product &product, mlir::ValueRange results);
+  void blocksOfRows(const Product &product, mlir::ValueRange results);
   void topK(const Product &product, mlir::Value logits);
   void bestOfRows(Product product, mlir::Value keys, mlir::Value best);
 
@@ -113,7 +114,8 @@ private:
   // `x` as products of that arithmetic read it.
   Stored productInput(const Stored &x, tile::Arithmetic arithmetic);
   // How many panels of these [N, K] weights make a tile, where `copies` products run side by side.
-  int64_t panelsPerTile(mlir::TypeRange weights, tile::Arithmetic arithmetic, int64_t copies = 1) const;
+  int64_t panelsPerTile(mlir::TypeRange weights, tile::Arithmetic arithmetic, bool glu, int64_t copies = 1) const;
+  int64_t panelsOnDevice(mlir::TypeRange weights, tile::Arithmetic arithmetic, bool glu, int64_t copies) const;
   int64_t linearScratchBytes(tile::LinearAttr kernel) const;
   struct Choices; // which rows go through which experts
   Choices chooseRows(llm::ExpertsOp op, const Stored &x);

@@ -24,6 +24,7 @@ def LLMSpecialize : Pass<"llm-specialize", "::mlir::ModuleOp"> {
   let options = [
     ListOption<"tokens", "tokens", "int64_t", "Largest T of each version, ascending (default: 1,512)">,
     Option<"few", "few", "int64_t", "0", "Without `tokens`: where matrices are quantised, also a version for so many tokens (0: none)">,
+    Option<"fewOfHalves", "few-of-halves", "bool", "false", "With `few`: where they are bf16 or f16, too">,
     Option<"exact", "exact", "bool", "false", "Float32 throughout: activations, sums and caches">,
     Option<"cacheType", "cache-type", "std::string", "", "Element of attention caches: f32, f16 or q8_0 (default: as the mode says)">];
   let statistics = [Statistic<"versions", "versions", "Versions of the step made">,

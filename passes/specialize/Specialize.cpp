@@ -81,7 +81,7 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
   LogicalResult makeVersions(func::FuncOp step) {
     SmallVector<int64_t> limits(tokens.begin(), tokens.end());
     if (limits.empty())
-      limits = few && !exact && hasQuantisedMatrices() ? SmallVector<int64_t>{1, few, 512} : SmallVector<int64_t>{1, 512};
+      limits = few && !exact && (hasQuantisedMatrices() || (fewOfHalves && !allMatricesAreF32(getOperation()))) ? SmallVector<int64_t>{1, few, 512} : SmallVector<int64_t>{1, 512};
     for (auto [i, limit] : llvm::enumerate(limits))
       if (limit < 1 || limit > (1 << 16) || (i && limit <= limits[i - 1]))
         return step.emitError("llm-specialize: tokens must ascend within 1 … 65536, got ") << limit;

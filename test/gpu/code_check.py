@@ -5,9 +5,11 @@
 
 For each model, as it is compiled by default, for sm_80 and sm_90: ptxas takes the PTX; kernels that a block of threads runs spill nothing, no
 function much; shared memory is within 48 KiB. Then the steps in --exact, many tokens at once and one at a time, as one kernel and as a kernel
-for each phase, in both orders of the threads, against what transformers recorded. --table: what each function spills.
+for each phase, in both orders of the threads, against what transformers recorded. At last the default mode, whose products are in bf16 and int8,
+against the CPU's. --table: what each function spills.
 """
 import argparse
+import json
 import os
 import re
 import shutil
@@ -25,6 +27,7 @@ from lowering_check import compare, golden_models
 
 COMPUTE = ("sm_80", "sm_90")
 MOST_SHARED = 48 << 10
+DEFAULT_TOLERANCE = 0.03  # of the logits' standard deviation, root of the mean square: int8 moves them by as much against float32
 MOST_SPILLED_BY_CALLERS = 512  # registers that a function saves around calls count as spilt: once a phase, not in a loop
 
 
@@ -95,6 +98,30 @@ def check_emulated(artifact, gpu, library, ids, logits, tolerance):
     return note
 
 
+def check_default_mode(llmc, emulate, work, name, path, ids):
+    """Products of many tokens go by matrices, in steps of few tokens and of more; a step of one by lanes. Near to exact mode on the CPU."""
+    library, code = f"{work}/{name}-default.so", f"{work}/{name}-default.gpu.so"
+    llmc.call("compile", path, "--target", "cuda:sm_90", "-o", library, env={**os.environ, "LLMC_PTXAS": ""})
+    llmc.call("compile", path, "--target", "cuda:sm_90", "--emit", "llvm", "-o", "default.ll")
+    tool(emulate, "default.ll", "-o", code)
+    with open("ids.json", "w", encoding="ascii") as f:
+        json.dump(list(map(int, ids)), f)
+    llmc.call("eval", "logits", path, "--exact", "--tokens-file", "ids.json", "-o", "cpu.npy")
+    wanted, artifact = np.load("cpu.npy"), Artifact(library)
+    gpu, size = artifact.gpus()[0], float(wanted.std())
+
+    def run(chunk, **options):
+        steps = EmulatedSteps(artifact, gpu, code, **options)
+        return np.concatenate([steps.run(ids[i:i + chunk]) for i in range(0, len(ids), chunk)])
+
+    many = run(len(ids))
+    want(np.array_equal(many, run(len(ids), backwards=True, blocks=3)), "another order of threads gives other bits")
+    off = {name: float(np.sqrt(np.square(got - wanted).mean())) / size for name, got in (("together", many), ("by 11", run(11)), ("one by one", run(1)))}
+    said = ", ".join(f"{name} {error:.4f}" for name, error in off.items())
+    want(max(off.values()) < DEFAULT_TOLERANCE, f"logits are off by {said} of their standard deviation, want less than {DEFAULT_TOLERANCE}")
+    return f"off by {said} of the standard deviation"
+
+
 def check_changed_schedule(llmc, bin_dir, emulate, artifact, path, ids):
     """A plug-in's pass gives blocks other tiles: the kernels differ, and no bit of the result."""
     llmc.call("compile", path, "--exact", "--target", "cuda:sm_90", "--compile-to", "schedule", "-o", "scheduled.mlir")
@@ -150,6 +177,11 @@ def main():
                 checks.run(f"{name} with a schedule that a plug-in changed", check_changed_schedule, llmc, bin_dir, emulate, artifact, path, ids)
             for left in os.listdir(work):
                 os.path.isfile(left) and os.remove(left)
+        models = {"tiny-llama": os.path.join(HERE, "..", "..", "examples", "models", "tiny-llama"), "gguf": os.path.join(HERE, "..", "e2e", "golden_gguf", "llama.gguf"),
+                  "tiny-mixtral": os.path.join(HERE, "..", "..", "examples", "models", "tiny-mixtral")}
+        for name, path in models.items():
+            if not args.only or name in args.only.split(","):
+                checks.run(f"{name} in the default mode, emulated", check_default_mode, llmc, emulate, work, name, path, [(7 * i + 3) % 199 for i in range(33)])
     sys.exit(checks.finish())
 
 

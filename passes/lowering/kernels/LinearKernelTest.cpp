@@ -638,15 +638,69 @@ TEST_P(BlockLinearTest, oneToken) {
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 
-// A row has the bits that it has alone: in the products here, in results of all forms below.
+// Rows in float32 take turns; those in bf16 and int8 go by matrices. Tiles of one panel, whose warps share out the inputs, and of more; whole
+// and ragged blocks of rows, stages and tiles.
 TEST_P(BlockLinearTest, manyTokens) {
   std::mt19937 random(5);
   std::vector<LinearCase> cases;
   cases.push_back({1280, 5, 1, true, true, true, true, "silu", {{33, {Format::Q4_K, Format::Q6_K}}, {33, {Format::Q4_K, Format::Q6_K}}}});
   cases.push_back({96, 3, 4, true, true, false, false, "", {{70, {Format::Q4_0}}, {5, {Format::Q8_0}}}});
+  cases.push_back({96, 70, 3, true, true, false, true, "", {{117, {Format::Q5_1}}}});
+  cases.push_back({512, 65, 2, true, true, true, true, "silu", {{35, {Format::Q4_0}}, {35, {Format::Q8_0}}}, true});
   cases.push_back({97, 4, 2, false, true, false, true, "", {{37, {Format::BF16}}}});
-  cases.push_back({640, 7, 1, false, false, false, false, "", {{20, {Format::F16}}}, false, /*bf16=*/true});
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+TEST_P(BlockLinearTest, manyTokensInBf16) {
+  std::mt19937 random(6);
+  std::vector<LinearCase> cases;
+  auto add = [&](int64_t inputs, int64_t tokens, int64_t panels, std::vector<Weight> weights, bool bias = false, bool residual = false) {
+    cases.push_back({inputs, tokens, panels, false, bias, false, residual, "", std::move(weights), false, /*bf16=*/true});
+  };
+  for (Format format : {Format::BF16, Format::F16}) {
+    add(640, 7, 1, {{20, {format}}});
+    add(97, 17, 1, {{37, {format}}});
+    add(31, 2, 4, {{1, {format}}, {65, {format}}});
+    add(1059, 77, 8, {{150, {format}}});
+    add(512, 130, 16, {{250, {format}}});
+    add(128, 64, 3, {{96, {format}}});
+  }
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+// Each format by each way to share out the work.
+TEST_P(BlockLinearTest, manyTokensInInt8) {
+  std::mt19937 random(8);
+  std::vector<LinearCase> cases;
+  for (Format format : kQuants) {
+    int64_t block = int64_t(formatInfo(format).blockElements);
+    cases.push_back({block == 32 ? 224 : 512, 9, 1, true, false, false, false, "", {{33, {format}}}});
+    cases.push_back({block == 32 ? 160 : 256, 19, 4, true, true, false, true, "", {{70, {format}}}});
+  }
+  cases.push_back({256, 67, 16, true, false, false, false, "", {{250, {Format::Q4_K}}}});
+  ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
+}
+
+// A row has the bits that it has alone, wherever it is in its step.
+TEST_P(BlockLinearTest, rowsDoNotDependOnOthers) {
+  for (bool int8 : {false, true})
+    for (int64_t panels : {1, 4}) {
+      std::mt19937 random(12);
+      LinearCase c{256, 70, panels, int8, false, false, false, "", {{48, {int8 ? Format::Q6_K : Format::BF16}}}, false, !int8};
+      KernelJit jit(GetParam());
+      jit.declare("linear", attribute(c), argumentLetters(c));
+      jit.compile();
+      Data data(c, random);
+      Numbers all = run(codeOf(jit, "linear"), c, data, false)[0];
+      for (int64_t row : {0, 15, 63, 69}) {
+        LinearCase one = c;
+        one.tokens = 1;
+        std::memmove(data.rounded.data(), data.rounded.data() + row * c.rowBytes(), size_t(c.rowBytes()));
+        Numbers alone = run(codeOf(jit, "linear"), one, data, false)[0];
+        for (size_t n = 0; n < 48; ++n)
+          ASSERT_EQ(alone[n], all[size_t(row) * 48 + n]) << "row " << row << " output " << n;
+      }
+    }
 }
 
 TEST_P(BlockLinearTest, epilogues) {
@@ -665,9 +719,13 @@ TEST_P(BlockLogitsTest, allFormsHaveTheSameBits) {
   std::vector<LinearCase> cases;
   for (int64_t outputs : {1, 16, 37, 250})
     for (bool int8 : {true, false}) {
-      LinearCase c{64, outputs == 37 ? 3 : 1, 2, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
+      LinearCase c{64, outputs == 37 ? 3 : 1, outputs == 37 ? 1 : 2, int8, outputs == 37, false, false, "", {{outputs, {int8 ? Format::Q8_0 : Format::F16}}}};
       c.scale = outputs > 16 ? 0.25f : 0, c.softcap = outputs > 37 || outputs == 16 ? 3 : 0;
       cases.push_back(c);
+      if (outputs == 37 && !int8) {
+        c.bf16 = true, c.tokens = 19, c.bias = false, c.scale = 0;
+        cases.push_back(c);
+      }
     }
   ASSERT_NO_FATAL_FAILURE(checkCases(cases));
 }

@@ -64,6 +64,7 @@ struct Warp {
 struct Copy {
   void *to;
   const void *from;
+  size_t bytes, zeros; // those follow
 };
 
 struct Fiber {
@@ -240,6 +241,10 @@ struct FourWords { int32_t value[4]; };
 uint32_t wordOfA(const uint32_t (*in)[kMostWords], int row, int word) { return in[row % 8 * 4 + word % 4][row / 8 + word / 4 * 2]; }
 uint32_t wordOfB(const uint32_t (*in)[kMostWords], int column, int word) { return in[column * 4 + word % 4][4 + word / 4]; }
 
+// m16n8k16 of bytes has half as many words of each row and column.
+uint32_t wordOfHalfA(const uint32_t (*in)[kMostWords], int row, int word) { return in[row % 8 * 4 + word][row / 8]; }
+uint32_t wordOfHalfB(const uint32_t (*in)[kMostWords], int column, int word) { return in[column * 4 + word][2]; }
+
 template <class Dot> void multiply(const uint32_t (*in)[kMostWords], uint32_t (*out)[kMostWords], Dot dot) {
   for (int lane = 0; lane < kLanes; ++lane)
     for (int i = 0; i < 4; ++i) {
@@ -267,17 +272,61 @@ void mmaInt8(FourWords *result, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t 
   *result = {{int32_t(sums[0]), int32_t(sums[1]), int32_t(sums[2]), int32_t(sums[3])}};
 }
 
-void copyAsync(void *to, const void *from) {
-  if (reinterpret_cast<uintptr_t>(to) % 16 || reinterpret_cast<uintptr_t>(from) % 16)
-    fail("an asynchronous copy is not aligned to 16 bytes");
-  state->now->groups.back().push_back({to, from});
+void mmaInt8Half(FourWords *result, uint32_t a0, uint32_t a1, uint32_t b0, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
+  const uint32_t *sums = together({a0, a1, b0, c0, c1, c2, c3}, [](auto &in, auto &out) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      for (int i = 0; i < 4; ++i) {
+        out[lane][i] = in[lane][3 + i];
+        for (int word = 0; word < 4; ++word)
+          out[lane][i] = dot4(wordOfHalfA(in, lane / 4 + i / 2 * 8, word), wordOfHalfB(in, lane % 4 * 2 + i % 2, word), out[lane][i]);
+      }
+  });
+  *result = {{int32_t(sums[0]), int32_t(sums[1]), int32_t(sums[2]), int32_t(sums[3])}};
 }
+
+// Lane 8 i + r gives row r of matrix i; lane 4 r + t gets word t of that row of each.
+void loadMatrices(FourWords *result, const void *row) {
+  auto address = reinterpret_cast<uintptr_t>(row);
+  if (address % 16)
+    fail("a row of a matrix is not aligned to 16 bytes");
+  const uint32_t *words = together({uint32_t(address), uint32_t(address >> 32)}, [](auto &in, auto &out) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      for (int i = 0; i < 4; ++i) {
+        const uint32_t *from = in[8 * i + lane / 4];
+        std::memcpy(&out[lane][i], reinterpret_cast<const char *>(uintptr_t(from[0]) | uintptr_t(from[1]) << 32) + lane % 4 * 4, 4);
+      }
+  });
+  *result = {{int32_t(words[0]), int32_t(words[1]), int32_t(words[2]), int32_t(words[3])}};
+}
+
+// The default mode of prmt; a selector's highest bit would spread the sign.
+uint32_t pickBytes(uint32_t low, uint32_t high, uint32_t selector) {
+  uint64_t all = uint64_t(high) << 32 | low;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) {
+    uint32_t nibble = selector >> (4 * i) & 15;
+    auto byte = uint32_t(all >> (8 * (nibble & 7)) & 0xff);
+    result |= (nibble & 8 ? (byte & 0x80 ? 0xffu : 0u) : byte) << (8 * i);
+  }
+  return result;
+}
+
+void copyLater(void *to, const void *from, size_t bytes, size_t there) {
+  if (reinterpret_cast<uintptr_t>(to) % bytes || reinterpret_cast<uintptr_t>(from) % bytes)
+    fail("an asynchronous copy is not aligned to its size");
+  state->now->groups.back().push_back({to, from, there, bytes - there});
+}
+void copyAsync(void *to, const void *from) { copyLater(to, from, 16, 16); }
+void copyAsyncOrZero(void *to, const void *from, int32_t there) { copyLater(to, from, 16, size_t(there)); }
+void copyWordAsyncOrZero(void *to, const void *from, int32_t there) { copyLater(to, from, 4, size_t(there)); }
 void commitCopies() { state->now->groups.emplace_back(); }
 void awaitCopies(int32_t most) {
   auto &groups = state->now->groups;
   while (int64_t(groups.size()) - 1 > most) {
-    for (Copy copy : groups.front())
-      std::memcpy(copy.to, copy.from, 16);
+    for (Copy copy : groups.front()) {
+      std::memcpy(copy.to, copy.from, copy.bytes);
+      std::memset(static_cast<char *>(copy.to) + copy.bytes, 0, copy.zeros);
+    }
     groups.erase(groups.begin());
   }
 }
@@ -306,6 +355,11 @@ const Symbol *emulatedSymbols() {
       {"llvm.nvvm.mma.m16n8k16.row.col.bf16", address(mmaBf16)},
       {"llvm.nvvm.mma.m16n8k32.row.col.s8", address(mmaInt8)},
       {"llvm.nvvm.cp.async.cg.shared.global.16", address(copyAsync)},
+      {"llvm.nvvm.mma.m16n8k16.row.col.s8", address(mmaInt8Half)},
+      {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3", address(loadMatrices)},
+      {"llvm.nvvm.prmt", address(pickBytes)},
+      {"llvm.nvvm.cp.async.cg.shared.global.16.s", address(copyAsyncOrZero)},
+      {"llvm.nvvm.cp.async.ca.shared.global.4.s", address(copyWordAsyncOrZero)},
       {"llvm.nvvm.cp.async.commit.group", address(commitCopies)},
       {"llvm.nvvm.cp.async.wait.group", address(awaitCopies)},
       {nullptr, nullptr},

@@ -126,6 +126,60 @@ TEST(FibersTest, multipliesMatricesOfBytes) {
   });
 }
 
+TEST(FibersTest, multipliesNarrowMatricesOfBytes) {
+  auto mma = instruction<void(int32_t *, uint32_t, uint32_t, uint32_t, int32_t, int32_t, int32_t, int32_t)>("llvm.nvvm.mma.m16n8k16.row.col.s8");
+  runGrid({.threads = 32}, [&] {
+    int g = thread() / 4, t = thread() % 4;
+    auto word = [](auto value) {
+      uint32_t bits = 0;
+      for (int i = 0; i < 4; ++i)
+        bits |= uint32_t(uint8_t(value(i))) << (8 * i);
+      return bits;
+    };
+    auto a = [&](int row) { return word([&](int i) { return valueOfA(row, 4 * t + i); }); };
+    int32_t d[4];
+    mma(d, a(g), a(g + 8), word([&](int i) { return valueOfB(4 * t + i, g); }), g - 2 * t, g - 2 * t - 1, g + 8 - 2 * t, g + 8 - 2 * t - 1);
+    for (int i = 0; i < 4; ++i)
+      EXPECT_EQ(d[i], productOf(g + i / 2 * 8, 2 * t + i % 2, 16)) << "lane " << thread() << " value " << i;
+  });
+}
+
+TEST(FibersTest, loadsMatrices) {
+  auto load = instruction<void(int32_t *, const void *)>("llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3");
+  runGrid({.threads = 32, .sharedBytes = 32 * 32}, [&] {
+    for (int i = 0; i < 4; ++i) // row `thread` of all, 32 bytes apart
+      shared()[thread() * 8 + i] = thread() * 4 + i;
+    barrier(0);
+    int32_t got[4];
+    load(got, shared() + thread() * 8);
+    for (int i = 0; i < 4; ++i)
+      EXPECT_EQ(got[i], (8 * i + thread() / 4) * 4 + thread() % 4) << "lane " << thread() << " matrix " << i;
+  });
+}
+
+TEST(FibersTest, picksBytes) {
+  auto pick = instruction<uint32_t(uint32_t, uint32_t, uint32_t)>("llvm.nvvm.prmt");
+  EXPECT_EQ(pick(0x33221100, 0x77665544, 0x7052), 0x77005522u);
+  EXPECT_EQ(pick(0x33228100, 0x77665544, 0x89ab), 0x00ff0000u);
+}
+
+TEST(FibersTest, copiesZerosForWhatIsNotThere) {
+  auto copy = instruction<void(void *, const void *, int32_t)>("llvm.nvvm.cp.async.cg.shared.global.16.s");
+  auto copyWord = instruction<void(void *, const void *, int32_t)>("llvm.nvvm.cp.async.ca.shared.global.4.s");
+  auto await = instruction<void(int32_t)>("llvm.nvvm.cp.async.wait.group");
+  auto commit = instruction<void()>("llvm.nvvm.cp.async.commit.group");
+  alignas(16) int32_t from[4] = {1, 2, 3, 4};
+  std::vector<int32_t> got;
+  runGrid({.threads = 32, .sharedBytes = 48}, [&] {
+    if (thread())
+      return;
+    copy(shared(), from, 16), copy(shared() + 4, nullptr, 0), copyWord(shared() + 8, from + 2, 4), copyWord(shared() + 9, nullptr, 0), commit();
+    await(0);
+    got.assign(shared(), shared() + 11);
+  });
+  EXPECT_EQ(got, (std::vector{1, 2, 3, 4, 0, 0, 0, 0, 3, 0, -1}));
+}
+
 TEST(FibersTest, copiesArriveWhenAwaited) {
   auto copy = instruction<void(void *, const void *)>("llvm.nvvm.cp.async.cg.shared.global.16");
   auto commit = instruction<void()>("llvm.nvvm.cp.async.commit.group");

@@ -1,6 +1,9 @@
 // RUN: llmc-opt %s --llm-specialize | FileCheck %s
 // RUN: llmc-opt %s --llm-specialize="tokens=1,8,64" | FileCheck %s --check-prefix=THREE
 // RUN: llmc-opt %s --llm-specialize=exact | FileCheck %s --check-prefix=EXACT
+// RUN: llmc-opt %s --llm-specialize="few=16" | FileCheck %s --implicit-check-not=@step_16
+// RUN: llmc-opt %s --llm-specialize="few=16 few-of-halves" | FileCheck %s --check-prefix=FEW
+// FEW: func.func @step_16(
 // RUN: llmc-opt %s --llm-specialize --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=STATS
 // RUN: llmc-opt %s --llm-specialize=exact --mlir-pass-statistics 2>&1 >/dev/null | FileCheck %s --check-prefix=WIDE
 

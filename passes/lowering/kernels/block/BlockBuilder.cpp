@@ -61,6 +61,8 @@ void BlockBuilder::eachChannel(int64_t count, llvm::function_ref<Value(Value)> r
 }
 
 Value BlockBuilder::global(Value pointer) {
+  if (cast<LLVM::LLVMPointerType>(pointer.getType()).getAddressSpace() == kGlobalSpace)
+    return pointer;
   return LLVM::AddrSpaceCastOp::create(*this, LLVM::LLVMPointerType::get(getContext(), kGlobalSpace), pointer);
 }
 
@@ -150,8 +152,12 @@ Value BlockBuilder::shared(int64_t bytes) {
 }
 
 void BlockBuilder::copyAsync(Value sharedTo, Value from) {
-  auto global = LLVM::LLVMPointerType::get(getContext(), kGlobalSpace);
-  effect("llvm.nvvm.cp.async.cg.shared.global.16", {sharedTo, LLVM::AddrSpaceCastOp::create(*this, global, from).getResult()});
+  effect("llvm.nvvm.cp.async.cg.shared.global.16", {sharedTo, global(from)});
+}
+
+void BlockBuilder::copyAsyncOrZero(int64_t bytes, Value sharedTo, Value from, Value isThere) {
+  const char *name = bytes == 16 ? "llvm.nvvm.cp.async.cg.shared.global.16.s" : "llvm.nvvm.cp.async.ca.shared.global.4.s";
+  effect(name, {sharedTo, global(from), select(isThere, constant(getI32Type(), bytes), constant(getI32Type(), 0))});
 }
 
 void BlockBuilder::commitCopies() { effect("llvm.nvvm.cp.async.commit.group", {}); }
@@ -161,23 +167,31 @@ Value BlockBuilder::dot4(Value a, Value b, Value c, bool unsignedA) {
   return intrinsic(unsignedA ? "llvm.nvvm.idp4a.u.s" : "llvm.nvvm.idp4a.s.s", getI32Type(), {a, b, c});
 }
 
-BlockBuilder::Four BlockBuilder::mma(StringRef name, Type lane, Four a, std::array<Value, 2> b, Four c) {
+BlockBuilder::Four BlockBuilder::fourOf(StringRef name, Type lane, ArrayRef<Value> operands) {
   auto four = LLVM::LLVMStructType::getLiteral(getContext(), {lane, lane, lane, lane});
-  SmallVector<Value> operands(a.begin(), a.end());
-  operands.append(b.begin(), b.end());
-  operands.append(c.begin(), c.end());
   Value result = intrinsic(name, four, operands);
-  Four sums;
+  Four values;
   for (int64_t i = 0; i < 4; ++i)
-    sums[size_t(i)] = LLVM::ExtractValueOp::create(*this, result, i);
-  return sums;
+    values[size_t(i)] = LLVM::ExtractValueOp::create(*this, result, i);
+  return values;
 }
 
 BlockBuilder::Four BlockBuilder::mmaBf16(Four a, std::array<Value, 2> b, Four c) {
-  return mma("llvm.nvvm.mma.m16n8k16.row.col.bf16", getF32Type(), a, b, c);
+  return fourOf("llvm.nvvm.mma.m16n8k16.row.col.bf16", getF32Type(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
 }
 BlockBuilder::Four BlockBuilder::mmaInt8(Four a, std::array<Value, 2> b, Four c) {
-  return mma("llvm.nvvm.mma.m16n8k32.row.col.s8", getI32Type(), a, b, c);
+  return fourOf("llvm.nvvm.mma.m16n8k32.row.col.s8", getI32Type(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+}
+BlockBuilder::Four BlockBuilder::mmaInt8Half(std::array<Value, 2> a, Value b, Four c) {
+  return fourOf("llvm.nvvm.mma.m16n8k16.row.col.s8", getI32Type(), {a[0], a[1], b, c[0], c[1], c[2], c[3]});
+}
+
+BlockBuilder::Four BlockBuilder::loadMatrices(Value sharedRow) {
+  return fourOf("llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", getI32Type(), {sharedRow});
+}
+
+Value BlockBuilder::pickBytes(Value low, Value high, Value selector) {
+  return intrinsic("llvm.nvvm.prmt", getI32Type(), {low, high, selector});
 }
 
 void BlockBuilder::finish() {

@@ -61,6 +61,8 @@ public:
 
   // 16 bytes from global to shared memory, asynchronously. Both aligned to 16.
   void copyAsync(Value sharedTo, Value from);
+  // `bytes` (4 or 16) if `isThere`, else as many zeros: then `from` is not read.
+  void copyAsyncOrZero(int64_t bytes, Value sharedTo, Value from, Value isThere);
   void commitCopies();            // those since the last commit are a group
   void awaitCopies(int64_t most); // until at most so many groups are under way; then a barrier shows them to other threads
 
@@ -72,6 +74,12 @@ public:
   using Four = std::array<Value, 4>;
   Four mmaBf16(Four a, std::array<Value, 2> b, Four c);
   Four mmaInt8(Four a, std::array<Value, 2> b, Four c);
+  Four mmaInt8Half(std::array<Value, 2> a, Value b, Four c); // m16n8k16: rows g, g + 8 and column g at word t of four
+  // ldmatrix: four times 8 rows of 16 bytes of shared memory; lane 8 i + r gives the address of row r of matrix i, and lane 4 r + t gets
+  // word t of row r of each. Rows of 16 bytes that are a column's are operands b above.
+  Four loadMatrices(Value sharedRow);
+  // Byte i of the result is byte number (nibble i of `selector`, 0 … 7) of the eight of low and high.
+  Value pickBytes(Value low, Value high, Value selector);
 
   // The last barrier, the return, and the size of shared memory on the function.
   void finish();
@@ -79,7 +87,7 @@ public:
 private:
   Value special(llvm::StringRef name);
   void effect(llvm::StringRef name, ValueRange operands);
-  Four mma(llvm::StringRef name, Type lane, Four a, std::array<Value, 2> b, Four c);
+  Four fourOf(llvm::StringRef name, Type lane, llvm::ArrayRef<Value> operands);
   void strided(Value first, Value count, int64_t stride, llvm::function_ref<void(Value index)> body);
 
   mlir::func::FuncOp function;

@@ -1,11 +1,12 @@
 // Products and their epilogues, by a block.
 //
 // A row: the block's warps share out the pieces of a panel (BlockPanels.h); lanes with the same outputs add their sums by exchanges, warps
-// through shared memory in ascending order, and the first warp finishes the 16 outputs. Rows take turns at a panel, which stays in the caches:
-// each has the bits that it would have alone.
+// through shared memory in ascending order, and the first warp finishes the 16 outputs. Several rows in float32 take turns at a panel, which
+// stays in the caches: each has the bits that it would have alone. Several rows in bf16 or int8 go by matrices: BlockTileLinear.cpp.
 #include "passes/lowering/kernels/LinearOperands.h"
 #include "passes/lowering/kernels/block/BlockKernels.h"
 #include "passes/lowering/kernels/block/BlockPanels.h"
+#include "passes/lowering/kernels/block/BlockTileLinear.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -186,16 +187,29 @@ void LaneLinear::finish(Value value, unsigned weight, Value panel) {
   }
 }
 
+bool usesMatrices(tile::LinearAttr kernel) { return !kernel.getSingle() && kernel.getArithmetic() != tile::Arithmetic::f32; }
+
+bool takesFormat(tile::LinearAttr kernel, llm::Format format, int64_t threads) {
+  if (!usesMatrices(kernel))
+    return hasLaneProduct(format, kernel.getArithmetic(), threads);
+  bool isHalf = format == llm::Format::bf16 || format == llm::Format::f16;
+  return kernel.getArithmetic() == tile::Arithmetic::bf16 ? isHalf : llm::isQuantised(format);
+}
+
 bool takesLinear(Attribute attribute, tile::TargetAttr target) {
   auto kernel = cast<tile::LinearAttr>(attribute);
   for (size_t weight = 0; weight < kernel.getWeights().size(); ++weight)
     for (llm::Format format : formatsOf(weightType(kernel, weight)))
-      if (!hasLaneProduct(format, kernel.getArithmetic(), target.getThreads()))
+      if (!takesFormat(kernel, format, target.getThreads()))
         return false;
   return true;
 }
 
-void emitBlockLinear(BlockBuilder &b, tile::LinearAttr kernel) { LaneLinear(b, kernel).emit(); }
+void emitBlockLinear(BlockBuilder &b, tile::LinearAttr kernel) {
+  if (usesMatrices(kernel))
+    return emitTileLinear(b, kernel);
+  LaneLinear(b, kernel).emit();
+}
 
 } // namespace
 
