@@ -26,10 +26,10 @@ llvm::ArrayRef<Target> knownTargets() {
 }
 
 // PTX 8.0 knows all instructions that kernels for blocks use; sm_100 came with 8.6. Products of bf16 and int8 come from kernels for blocks of
-// threads (passes/lowering/kernels/block), so `dot` and `bf16` are what portable code has.
+// threads (passes/lowering/kernels/block): `dot` is what portable code has, and there is no portable code for `bf16`.
 static Target device(int64_t compute, const char *features, int rank) {
   std::string name = "sm_" + std::to_string(compute);
-  return {name, name, features, "", 128, tile::Dot::portable, false, tile::Tiles::none, rank, /*threads=*/256, compute};
+  return {name, name, features, "", 128, tile::Dot::portable, /*bf16=*/true, tile::Tiles::none, rank, /*threads=*/256, compute};
 }
 
 llvm::ArrayRef<Target> knownDevices() {
