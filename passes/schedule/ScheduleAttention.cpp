@@ -1,6 +1,7 @@
 // Attention: append first, then attend, with a barrier between, so that every row sees the keys of its own step.
 #include "dialects/llm/CacheLayout.h"
 #include "passes/lowering/kernels/Kernels.h"
+#include "passes/schedule/Passes.h"
 #include "passes/schedule/StepBuilder.h"
 
 using namespace mlir;
@@ -65,6 +66,8 @@ void StepBuilder::attention(AttentionOp op) {
     prepareHead(tokens.getInductionVar(), head);
   });
 
+  if (attendsByMatrices(op, cache))
+    return attendBlocks(op, cache, q, out);
   if (attendsInBf16(op, cache))
     return attendRuns(op, cache, q, out);
   int64_t group = decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
@@ -83,6 +86,62 @@ void StepBuilder::attention(AttentionOp op) {
 bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
   bool isNarrow = cache.getElement().isF16() || (isQ8Cache(cache.getElement()) && machine().getDot() == tile::Dot::vnni);
   return !exact && decisions.bf16Attention && bf16VectorsPay() && isNarrow && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
+}
+
+// On GPUs, prompts. Few tokens are left to kernels that read a cache with all of a block for one token.
+bool StepBuilder::attendsByMatrices(AttentionOp op, KVCacheType cache) {
+  constexpr int64_t kMostChannels = 256;
+  return machine().isDevice() && !exact && decisions.bf16Attention && maxTokens > kFewTokens && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 &&
+         cache.getHeadDim() <= kMostChannels && op.getScale().convertToDouble() > 0;
+}
+
+// Tokens of a slot go together up to the next multiple of `count` in their positions, so that which do depends on no other slot; a tile is a
+// token and a group of heads, and the first of those that go together takes them all.
+void StepBuilder::attendBlocks(AttentionOp op, KVCacheType cache, const Stored &q, const Stored &out) {
+  constexpr int64_t kMostHeads = 16, kRows = 128;
+  int64_t headDim = cache.getHeadDim(), heads = q.channels / headDim, kvHeads = cache.getKvHeads(), group = decisions.groupHeads ? heads / kvHeads : 1;
+  for (int64_t shared = group, cuts = 2; group > kMostHeads; ++cuts)
+    if (shared % cuts == 0)
+      group = shared / cuts;
+  auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
+  Value index = state.getLayers() ? lookup(layerTable(*state.getLayers()), layerIndex) : layerIndex;
+  int64_t groups = heads / group, count = kRows / group;
+  auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(), op.getWindow(),
+                                          op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group, count, q.rowBytes, out.rowBytes,
+                                          /*split=*/false, /*partial=*/false);
+  auto entry = [&](StringRef array, Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field(array), token); };
+  auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) -> Value { return arith::CmpIOp::create(b, loc, predicate, x, y); };
+  auto both = [&](Value x, Value y) -> Value { return arith::AndIOp::create(b, loc, x, y); };
+  // Whether token `next`, by so many behind `token`, goes on with what that begins.
+  auto follows = [&](Value token, Value next) {
+    Value position = entry("positions", next), by = arith::SubIOp::create(b, loc, next, token);
+    Value inSlot = compare(arith::CmpIPredicate::eq, entry("slots", token), entry("slots", next));
+    Value inOrder = compare(arith::CmpIPredicate::eq, arith::AddIOp::create(b, loc, entry("positions", token), by), position);
+    Value inBlock = compare(arith::CmpIPredicate::ne, arith::RemUIOp::create(b, loc, position, i64(count)), i64(0));
+    return both(both(inSlot, inOrder), inBlock);
+  };
+  parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(groups)), [&](Value tile) {
+    Value token = arith::DivUIOp::create(b, loc, tile, i64(groups)), ofGroup = arith::RemUIOp::create(b, loc, tile, i64(groups));
+    Value before = arith::MaxSIOp::create(b, loc, arith::SubIOp::create(b, loc, token, i64(1)), i64(0));
+    Value isInner = both(compare(arith::CmpIPredicate::ne, before, token), follows(before, token));
+    auto begins = scf::IfOp::create(b, loc, compare(arith::CmpIPredicate::eq, isInner, arith::ConstantIntOp::create(b, loc, b.getI1Type(), 0)));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(begins.thenBlock());
+    Value most = arith::MinSIOp::create(b, loc, arith::SubIOp::create(b, loc, rowCount(Rows::Tokens), token), i64(count));
+    auto loop = scf::ForOp::create(b, loc, i64(1), most, i64(1), ValueRange{i64(1)}, [&](OpBuilder &, Location, Value by, ValueRange carried) {
+      Value next = arith::AddIOp::create(b, loc, token, by), all = compare(arith::CmpIPredicate::eq, carried[0], by);
+      Value more = arith::ExtUIOp::create(b, loc, b.getI64Type(), both(all, follows(token, next)));
+      scf::YieldOp::create(b, loc, ValueRange{arith::AddIOp::create(b, loc, carried[0], more)});
+    });
+    auto from = [&](StringRef array) -> Value { return tile::RowOp::create(b, loc, pointerType(), field(array), token, 4, 0); };
+    SmallVector<Value> operands{ofGroup, loop.getResult(0), from("positions"), from("slots"), rowPointer(q, token)};
+    for (int64_t slot : {0, 1})
+      operands.push_back(tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, i64(slot)));
+    operands.append({rowPointer(out, token), scratch(tile::kAlignment)});
+    if (op.getSinks())
+      operands.push_back(vectorWeight(op.getSinks()));
+    call("attend", kernel, operands);
+  });
 }
 
 void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q, const Stored &out) {

@@ -85,6 +85,8 @@ private:
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
   bool attendsInBf16(llm::AttentionOp op, llm::KVCacheType cache);
+  bool attendsByMatrices(llm::AttentionOp op, llm::KVCacheType cache);
+  void attendBlocks(llm::AttentionOp op, llm::KVCacheType cache, const Stored &q, const Stored &out);
   void attendRuns(llm::AttentionOp op, llm::KVCacheType cache, const Stored &q, const Stored &out);
   void latentAttention(llm::LatentAttentionOp op);
   // ScheduleExperts.cpp

@@ -18,6 +18,7 @@ struct RunsCase {
   bool sinks = false, split = false;
   int64_t positions = 300;
   bool q8 = false; // the cache's element; else f16
+  bool halves = false; // all that is multiplied is f16, else bf16
 };
 constexpr RunsCase cases[] = {
     {2, 2, 16, 1, 48},
@@ -85,7 +86,7 @@ public:
   float get(int64_t slot, int64_t position, int64_t head, bool value, int64_t channel) {
     std::byte *side = sideOf(slot, position, head, value), *number = side + offset(position % kBlock, value, channel);
     if (!c.q8)
-      return toBf16(halfToFloat(*reinterpret_cast<uint16_t *>(number)));
+      return c.halves ? halfToFloat(*reinterpret_cast<uint16_t *>(number)) : toBf16(halfToFloat(*reinterpret_cast<uint16_t *>(number)));
     float scale = halfToFloat(*scaleOf(side, position, channel));
     return value ? toBf16(scale * float(int8_t(*number))) : scale * float(int(*number) - 128);
   }
@@ -124,7 +125,7 @@ private:
 class Attention {
 public:
   Attention(const RunsCase &c, KernelJit &jit, const std::string &name, int garbage)
-      : c(c), many(jit.function<AttendFunction>("many_" + name)), single(jit.function<AttendFunction>("single_" + name)),
+      : c(c), many(jit.kernel<AttendFunction>("many_" + name)), single(jit.kernel<AttendFunction>("single_" + name)),
         merge(c.split ? jit.function<MergeFunction>("merge_" + name) : nullptr), caches(c, garbage),
         scratch(size_t(std::max(scratchBytes(attribute(c, false)), scratchBytes(attribute(c, true))))) {
     for (int64_t head = 0; head < c.heads; ++head)
@@ -169,7 +170,7 @@ private:
 
   float roundedQuery(const float *q, int64_t channel) const {
     if (!c.q8)
-      return toBf16(q[channel]);
+      return c.halves ? halfToFloat(floatToHalf(q[channel])) : toBf16(q[channel]);
     float largest = 0;
     for (int64_t first = channel / 32 * 32, i = first; i < std::min(first + 32, c.headDim); ++i)
       largest = std::max(largest, std::fabs(q[i]));
@@ -204,7 +205,7 @@ private:
   }
 
   const RunsCase &c;
-  AttendFunction *many, *single;
+  Kernel<AttendFunction> many, single;
   MergeFunction *merge;
   Caches caches;
   Buffer scratch;
@@ -235,6 +236,32 @@ TEST_P(AttendRunsTest, oneTokenAndMany) {
       for (auto [position, count] : {std::pair<int64_t, int64_t>{0, 1}, {1, 2}, {3, 29}, {60, 7}, {250, 20}, {cases[i].positions - 21, 20}})
         ASSERT_NO_FATAL_FAILURE(attention.check(position, count));
     }
+}
+
+// By matrices of f16.
+class BlockAttendRunsTest : public ::testing::TestWithParam<JitTarget> {};
+INSTANTIATE_TEST_SUITE_P(Devices, BlockAttendRunsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
+
+TEST_P(BlockAttendRunsTest, oneTokenAndMany) {
+  std::vector<RunsCase> ofBlocks;
+  for (RunsCase c : cases)
+    if (!c.q8 && !c.split && (c.halves = true))
+      ofBlocks.push_back(c);
+  ofBlocks.push_back({4, 1, 256, 4, 12, 100, 0, true, false, 300, false, true});
+  ofBlocks.push_back({4, 2, 128, 2, 32, 0, 20, true, false, 300, false, true});
+  KernelJit jit(GetParam());
+  for (size_t i = 0; i < ofBlocks.size(); ++i) {
+    std::string arguments = std::string("iippppppp") + (ofBlocks[i].sinks ? "p" : "");
+    jit.declare("many_" + std::to_string(i), attribute(ofBlocks[i], false), arguments);
+    jit.declare("single_" + std::to_string(i), attribute(ofBlocks[i], true), arguments);
+  }
+  jit.compile();
+  for (size_t i = 0; i < ofBlocks.size(); ++i) {
+    SCOPED_TRACE(attribute(ofBlocks[i], false));
+    Attention attention(ofBlocks[i], jit, std::to_string(i), i % 2 ? 0xff : 0x7c);
+    for (auto [position, count] : {std::pair<int64_t, int64_t>{0, 1}, {3, 29}, {60, 7}, {250, 40}})
+      ASSERT_NO_FATAL_FAILURE(attention.check(position, count));
+  }
 }
 
 } // namespace

@@ -267,6 +267,21 @@ void mmaBf16(FourFloats *result, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t
   });
   *result = {{asFloat(sums[0]), asFloat(sums[1]), asFloat(sums[2]), asFloat(sums[3])}};
 }
+float halfAt(uint32_t pair, int half) {
+  uint32_t bits = pair >> (16 * half) & 0xffff, exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  float size = exponent == 31 ? asFloat(0x7f800000u | mantissa << 13) : exponent ? asFloat((exponent + 112) << 23 | mantissa << 13) : std::ldexp(float(mantissa), -24);
+  return bits & 0x8000 ? -size : size;
+}
+void mmaF16(FourFloats *result, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1, float c0, float c1, float c2, float c3) {
+  const uint32_t *sums = together({a0, a1, a2, a3, b0, b1, asBits(c0), asBits(c1), asBits(c2), asBits(c3)}, [](auto &in, auto &out) {
+    multiply(in, out, [](uint32_t a, uint32_t b, uint32_t sum) {
+      for (int half = 0; half < 2; ++half)
+        sum = asBits(std::fma(halfAt(a, half), halfAt(b, half), asFloat(sum)));
+      return sum;
+    });
+  });
+  *result = {{asFloat(sums[0]), asFloat(sums[1]), asFloat(sums[2]), asFloat(sums[3])}};
+}
 void mmaInt8(FourWords *result, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
   const uint32_t *sums = together({a0, a1, a2, a3, b0, b1, c0, c1, c2, c3}, [](auto &in, auto &out) { multiply(in, out, dot4); });
   *result = {{int32_t(sums[0]), int32_t(sums[1]), int32_t(sums[2]), int32_t(sums[3])}};
@@ -298,6 +313,25 @@ void loadMatrices(FourWords *result, const void *row) {
   });
   *result = {{int32_t(words[0]), int32_t(words[1]), int32_t(words[2]), int32_t(words[3])}};
 }
+
+// Of 8 by 8 elements of 2 bytes, turned: lane 4 r + t gets elements r of rows 2 t and 2 t + 1.
+void loadMatricesTurned(FourWords *result, const void *row) {
+  auto address = reinterpret_cast<uintptr_t>(row);
+  if (address % 16)
+    fail("a row of a matrix is not aligned to 16 bytes");
+  const uint32_t *words = together({uint32_t(address), uint32_t(address >> 32)}, [](auto &in, auto &out) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      for (int i = 0; i < 4; ++i)
+        for (int half = 0; half < 2; ++half) {
+          const uint32_t *from = in[8 * i + lane % 4 * 2 + half];
+          std::memcpy(reinterpret_cast<char *>(&out[lane][i]) + 2 * half,
+                      reinterpret_cast<const char *>(uintptr_t(from[0]) | uintptr_t(from[1]) << 32) + lane / 4 * 2, 2);
+        }
+  });
+  *result = {{int32_t(words[0]), int32_t(words[1]), int32_t(words[2]), int32_t(words[3])}};
+}
+
+float powerOfTwo(float value) { return value < -126 ? 0 : std::exp2(value); } // subnormal results are zero
 
 // The default mode of prmt; a selector's highest bit would spread the sign.
 uint32_t pickBytes(uint32_t low, uint32_t high, uint32_t selector) {
@@ -357,6 +391,9 @@ const Symbol *emulatedSymbols() {
       {"llvm.nvvm.cp.async.cg.shared.global.16", address(copyAsync)},
       {"llvm.nvvm.mma.m16n8k16.row.col.s8", address(mmaInt8Half)},
       {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3", address(loadMatrices)},
+      {"llvm.nvvm.mma.m16n8k16.row.col.f32.f32", address(mmaF16)},
+      {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16.p3", address(loadMatricesTurned)},
+      {"llvm.nvvm.ex2.approx.ftz.f32", address(powerOfTwo)},
       {"llvm.nvvm.prmt", address(pickBytes)},
       {"llvm.nvvm.cp.async.cg.shared.global.16.s", address(copyAsyncOrZero)},
       {"llvm.nvvm.cp.async.ca.shared.global.4.s", address(copyWordAsyncOrZero)},

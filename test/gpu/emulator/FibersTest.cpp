@@ -157,6 +157,42 @@ TEST(FibersTest, loadsMatrices) {
   });
 }
 
+TEST(FibersTest, turnsMatrices) {
+  auto load = instruction<void(int32_t *, const void *)>("llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16.p3");
+  runGrid({.threads = 32, .sharedBytes = 32 * 16}, [&] {
+    for (int i = 0; i < 4; ++i) // element e of row `thread` of all is 8 * thread + e
+      shared()[thread() * 4 + i] = (8 * thread() + 2 * i) | (8 * thread() + 2 * i + 1) << 16;
+    barrier(0);
+    int32_t got[4];
+    load(got, shared() + thread() * 4);
+    for (int i = 0; i < 4; ++i)
+      for (int half = 0; half < 2; ++half)
+        EXPECT_EQ(got[i] >> (16 * half) & 0xffff, 8 * (8 * i + thread() % 4 * 2 + half) + thread() / 4) << "lane " << thread() << " matrix " << i;
+  });
+}
+
+TEST(FibersTest, multipliesMatricesOfF16) {
+  auto mma = instruction<void(float *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, float, float, float, float)>(
+      "llvm.nvvm.mma.m16n8k16.row.col.f32.f32");
+  auto halfBits = [](int value) { // of a small whole number
+    int size = std::abs(value), exponent = 0;
+    while (size >> (exponent + 1))
+      ++exponent;
+    return uint32_t((value < 0 ? 0x8000 : 0) | (size ? (exponent + 15) << 10 | (size << (10 - exponent) & 1023) : 0));
+  };
+  runGrid({.threads = 32}, [&] {
+    int g = thread() / 4, t = thread() % 4;
+    auto a = [&](int row, int k) { return halfBits(valueOfA(row, k)) | halfBits(valueOfA(row, k + 1)) << 16; };
+    auto b = [&](int k, int column) { return halfBits(valueOfB(k, column)) | halfBits(valueOfB(k + 1, column)) << 16; };
+    auto c = [](int row, int column) { return float(row - column); };
+    float d[4];
+    mma(d, a(g, 2 * t), a(g + 8, 2 * t), a(g, 2 * t + 8), a(g + 8, 2 * t + 8), b(2 * t, g), b(2 * t + 8, g), c(g, 2 * t), c(g, 2 * t + 1),
+        c(g + 8, 2 * t), c(g + 8, 2 * t + 1));
+    for (int i = 0; i < 4; ++i)
+      EXPECT_EQ(d[i], float(productOf(g + i / 2 * 8, 2 * t + i % 2, 16))) << "lane " << thread() << " value " << i;
+  });
+}
+
 TEST(FibersTest, picksBytes) {
   auto pick = instruction<uint32_t(uint32_t, uint32_t, uint32_t)>("llvm.nvvm.prmt");
   EXPECT_EQ(pick(0x33221100, 0x77665544, 0x7052), 0x77005522u);

@@ -27,17 +27,19 @@ static bool isKnown(StringRef name) {
   return false;
 }
 
-// Functions of C give a struct through a pointer: `wrapper` loads it.
+// Functions of C give a struct through a pointer: `wrapper` loads it. They take pairs of f16 as words.
 static Function *throughPointer(Module &module, Function &intrinsic) {
   FunctionType *type = intrinsic.getFunctionType();
   Function *wrapper = Function::Create(type, GlobalValue::InternalLinkage, hostName(intrinsic.getName()) + "_value", module);
   IRBuilder<> b(BasicBlock::Create(module.getContext(), "", wrapper));
+  auto isPair = [](Type *type) { return type->isVectorTy() && type->getPrimitiveSizeInBits() == 32; };
   SmallVector<Type *> types{b.getPtrTy()};
-  append_range(types, type->params());
+  for (Type *parameter : type->params())
+    types.push_back(isPair(parameter) ? b.getInt32Ty() : parameter);
   FunctionCallee host = module.getOrInsertFunction(hostName(intrinsic.getName()), FunctionType::get(b.getVoidTy(), types, false));
   SmallVector<Value *> operands{b.CreateAlloca(type->getReturnType())};
   for (Argument &argument : wrapper->args())
-    operands.push_back(&argument);
+    operands.push_back(isPair(argument.getType()) ? b.CreateBitCast(&argument, b.getInt32Ty()) : &argument);
   b.CreateCall(host, operands);
   b.CreateRet(b.CreateLoad(type->getReturnType(), operands[0]));
   return wrapper;

@@ -49,3 +49,40 @@ func.func @step_512(%batch: !llm.batch) -> (tensor<?x4096xf32>, tensor<?x512xf32
 // CHECK-DAG: func.func private @[[MANY]]({{.*}}arithmetic = bf16, single = false, panels = 16,
 // CHECK-DAG: func.func private @[[BYTES]]({{.*}}arithmetic = int8, single = false, panels = 4,
 }
+
+// -----
+
+// Prompts attend by matrices: the first of the tokens that go together takes them all. One token, and few, by `attend`.
+module attributes {tile.target = #tile.target<"sm_90", vector = 128, dot = portable, bf16 = true in blocks of 256>} {
+llm.asset @file weights "model.gguf"
+llm.weight @embed : !llm.weights<1x64x64xf32> from "embed"
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 32, f16>
+
+// CHECK-LABEL: func.func @step_16
+// CHECK: call @attend_{{[0-9]+}}
+// CHECK-LABEL: func.func @step_512
+// CHECK: tile.field %{{.*}} "slots"
+// CHECK: scf.if
+// CHECK: %[[COUNT:.*]] = scf.for
+// CHECK: call @[[ATTEND:attend_[0-9]+]](%{{.*}}, %[[COUNT]],
+// CHECK: func.func private @[[ATTEND]]({{.*}}#tile.attend_runs<heads = 2, kv_heads = 1, head_dim = 32, element = f16, {{.*}}group = 2, count = 64,
+func.func private @layer(%q: tensor<?x64xf32>, %i: index, %batch: !llm.batch) -> tensor<?x64xf32> {
+  %k = llm.columns %q from 0 : tensor<?x64xf32> -> tensor<?x32xf32>
+  %a = llm.attention %q, %k, %k, @kv[%i], %batch scale 0.5 : (tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>, index, !llm.batch) -> tensor<?x64xf32>
+  return %a : tensor<?x64xf32>
+}
+func.func @step_16(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 16 : i64} {
+  %t = llm.weight_load @embed : tensor<64x64xf32>
+  %x = llm.embedding %batch, %t tokens : tensor<64x64xf32> -> tensor<?x64xf32>
+  %h = llm.layers %x, %batch kinds [@layer] order [0] : tensor<?x64xf32> -> tensor<?x64xf32>
+  %y = llm.select_rows %h, %batch : tensor<?x64xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+func.func @step_512(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 512 : i64} {
+  %t = llm.weight_load @embed : tensor<64x64xf32>
+  %x = llm.embedding %batch, %t tokens : tensor<64x64xf32> -> tensor<?x64xf32>
+  %h = llm.layers %x, %batch kinds [@layer] order [0] : tensor<?x64xf32> -> tensor<?x64xf32>
+  %y = llm.select_rows %h, %batch : tensor<?x64xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+}

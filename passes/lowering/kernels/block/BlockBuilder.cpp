@@ -91,6 +91,14 @@ std::array<Value, 2> BlockBuilder::fromBf16(Value word) {
   return {bitcast(shiftLeft(word, 16), getF32Type()), bitcast(bitAnd(word, 0xffff0000), getF32Type())};
 }
 
+Value BlockBuilder::toHalves(Value low, Value high) {
+  Value both = vector::FromElementsOp::create(*this, floats(2), ValueRange{low, high});
+  Value halves = arith::TruncFOp::create(*this, VectorType::get(2, getF16Type()), both);
+  return LLVM::BitcastOp::create(*this, getI32Type(), halves);
+}
+
+Value BlockBuilder::powerOfTwo(Value value) { return intrinsic("llvm.nvvm.ex2.approx.ftz", getF32Type(), {value}); }
+
 Value BlockBuilder::roundToBf16(Value value) {
   Value bits = bitcast(value, getI32Type()), odd = bitAnd(shiftRight(bits, 16), 1);
   Value rounded = add(add(bits, constant(getI32Type(), 0x7fff)), odd);
@@ -179,6 +187,11 @@ BlockBuilder::Four BlockBuilder::fourOf(StringRef name, Type lane, ArrayRef<Valu
 BlockBuilder::Four BlockBuilder::mmaBf16(Four a, std::array<Value, 2> b, Four c) {
   return fourOf("llvm.nvvm.mma.m16n8k16.row.col.bf16", getF32Type(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
 }
+BlockBuilder::Four BlockBuilder::mmaF16(Four a, std::array<Value, 2> b, Four c) {
+  auto halves = [&](Value word) -> Value { return LLVM::BitcastOp::create(*this, VectorType::get(2, getF16Type()), word); };
+  return fourOf("llvm.nvvm.mma.m16n8k16.row.col.f32.f32", getF32Type(),
+                {halves(a[0]), halves(a[1]), halves(a[2]), halves(a[3]), halves(b[0]), halves(b[1]), c[0], c[1], c[2], c[3]});
+}
 BlockBuilder::Four BlockBuilder::mmaInt8(Four a, std::array<Value, 2> b, Four c) {
   return fourOf("llvm.nvvm.mma.m16n8k32.row.col.s8", getI32Type(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
 }
@@ -188,6 +201,10 @@ BlockBuilder::Four BlockBuilder::mmaInt8Half(std::array<Value, 2> a, Value b, Fo
 
 BlockBuilder::Four BlockBuilder::loadMatrices(Value sharedRow) {
   return fourOf("llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", getI32Type(), {sharedRow});
+}
+
+BlockBuilder::Four BlockBuilder::loadMatricesTurned(Value sharedRow) {
+  return fourOf("llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16", getI32Type(), {sharedRow});
 }
 
 Value BlockBuilder::pickBytes(Value low, Value high, Value selector) {

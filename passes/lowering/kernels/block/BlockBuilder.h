@@ -43,6 +43,8 @@ public:
   Values elements(Value vector);
   std::array<Value, 2> fromHalves(Value word); // two f16 of an i32 to f32
   std::array<Value, 2> fromBf16(Value word);   // two bf16
+  Value toHalves(Value low, Value high);        // two f32 to f16 of an i32, to nearest even
+  Value powerOfTwo(Value value);                // of an f32, by the card's own approximation: to 2 units of the last place
   Value roundToBf16(Value value);              // an f32 that is a bf16: to nearest even, NaN stays one
 
   // Of an f32 or i32. Every lane of the warp takes part.
@@ -73,11 +75,14 @@ public:
   // A panel of bf16 weights (dialects/tile/Layout.h) is [word][16 outputs]: a[0..3] are its words (t, g), (t, g+8), (t+4, g), (t+4, g+8).
   using Four = std::array<Value, 4>;
   Four mmaBf16(Four a, std::array<Value, 2> b, Four c);
+  Four mmaF16(Four a, std::array<Value, 2> b, Four c); // as that of bf16
   Four mmaInt8(Four a, std::array<Value, 2> b, Four c);
   Four mmaInt8Half(std::array<Value, 2> a, Value b, Four c); // m16n8k16: rows g, g + 8 and column g at word t of four
   // ldmatrix: four times 8 rows of 16 bytes of shared memory; lane 8 i + r gives the address of row r of matrix i, and lane 4 r + t gets
   // word t of row r of each. Rows of 16 bytes that are a column's are operands b above.
   Four loadMatrices(Value sharedRow);
+  // The same of matrices of 8 by 8 elements of 2 bytes, turned: lane 4 r + t gets elements r of rows 2 t and 2 t + 1.
+  Four loadMatricesTurned(Value sharedRow);
   // Byte i of the result is byte number (nibble i of `selector`, 0 … 7) of the eight of low and high.
   Value pickBytes(Value low, Value high, Value selector);
 

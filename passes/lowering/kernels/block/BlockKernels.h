@@ -22,6 +22,7 @@ llvm::ArrayRef<BlockKind> blockRowKinds();       // BlockRows.cpp: norm, pointwi
 llvm::ArrayRef<BlockKind> blockLinearKinds();    // BlockLinear.cpp
 llvm::ArrayRef<BlockKind> blockChoiceKinds();    // BlockChoices.cpp: best_panels, route
 llvm::ArrayRef<BlockKind> blockAttentionKinds(); // BlockAttention.cpp: prepare, attend, attend_runs, merge_parts
+llvm::ArrayRef<BlockKind> blockAttentionTileKinds(); // BlockAttentionTiles.cpp: attend_runs of many tokens
 
 // Null: one thread runs it.
 const BlockKind *findBlockKind(mlir::Attribute kernel, tile::TargetAttr target);

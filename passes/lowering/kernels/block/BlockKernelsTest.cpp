@@ -146,6 +146,7 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
 // The same of products of many tokens: tiles of one panel, and of as many as the schedule gives them.
 TEST(BlockKernelsTest, matricesAssembleWithoutSpills) {
   KernelJit jit(deviceTargets()[0]);
+  int shapes = 0;
   auto many = [&](const std::string &name, const std::string &weights, const std::string &arithmetic, int64_t panels, const std::string &rest,
                   const std::string &arguments) {
     jit.declare("many_" + name + "_" + std::to_string(panels),
@@ -161,6 +162,11 @@ TEST(BlockKernelsTest, matricesAssembleWithoutSpills) {
     if (isUsual || format == "q6_k")
       for (int64_t panels : {1, 8})
         many("glu_" + format, type + ", " + type, arithmetic, panels, glu, "iipp" "pp" "ii" "p");
+  }
+  for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 64, group = 4, count = 32", "heads = 32, kv_heads = 8, head_dim = 128, group = 4, count = 32",
+                            "heads = 4, kv_heads = 1, head_dim = 256, group = 4, count = 32, window = 512, softcap = 30.0", "heads = 32, kv_heads = 32, head_dim = 96, group = 1, count = 128"}) {
+    std::string rest = shape, window = rest.find("window") == std::string::npos ? ", window = 0, softcap = 0.0" : "";
+    jit.declare("attend_runs_" + std::to_string(shapes++), "#tile.attend_runs<" + rest + window + ", element = f16, scale = 0.125, sinks = false, q_bytes = 16384, out_bytes = 16384>", "iippppppp");
   }
   ASSERT_NO_FATAL_FAILURE(checkAssembled(jit, "matrices"));
 }
