@@ -68,9 +68,10 @@ void StepBuilder::attention(AttentionOp op) {
 
   if (attendsByMatrices(op, cache))
     return attendBlocks(op, cache, q, out);
-  if (attendsInBf16(op, cache))
+  int64_t blockGroup = machine().isDevice() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
+  if (attendsInBf16(op, cache) || (blockGroup && maxTokens == 1 && decisions.splitPositions))
     return attendRuns(op, cache, q, out);
-  int64_t group = decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
+  int64_t group = blockGroup ? blockGroup : decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
                                       op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group);
   parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads / group)), [&](Value tile) {
@@ -151,11 +152,14 @@ void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q,
   for (int64_t shared = group, cuts = 2; group > kMostHeads; ++cuts)
     if (shared % cuts == 0)
       group = shared / cuts;
+  bool isDevice = machine().isDevice();
+  if (isDevice)
+    group = kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine());
   auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
   Value index = state.getLayers() ? lookup(layerTable(*state.getLayers()), layerIndex) : layerIndex;
   int64_t groups = heads / group, count = maxTokens == 1 ? 1 : std::max<int64_t>(1, kRows / group);
-  // Few tiles of one token would leave workers idle.
-  bool split = decisions.splitPositions && groups < kEnoughTiles, partial = split && maxTokens == 1, sinks = static_cast<bool>(op.getSinks());
+  // Few tiles of one token would leave workers idle; a device has hundreds.
+  bool split = decisions.splitPositions && (isDevice || groups < kEnoughTiles), partial = split && maxTokens == 1, sinks = static_cast<bool>(op.getSinks());
   double scale = op.getScale().convertToDouble(), softcap = op.getSoftcap().convertToDouble();
   auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), scale, op.getWindow(), softcap, sinks, group, count, q.rowBytes,
                                           out.rowBytes, split, partial);
@@ -171,7 +175,7 @@ void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q,
     SmallVector<Value> operands{tile, rowCount(Rows::Tokens), field("positions"), field("slots"), rowPointer(q, i64(0))};
     for (int64_t slot : {0, 1})
       operands.push_back(tile::StateOp::create(b, loc, pointerType(), step, state.getSymNameAttr(), index, i64(slot)));
-    operands.append({partial ? parts : rowPointer(out, i64(0)), scratch(kernels::attendScratchBytes(kernel))});
+    operands.append({partial ? parts : rowPointer(out, i64(0)), scratch(isDevice ? 0 : kernels::attendScratchBytes(kernel))});
     if (sinks && !partial)
       operands.push_back(vectorWeight(op.getSinks()));
     call("attend", kernel, operands);

@@ -39,8 +39,8 @@ No GPU was at hand: nothing below has been seen on one. `test/gpu/make-artifacts
 | Speed | nothing | all of it |
 
 Blocks of threads share the work of products, norms, rope, pointwise functions, embedding rows, attention, the best tokens and routing. By one thread of a block, right
-and slow: appending to caches, caches of q8_0, latent attention, scans, convolutions, grouping tokens by expert, q2_K, q3_K, iq4_nl and mxfp4 (one token), and quantised weights
-with float32 rows (`--exact`). Attention of one token is not split over positions. Products of several tokens in bf16 and int8 go through `mma.sync`; those in float32 row by row through each panel.
+and slow: appending to caches, latent attention, scans, convolutions, grouping tokens by expert, q2_K, q3_K, iq4_nl and mxfp4 (one token), and quantised weights
+with float32 rows (`--exact`). Attention of one token is split over positions, for caches of f32, f16 and q8_0. Products of several tokens in bf16 and int8 go through `mma.sync`; those in float32 row by row through each panel.
 Steps of more than 16 tokens attend to caches of f16 by `mma.sync`, too (heads of a multiple of 16 channels, up to 256).
 """
 

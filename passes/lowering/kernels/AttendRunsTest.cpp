@@ -69,8 +69,9 @@ float toBf16(float value) {
 // Caches of two slots, whose positions are written as far as somebody asks; the rest is `garbage`.
 class Caches {
 public:
-  Caches(const RunsCase &c, int garbage)
-      : c(c), rowBytes(c.q8 ? c.headDim + (c.headDim + 31) / 32 * 2 : c.headDim * 2), slotBytes((c.positions + 63) / 64 * 64 * c.kvHeads * 2 * rowBytes),
+  // `rounds`: to bf16, as CPUs do.
+  Caches(const RunsCase &c, int garbage, bool rounds = true)
+      : c(c), rounds(rounds), rowBytes(c.q8 ? c.headDim + (c.headDim + 31) / 32 * 2 : c.headDim * 2), slotBytes((c.positions + 63) / 64 * 64 * c.kvHeads * 2 * rowBytes),
         memory(size_t(kSlots * slotBytes)) {
     std::memset(memory.data(), garbage, memory.bytes);
   }
@@ -85,10 +86,11 @@ public:
   // As the kernel multiplies it.
   float get(int64_t slot, int64_t position, int64_t head, bool value, int64_t channel) {
     std::byte *side = sideOf(slot, position, head, value), *number = side + offset(position % kBlock, value, channel);
+    auto rounded = [&](float x) { return rounds ? toBf16(x) : x; };
     if (!c.q8)
-      return c.halves ? halfToFloat(*reinterpret_cast<uint16_t *>(number)) : toBf16(halfToFloat(*reinterpret_cast<uint16_t *>(number)));
+      return c.halves ? halfToFloat(*reinterpret_cast<uint16_t *>(number)) : rounded(halfToFloat(*reinterpret_cast<uint16_t *>(number)));
     float scale = halfToFloat(*scaleOf(side, position, channel));
-    return value ? toBf16(scale * float(int8_t(*number))) : scale * float(int(*number) - 128);
+    return value ? rounded(scale * float(int8_t(*number))) : scale * float(int(*number) - 128);
   }
 
 private:
@@ -115,6 +117,7 @@ private:
     return 2 * (value ? lane * c.headDim + channel : channel * kBlock + lane);
   }
   const RunsCase &c;
+  const bool rounds;
   int64_t rowBytes, slotBytes;
   Buffer memory;
   int64_t written[kSlots] = {};
@@ -217,6 +220,90 @@ private:
 class AttendRunsTest : public ::testing::TestWithParam<JitTarget> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttendRunsTest);
 INSTANTIATE_TEST_SUITE_P(Targets, AttendRunsTest, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
+
+// One token on a GPU: parts of its positions, merged, in float32.
+class AttentionByParts {
+public:
+  AttentionByParts(const RunsCase &c, KernelJit &jit, const std::string &name)
+      : c(c), part(jit.kernel<AttendFunction>("part_" + name)), merge(jit.kernel<MergeFunction>("merge_" + name)), caches(c, 0xff, false) {
+    for (int64_t head = 0; head < c.heads; ++head)
+      sinks.push_back(3 * normal(random));
+  }
+
+  void check(int32_t position, int32_t slot) {
+    caches.writeTo(slot, position + 1);
+    std::vector<float> q(size_t(c.heads * c.headDim)), out(q.size() + 1, 77.0f), parts(size_t((16 * c.heads + 1) * (32 + c.headDim)), NAN);
+    for (float &value : q)
+      value = normal(random);
+    int64_t tiles = std::min(16, position / 256 + 1) * (c.heads / c.group);
+    for (int64_t tile = 0; tile < tiles; ++tile)
+      part(tile, 1, &position, &slot, q.data(), caches.slot(0), caches.slot(1), parts.data(), nullptr, nullptr);
+    merge(position, parts.data(), out.data(), sinks.data());
+    ASSERT_EQ(out.back(), 77.0f) << "wrote beyond the row";
+    for (int64_t head = 0; head < c.heads; ++head)
+      ASSERT_NO_FATAL_FAILURE(checkHead(head, position, slot, &q[size_t(head * c.headDim)], &out[size_t(head * c.headDim)]));
+  }
+
+private:
+  void checkHead(int64_t head, int64_t position, int64_t slot, const float *q, const float *got) {
+    int64_t first = c.window ? std::max<int64_t>(0, position + 1 - c.window) : 0, kvHead = head * c.kvHeads / c.heads;
+    std::vector<double> weights, sums(size_t(c.headDim));
+    for (int64_t p = first; p <= position; ++p) {
+      double dot = 0;
+      for (int64_t i = 0; i < c.headDim; ++i)
+        dot += double(q[i]) * caches.get(slot, p, kvHead, false, i);
+      weights.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot * kScale / c.softcap) : dot * kScale);
+    }
+    double best = *std::max_element(weights.begin(), weights.end()), total = 0;
+    if (c.sinks)
+      best = std::max(best, double(sinks[size_t(head)])), total = std::exp(sinks[size_t(head)] - best);
+    for (double &weight : weights)
+      total += weight = std::exp(weight - best);
+    for (int64_t p = first; p <= position; ++p)
+      for (int64_t i = 0; i < c.headDim; ++i)
+        sums[size_t(i)] += weights[size_t(p - first)] / total * caches.get(slot, p, kvHead, true, i);
+    for (int64_t i = 0; i < c.headDim; ++i)
+      ASSERT_NEAR(got[i], sums[size_t(i)], 3e-5) << "head " << head << " position " << position << " channel " << i;
+  }
+
+  const RunsCase &c;
+  Kernel<AttendFunction> part;
+  Kernel<MergeFunction> merge;
+  Caches caches;
+  std::vector<float> sinks;
+  std::mt19937 random{5};
+  std::normal_distribution<float> normal;
+};
+
+class AttendByPartsTest : public ::testing::TestWithParam<JitTarget> {};
+INSTANTIATE_TEST_SUITE_P(Devices, AttendByPartsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
+
+TEST_P(AttendByPartsTest, mergesToTheWhole) {
+  constexpr RunsCase cases[] = {
+      {8, 2, 64, 4, 1, 0, 0, true, true, 4600},
+      {6, 3, 80, 2, 1, 512, 30, false, true, 4600},
+      {4, 4, 256, 1, 1, 0, 0, false, true, 600},
+      {2, 1, 5, 2, 1, 100, 0, true, true, 600},
+      {8, 2, 64, 4, 1, 0, 20, true, true, 4600, true},
+      {6, 3, 72, 2, 1, 512, 0, false, true, 4600, true},
+      {2, 1, 256, 2, 1, 0, 0, true, true, 600, true},
+  };
+  KernelJit jit(GetParam());
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    jit.declare("part_" + std::to_string(i), attribute(cases[i], true), "iippppppp");
+    jit.declare("merge_" + std::to_string(i), mergeAttribute(cases[i]), cases[i].sinks ? "ippp" : "ipp");
+  }
+  jit.compile();
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    SCOPED_TRACE(attribute(cases[i], true));
+    AttentionByParts attention(cases[i], jit, std::to_string(i));
+    for (int32_t position : {0, 15, 255, 256, 599})
+      ASSERT_NO_FATAL_FAILURE(attention.check(position, position % 2));
+    for (int32_t position : {4095, 4096, 4599})
+      if (position < cases[i].positions)
+        ASSERT_NO_FATAL_FAILURE(attention.check(position, 1));
+  }
+}
 
 // Bytes that no token has written may hold anything: see AttentionKernelsTest.cpp.
 TEST_P(AttendRunsTest, oneTokenAndMany) {

@@ -39,6 +39,8 @@ int64_t inputRowBytes(tile::Arithmetic arithmetic, int64_t inputs);
 // Bytes that `scratch` of `attend_runs` needs, and of one part of a head in what it gives `merge_parts`.
 int64_t attendScratchBytes(tile::AttendRunsAttr attend);
 int64_t attendPartBytes(int64_t headDim);
+// How many of the `shared` heads that read one head of a cache a device's block of threads takes together; 0: it has no kernel for it.
+int64_t blockAttendGroup(mlir::Type element, int64_t headDim, int64_t shared, tile::TargetAttr target);
 
 // Bytes that `scratch` of a scan needs for up to `maxTokens` tokens.
 int64_t scanScratchBytes(tile::ScanAttr scan, int64_t maxTokens);

@@ -188,6 +188,8 @@ void gridBarrier(void *) {
   meet(state->all, [] {});
 }
 
+void warpBarrier(uint32_t) { meet(ownWarp().meeting, [] {}); }
+
 uint32_t shuffleXor(uint32_t, uint32_t value, uint32_t mask, uint32_t) {
   return *together({value, mask}, [](auto &in, auto &out) {
     for (uint32_t lane = 0; lane < kLanes; ++lane)
@@ -378,6 +380,7 @@ const Symbol *emulatedSymbols() {
       {"llvm.nvvm.read.ptx.sreg.ctaid.x", address(blockNumber)},
       {"llvm.nvvm.read.ptx.sreg.nctaid.x", address(blockCount)},
       {"llvm.nvvm.barrier.cta.sync.aligned.all", address(blockBarrier)},
+      {"llvm.nvvm.bar.warp.sync", address(warpBarrier)},
       {"llvm.nvvm.shfl.sync.bfly.i32", address(shuffleXor)},
       {"llvm.nvvm.shfl.sync.bfly.f32", address(shuffleXorFloat)},
       {"llvm.nvvm.shfl.sync.idx.i32", address(shuffleFrom)},

@@ -52,12 +52,16 @@ func.func @step_512(%batch: !llm.batch) -> (tensor<?x4096xf32>, tensor<?x512xf32
 
 // -----
 
-// Prompts attend by matrices: the first of the tokens that go together takes them all. One token, and few, by `attend`.
+// Prompts attend by matrices: the first of the tokens that go together takes them all. Few tokens attend by `attend`; one that is alone by
+// parts of its positions, of as many heads as the registers hold.
 module attributes {tile.target = #tile.target<"sm_90", vector = 128, dot = portable, bf16 = true in blocks of 256>} {
 llm.asset @file weights "model.gguf"
 llm.weight @embed : !llm.weights<1x64x64xf32> from "embed"
 llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 32, f16>
 
+// CHECK-LABEL: func.func @step_1(
+// CHECK: call @[[PART:attend_[0-9]+]]
+// CHECK: call @[[MERGE:merge_parts_[0-9]+]]
 // CHECK-LABEL: func.func @step_16
 // CHECK: call @attend_{{[0-9]+}}
 // CHECK-LABEL: func.func @step_512
@@ -65,11 +69,20 @@ llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 32, f16>
 // CHECK: scf.if
 // CHECK: %[[COUNT:.*]] = scf.for
 // CHECK: call @[[ATTEND:attend_[0-9]+]](%{{.*}}, %[[COUNT]],
-// CHECK: func.func private @[[ATTEND]]({{.*}}#tile.attend_runs<heads = 2, kv_heads = 1, head_dim = 32, element = f16, {{.*}}group = 2, count = 64,
+// CHECK-DAG: func.func private @[[PART]]({{.*}}#tile.attend_runs<{{.*}}group = 2, count = 1, {{.*}}split = true, partial = true>
+// CHECK-DAG: func.func private @[[MERGE]]({{.*}}#tile.merge_parts<heads = 2, head_dim = 32,
+// CHECK-DAG: func.func private @[[ATTEND]]({{.*}}#tile.attend_runs<heads = 2, kv_heads = 1, head_dim = 32, element = f16, {{.*}}group = 2, count = 64,
 func.func private @layer(%q: tensor<?x64xf32>, %i: index, %batch: !llm.batch) -> tensor<?x64xf32> {
   %k = llm.columns %q from 0 : tensor<?x64xf32> -> tensor<?x32xf32>
   %a = llm.attention %q, %k, %k, @kv[%i], %batch scale 0.5 : (tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>, index, !llm.batch) -> tensor<?x64xf32>
   return %a : tensor<?x64xf32>
+}
+func.func @step_1(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 1 : i64} {
+  %t = llm.weight_load @embed : tensor<64x64xf32>
+  %x = llm.embedding %batch, %t tokens : tensor<64x64xf32> -> tensor<?x64xf32>
+  %h = llm.layers %x, %batch kinds [@layer] order [0] : tensor<?x64xf32> -> tensor<?x64xf32>
+  %y = llm.select_rows %h, %batch : tensor<?x64xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
 }
 func.func @step_16(%batch: !llm.batch) -> tensor<?x64xf32> attributes {llm.max_tokens = 16 : i64} {
   %t = llm.weight_load @embed : tensor<64x64xf32>

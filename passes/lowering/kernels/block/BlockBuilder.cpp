@@ -24,6 +24,7 @@ Value BlockBuilder::lane() { return bitAnd(thread(), kWarp - 1); }
 Value BlockBuilder::warp() { return shiftRight(thread(), 5); }
 
 void BlockBuilder::barrier() { effect("llvm.nvvm.barrier.cta.sync.aligned.all", constant(getI32Type(), 0)); }
+void BlockBuilder::warpBarrier() { effect("llvm.nvvm.bar.warp.sync", constant(getI32Type(), -1)); }
 
 void BlockBuilder::onThread(int64_t number, llvm::function_ref<void()> body) {
   onlyIf(compare(arith::CmpIPredicate::eq, thread(), constant(number)), body);

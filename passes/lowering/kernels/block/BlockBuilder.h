@@ -29,6 +29,7 @@ public:
   Value warp();   // i64, in its block
 
   void barrier();
+  void warpBarrier(); // of the warp's lanes
   void onThread(int64_t number, llvm::function_ref<void()> body);
   // index = first, first + step, … below `count`, shared out among the block's threads, or those of a warp.
   void eachThread(Value count, int64_t step, llvm::function_ref<void(Value index)> body);

@@ -21,7 +21,7 @@ template <class Attr, void emit(BlockBuilder &, Attr)> BlockKind blockKind(bool 
 llvm::ArrayRef<BlockKind> blockRowKinds();       // BlockRows.cpp: norm, pointwise, rope, quantize, decode_row
 llvm::ArrayRef<BlockKind> blockLinearKinds();    // BlockLinear.cpp
 llvm::ArrayRef<BlockKind> blockChoiceKinds();    // BlockChoices.cpp: best_panels, route
-llvm::ArrayRef<BlockKind> blockAttentionKinds(); // BlockAttention.cpp: prepare, attend, attend_runs, merge_parts
+llvm::ArrayRef<BlockKind> blockDecodeKinds();    // BlockDecode.cpp: attend, attend_runs of one token, merge_parts
 llvm::ArrayRef<BlockKind> blockAttentionTileKinds(); // BlockAttentionTiles.cpp: attend_runs of many tokens
 
 // Null: one thread runs it.

@@ -123,6 +123,15 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
   for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 64, element = f16", "heads = 32, kv_heads = 8, head_dim = 128, element = f32",
                             "heads = 4, kv_heads = 1, head_dim = 256, element = f16"})
     jit.declare("attend_" + std::to_string(shapes++), std::string("#tile.attend<") + shape + ", scale = 0.125, window = 512, softcap = 30.0, sinks = true, group = 4>", "iippppp");
+  for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 64, element = f16", "heads = 32, kv_heads = 8, head_dim = 128, element = f16",
+                            "heads = 32, kv_heads = 8, head_dim = 128, element = f32", "heads = 4, kv_heads = 1, head_dim = 256, element = f16",
+                            "heads = 32, kv_heads = 8, head_dim = 128, element = !llm.quant<q8_0>", "heads = 4, kv_heads = 1, head_dim = 256, element = !llm.quant<q8_0>"})
+    jit.declare("part_" + std::to_string(shapes++), std::string("#tile.attend_runs<") + shape + ", scale = 0.125, window = 512, softcap = 30.0, sinks = true, group = 4, "
+                "count = 1, q_bytes = 1, out_bytes = 1, split = true, partial = true>", "iippppppp");
+  for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 128, element = f16", "heads = 32, kv_heads = 8, head_dim = 128, element = !llm.quant<q8_0>"})
+    jit.declare("part_" + std::to_string(shapes++), std::string("#tile.attend_runs<") + shape + ", scale = 0.125, window = 0, softcap = 0.0, sinks = false, group = 2, "
+                "count = 1, q_bytes = 1, out_bytes = 1, split = true, partial = true>", "iippppppp");
+  jit.declare("merge", "#tile.merge_parts<heads = 32, head_dim = 128, scale = 0.125, softcap = 30.0, sinks = true>", "ippp");
   for (const char *format : {"f32", "f16", "bf16", "q4_0", "q8_0", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "iq4_nl", "mxfp4"})
     jit.declare(std::string("row_") + format, std::string("#tile.decode_row<format = ") + format + ", inputs = 4096>", "pip");
   for (const char *format : {"f32", "f16", "bf16"})
