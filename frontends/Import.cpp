@@ -127,7 +127,9 @@ static std::vector<Asset> directoryAssets(const std::string &directory, const Ch
       assets.push_back(asset(kind, path, directory, options));
     return there;
   };
-  add(llm::AssetKind::tokenizer, "tokenizer.json");
+  for (const char *name : {"tokenizer.json", "tokenizer.model", "spiece.model"})
+    if (add(llm::AssetKind::tokenizer, name))
+      break;
   if (!add(llm::AssetKind::chat_template, "chat_template.jinja") && holdsTemplate(directory + "/tokenizer_config.json"))
     add(llm::AssetKind::chat_template, "tokenizer_config.json");
   add(llm::AssetKind::generation_config, "generation_config.json");

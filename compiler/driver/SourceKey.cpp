@@ -60,7 +60,7 @@ static std::string directoryKey(const std::string &directory) {
 }
 
 // Every quoted string that names a file: reading the module properly would cost the start of MLIR, and one file too many
-// does no harm. A tokenizer.json is read together with its neighbours.
+// does no harm. A tokenizer.json or tokenizer.model is read together with its neighbours.
 static Expected<std::string> moduleKey(const std::string &path) {
   constexpr size_t maxModuleBytes = size_t(64) << 20, maxNameBytes = 4096;
   LLMC_TRY(text, readTextFile(path, maxModuleBytes));
@@ -76,7 +76,7 @@ static Expected<std::string> moduleKey(const std::string &path) {
     struct stat info;
     if (!name.empty() && name.find('\0') == std::string::npos && stat(file.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
       files.insert(file);
-      if (file.ends_with(".json"))
+      if (file.ends_with(".json") || file.ends_with(".model"))
         directories.insert(file.substr(0, file.rfind('/')));
     }
     begin = text.find('"', end + 1);

@@ -6,7 +6,7 @@ namespace llmc {
 namespace {
 
 constexpr char kMagic[8] = {'L', 'L', 'M', 'C', 'T', 'O', 'K', '1'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 struct Header {
   char magic[8];

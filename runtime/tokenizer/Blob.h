@@ -26,6 +26,7 @@ enum class BlobSection : uint32_t {
   AddedTokens,   // AddedToken[m], sorted by pattern within each of the two groups
   AddedPatterns, // bytes of the patterns
   Boundaries,    // u32[], sorted: characters after which a word's start does not end a merge, see WordSplitter
+  PieceTrie,     // TrieUnit[], see PieceTrie: the pieces that the model looks for at each place; may be absent
   Count
 };
 

@@ -20,11 +20,13 @@ std::unexpected<Error> badMap(std::string_view what) {
   return invalidInput("tokenizer: precompiled_charsmap: " + std::string(what));
 }
 
+constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 std::optional<std::string> decodeBase64(std::string_view encoded) {
   std::array<int8_t, 256> digit;
   digit.fill(-1);
   for (int i = 0; i < 64; ++i)
-    digit[uint8_t("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[i])] = int8_t(i);
+    digit[uint8_t(kBase64Digits[size_t(i)])] = int8_t(i);
   while (encoded.ends_with('='))
     encoded.remove_suffix(1);
   std::string out;
@@ -45,6 +47,19 @@ std::optional<std::string> decodeBase64(std::string_view encoded) {
 }
 
 } // namespace
+
+std::string CharsMap::toBase64(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size(); at += 3) {
+    auto byteAt = [&](size_t i) { return at + i < bytes.size() ? uint32_t(uint8_t(bytes[at + i])) : 0; };
+    uint32_t bits = byteAt(0) << 16 | byteAt(1) << 8 | byteAt(2);
+    for (int shift = 18; shift >= 0; shift -= 6)
+      out += kBase64Digits[bits >> shift & 63];
+  }
+  // A last group of one byte has two digits, of two bytes three.
+  out.resize(out.size() - (3 - bytes.size() % 3) % 3);
+  return out;
+}
 
 Expected<CharsMap> CharsMap::fromBase64(std::string_view encoded) {
   auto bytes = decodeBase64(encoded);

@@ -26,6 +26,9 @@ public:
   std::optional<Match> shortestAt(std::string_view text) const;
   std::optional<Match> longestAt(std::string_view text) const;
 
+  // What fromBase64 reads.
+  static std::string toBase64(std::string_view bytes);
+
   // As `tokenizers` applies the rules: to grapheme clusters of less than six bytes, else to characters.
   std::string normalizeGraphemes(std::string_view text) const;
 

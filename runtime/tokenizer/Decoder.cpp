@@ -100,6 +100,33 @@ struct StripStep final : Decoder::Step {
   }
 };
 
+// SentencePiece's own: U+2581 is a space, but not at the front of a text.
+// Source: https://github.com/google/sentencepiece/blob/master/src/sentencepiece_processor.cc
+struct SentencePieceStep final : Decoder::Step {
+  bool dropsFirst, dropsAll; // spaces at the front
+  SentencePieceStep(bool dropsFirst, bool dropsAll) : dropsFirst(dropsFirst), dropsAll(dropsAll) {}
+  Expected<void> decode(Pieces &pieces) const override {
+    constexpr std::string_view kSpace = "\xE2\x96\x81";
+    std::string out;
+    bool isAtFront = true;
+    for (std::string &piece : pieces) {
+      if (auto byte = byteOfPiece(piece)) {
+        out += char(*byte);
+        continue;
+      }
+      isAtFront = isAtFront && out.empty();
+      if (isAtFront && (dropsFirst || dropsAll) && piece.starts_with(kSpace)) {
+        piece.erase(0, kSpace.size());
+        isAtFront = dropsAll;
+      }
+      replaceAll(piece, kSpace, " ");
+      out += piece;
+    }
+    pieces.assign(1, std::move(out));
+    return {};
+  }
+};
+
 struct ReplaceStep final : Decoder::Step {
   TextPattern pattern;
   std::string content;
@@ -244,6 +271,9 @@ Expected<void> Decoder::addSimple(const Json &spec, std::string_view type) {
     LLMC_TRY(compiled, TextPattern::fromJson(*pattern, "decoder 'Replace'"));
     return push(ReplaceStep(std::move(compiled), text("content", "")));
   }
+  if (type == "SentencePiece") // of our blobs only
+    return push(SentencePieceStep(jsonBool(spec, "drop_first_space").value_or(false),
+                                  jsonBool(spec, "drop_leading_spaces").value_or(false)));
   if (type == "WordPiece")
     return push(WordPieceStep(text("prefix", "##"), jsonBool(spec, "cleanup").value_or(true)));
   if (type == "BPEDecoder")

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <limits>
 #include <map>
-#include <set>
 
 namespace llmc {
 namespace {
@@ -41,9 +40,7 @@ private:
   Expected<void> insertAddedOnly();
   void addScores();
   Expected<Json> modelConfig() const;
-  Expected<std::vector<TokenId>> frame() const;
-  Expected<void> addSpecialIds(Json &config) const;
-  std::optional<TokenId> specialToken(std::string_view name) const;
+  Expected<SpecialIdDefaults> defaults() const;
 
   TokenizerJson json;
   const CompanionFiles &files;
@@ -206,6 +203,9 @@ void Builder::addScores() {
   for (size_t i = 0; i < modelPieces; ++i)
     scores[size_t(json.pieces[i].id)] = json.scores[i];
   parts.scores.assign(reinterpret_cast<const char *>(scores.data()), scores.size() * sizeof(double));
+  for (size_t id = 0; id < parts.size(); ++id)
+    if (!(parts.pieceFlags[id] & kPieceAddedOnly))
+      parts.trie.push_back(TokenId(id));
 }
 
 // The model's options. Old files lack the type; its members give it away.
@@ -236,87 +236,15 @@ Expected<Json> Builder::modelConfig() const {
   return config;
 }
 
-std::optional<std::string_view> contentOf(const Json &owner, std::string_view key) {
-  const Json *value = jsonMember(owner, key);
-  if (!value)
-    return std::nullopt;
-  return value->is_object() ? jsonString(*value, "content") : jsonString(*value);
-}
-
-// "bos_token" and its like, as the files beside name it.
-std::optional<TokenId> Builder::specialToken(std::string_view name) const {
-  for (const Json *owner : {&files.tokenizerConfig, &files.specialTokens})
-    if (auto content = contentOf(*owner, name))
-      if (TokenId id = parts.find(*content); id >= 0)
-        return id;
-  return std::nullopt;
-}
-
-// An id or a list of ids.
-std::set<TokenId> idsOf(const Json &owner, std::string_view key) {
-  std::set<TokenId> ids;
-  const Json *value = jsonMember(owner, key);
-  auto add = [&](const Json &item) {
-    if (auto id = jsonInt(item); id && *id >= 0 && *id <= std::numeric_limits<TokenId>::max())
-      ids.insert(TokenId(*id));
-  };
-  if (value && value->is_array())
-    for (const Json &item : *value)
-      add(item);
-  else if (value)
-    add(*value);
-  return ids;
-}
-
-Expected<std::vector<TokenId>> Builder::frame() const {
+Expected<SpecialIdDefaults> Builder::defaults() const {
+  SpecialIdDefaults defaults;
   LLMC_TRY(frame, compilePostProcessor(member("post_processor")));
   for (TokenId id : frame)
     if (id >= 0 && size_t(id) >= parts.size())
       return bad("'post_processor': want ids below " + std::to_string(parts.size()) + ", got " + std::to_string(id));
-  // Classes whose add_bos_token and add_eos_token replace what tokenizer.json says.
-  auto className = jsonString(files.tokenizerConfig, "tokenizer_class").value_or("");
-  bool isAsked = className.find("Llama") != className.npos || className.find("Gemma") != className.npos;
-  auto addsBos = jsonBool(files.tokenizerConfig, "add_bos_token"),
-       addsEos = jsonBool(files.tokenizerConfig, "add_eos_token");
-  bool replaces =
-      (isAsked && (addsBos || addsEos)) || (member("post_processor").is_null() && (addsBos == true || addsEos == true));
-  if (!replaces)
-    return std::move(frame);
-  // What is not said stays as the class has it: a BOS, and no EOS.
-  std::vector<TokenId> replaced;
-  auto bos = specialToken("bos_token"), eos = specialToken("eos_token");
-  if (bos && addsBos.value_or(isAsked))
-    replaced.push_back(*bos);
-  replaced.push_back(kFrameText);
-  if (eos && addsEos.value_or(false))
-    replaced.push_back(*eos);
-  return replaced;
-}
-
-Expected<void> Builder::addSpecialIds(Json &config) const {
-  LLMC_TRY(theFrame, frame());
-  config["frame"] = theFrame;
-  auto first = [&](std::string_view token, std::string_view id) -> std::optional<TokenId> {
-    if (auto named = specialToken(token))
-      return named;
-    for (const Json *owner : {&files.generationConfig, &files.config})
-      for (TokenId candidate : idsOf(*owner, id))
-        if (size_t(candidate) < parts.size())
-          return candidate;
-    return std::nullopt;
-  };
-  auto bos = first("bos_token", "bos_token_id"), eos = first("eos_token", "eos_token_id");
-  if (bos)
-    config["bos"] = *bos;
-  if (eos)
-    config["eos"] = *eos;
-  std::set<TokenId> stop = idsOf(files.generationConfig, "eos_token_id");
-  if (stop.empty())
-    stop = idsOf(files.config, "eos_token_id");
-  if (stop.empty() && eos)
-    stop.insert(*eos);
-  config["stop"] = stop;
-  return {};
+  defaults.frame = std::move(frame);
+  defaults.isFrameChosen = !member("post_processor").is_null();
+  return defaults;
 }
 
 Expected<Tokenizer> Builder::build() {
@@ -334,7 +262,8 @@ Expected<Tokenizer> Builder::build() {
   Json config = {{"model", std::move(model)}, {"decoded_forms", decodedForms}};
   for (const char *key : {"normalizer", "pre_tokenizer", "decoder"})
     config[key] = member(key);
-  LLMC_CHECK(addSpecialIds(config));
+  LLMC_TRY(specialIds, defaults());
+  addSpecialIds(config, parts, files, std::move(specialIds));
   parts.config = config.dump();
   json = {};
   return Tokenizer::Impl::fromParts(std::move(parts));
@@ -349,6 +278,16 @@ Expected<Json> readCompanion(const std::filesystem::path &directory, const char 
   return parseJson(text, name);
 }
 
+// The tokenizer's file in a directory: SentencePiece's own only where nothing else is there.
+std::filesystem::path fileIn(const std::filesystem::path &directory) {
+  std::error_code error;
+  if (!std::filesystem::exists(directory / "tokenizer.json", error))
+    for (const char *name : {"tokenizer.model", "spiece.model"})
+      if (std::filesystem::exists(directory / name, error))
+        return directory / name;
+  return directory / "tokenizer.json";
+}
+
 } // namespace
 
 Expected<Tokenizer> tokenizerFromJson(std::string_view json, const CompanionFiles &files) {
@@ -359,25 +298,22 @@ Expected<Tokenizer> tokenizerFromJson(std::string_view json, const CompanionFile
 Expected<Tokenizer> Tokenizer::fromHuggingFace(const std::string &path) {
   std::error_code error;
   std::filesystem::path file = path;
-  if (std::filesystem::is_directory(file, error)) {
-    bool hasOther = std::filesystem::exists(file / "tokenizer.model", error);
-    file /= hasOther && !std::filesystem::exists(file / "tokenizer.json", error) ? "tokenizer.model" : "tokenizer.json";
-  }
-  if (file.extension() == ".model")
-    return unsupported(file.string() + ": a SentencePiece model file is not supported; want a tokenizer.json");
-  LLMC_TRY(json, readTextFile(file.string(), kMaxTokenizerBytes));
+  if (std::filesystem::is_directory(file, error))
+    file = fileIn(file);
+  bool isSentencePiece = file.extension() == ".model";
+  LLMC_TRY(contents, readTextFile(file.string(), kMaxTokenizerBytes));
   CompanionFiles files;
   for (auto [name, target] :
        {std::pair("tokenizer_config.json", &files.tokenizerConfig),
-        std::pair("special_tokens_map.json", &files.specialTokens),
+        std::pair("special_tokens_map.json", &files.specialTokens), std::pair("added_tokens.json", &files.addedTokens),
         std::pair("generation_config.json", &files.generationConfig), std::pair("config.json", &files.config)}) {
     LLMC_TRY(companion, readCompanion(file.parent_path(), name));
     *target = std::move(companion);
   }
-  auto tokenizer = tokenizerFromJson(json, files);
-  constexpr std::string_view kGeneric = "tokenizer.json";
-  if (!tokenizer && tokenizer.error().message.starts_with(kGeneric))
-    tokenizer.error().message.replace(0, kGeneric.size(), file.string());
+  auto tokenizer = isSentencePiece ? tokenizerFromSentencePiece(contents, files) : tokenizerFromJson(contents, files);
+  std::string_view generic = isSentencePiece ? "SentencePiece model" : "tokenizer.json";
+  if (!tokenizer && tokenizer.error().message.starts_with(generic))
+    tokenizer.error().message.replace(0, generic.size(), file.string());
   return tokenizer;
 }
 

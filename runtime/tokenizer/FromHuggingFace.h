@@ -2,20 +2,15 @@
 // its fuzzer.
 #pragma once
 
-#include "runtime/support/Json.h"
+#include "runtime/tokenizer/SpecialIds.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 namespace llmc {
 
-// The small files that may lie beside a tokenizer.json; null for those that do not.
-struct CompanionFiles {
-  Json tokenizerConfig;  // tokenizer_config.json
-  Json specialTokens;    // special_tokens_map.json
-  Json generationConfig; // generation_config.json
-  Json config;           // config.json
-};
-
 // Errors: Unsupported, naming the component; InvalidInput.
 Expected<Tokenizer> tokenizerFromJson(std::string_view json, const CompanionFiles &files = {});
+// `model`: the bytes of a tokenizer.model. Alone it does what SentencePiece does; with a tokenizer_config.json beside,
+// its control pieces and the tokens that the files add are special tokens, as in transformers.
+Expected<Tokenizer> tokenizerFromSentencePiece(std::string_view model, const CompanionFiles &files = {});
 
 } // namespace llmc

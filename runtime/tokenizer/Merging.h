@@ -52,9 +52,9 @@ template <class PairOf> void mergeFew(std::vector<Symbol> &symbols, PairOf pairO
     std::copy(symbols.begin() + ptrdiff_t(best) + 2, symbols.begin() + ptrdiff_t(count),
               symbols.begin() + ptrdiff_t(best) + 1);
     --count;
-    update(best);
     if (best > 0)
       update(best - 1);
+    update(best);
   }
   symbols.resize(count);
 }

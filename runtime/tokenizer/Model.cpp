@@ -16,6 +16,12 @@ Expected<std::unique_ptr<Model>> Model::open(const Json &config, const Vocabular
     return openWordLevel(config, vocabulary);
   if (type == "Unigram")
     return openUnigram(config, vocabulary, blob);
+  if (type == "SentencePieceBPE")
+    return openSentencePieceBpe(config, vocabulary, blob);
+  if (type == "SentencePieceUnigram")
+    return openSentencePieceUnigram(config, vocabulary, blob);
+  if (type == "SentencePieceChar" || type == "SentencePieceWord")
+    return openSentencePieceWords(config, vocabulary, blob);
   return unsupported("tokenizer: model " + quoteText(type) + " is not supported");
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/support/Json.h"
+#include "runtime/tokenizer/BestPath.h"
 #include "runtime/tokenizer/Merging.h"
 #include "runtime/tokenizer/Regex.h"
 #include "runtime/tokenizer/WordCache.h"
@@ -15,6 +16,8 @@ struct EncodeScratch {
   RegexScratch regex;
   MergeScratch merging;
   WordCache cache;
+  BestPath<double> path;
+  BestPath<float> floatPath;
   std::string written; // a word in ByteLevel's writing
 };
 
@@ -38,6 +41,12 @@ Expected<std::unique_ptr<Model>> openScoredBpe(const Json &config, const Vocabul
 Expected<std::unique_ptr<Model>> openWordPiece(const Json &config, const Vocabulary &vocabulary);
 Expected<std::unique_ptr<Model>> openWordLevel(const Json &config, const Vocabulary &vocabulary);
 Expected<std::unique_ptr<Model>> openUnigram(const Json &config, const Vocabulary &vocabulary, const BlobReader &blob);
+Expected<std::unique_ptr<Model>> openSentencePieceBpe(const Json &config, const Vocabulary &vocabulary,
+                                                      const BlobReader &blob);
+Expected<std::unique_ptr<Model>> openSentencePieceUnigram(const Json &config, const Vocabulary &vocabulary,
+                                                          const BlobReader &blob);
+Expected<std::unique_ptr<Model>> openSentencePieceWords(const Json &config, const Vocabulary &vocabulary,
+                                                        const BlobReader &blob);
 
 // The ids of "<0x00>" to "<0xFF>"; -1 for those that are missing.
 std::array<TokenId, 256> bytePieces(const Vocabulary &vocabulary);

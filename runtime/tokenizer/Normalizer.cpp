@@ -3,6 +3,7 @@
 #include "runtime/support/Text.h"
 #include "runtime/tokenizer/ByteLevel.h"
 #include "runtime/tokenizer/CharsMap.h"
+#include "runtime/tokenizer/SentencePieceNormalizer.h"
 #include "runtime/tokenizer/Unicode.h"
 
 #include <algorithm>
@@ -220,6 +221,11 @@ Expected<void> Normalizer::addSimple(const Json &spec, std::string_view type) {
       return invalidInput(at(type, "precompiled_charsmap") + ": want a string");
     LLMC_TRY(map, CharsMap::fromBase64(*encoded));
     return push(Precompiled(std::move(map)));
+  }
+  if (type == "SentencePiece") { // of our blobs only
+    LLMC_TRY(step, sentencePieceNormalizer(spec));
+    steps.push_back(std::move(step));
+    return {};
   }
   if (type == "BertNormalizer") {
     bool lowers = jsonBool(spec, "lowercase").value_or(true);

@@ -151,6 +151,27 @@ struct WhitespaceSplit final : Step {
   }
 };
 
+// Cuts where the script changes. A character without one goes with those before it; at the front it is dropped, as in
+// the reference.
+struct ScriptSplit final : Step {
+  bool cut(Word word, Run &run, size_t next) const override {
+    int32_t last = kNoScript;
+    size_t start = 0;
+    for (size_t at = 0; at < word.text.size();) {
+      auto [codePoint, bytes] = decodeFirst(word.text.substr(at));
+      int32_t script = scriptOf(codePoint);
+      if (script != kNoScript && script != last) {
+        if (last != kNoScript && !run.next({word.text.substr(start, at - start), word.isAtStart && start == 0}, next))
+          return false;
+        last = script;
+        start = at;
+      }
+      at += bytes;
+    }
+    return last == kNoScript || run.next({word.text.substr(start), word.isAtStart && start == 0}, next);
+  }
+};
+
 struct PrefixSpace final : Step {
   bool cut(Word word, Run &run, size_t next) const override {
     if (word.text.starts_with(' '))
@@ -351,6 +372,10 @@ Expected<void> PreTokenizer::addSimple(const Json &spec, std::string_view type) 
   }
   if (type == "Whitespace") {
     steps.push_back(std::make_unique<WhitespaceSplit>());
+    return {};
+  }
+  if (type == "UnicodeScripts") {
+    steps.push_back(std::make_unique<ScriptSplit>());
     return {};
   }
   if (type == "CharDelimiterSplit") {

@@ -2,10 +2,8 @@
 // piece in the end becomes bytes.
 // Source: arXiv:1808.06226; ties as in llama.cpp.
 #include "runtime/tokenizer/Model.h"
+#include "runtime/tokenizer/ScoreRank.h"
 #include "runtime/tokenizer/Unicode.h"
-
-#include <bit>
-#include <cmath>
 
 namespace llmc {
 namespace {
@@ -20,13 +18,6 @@ public:
 
 private:
   ScoredBpe(const Vocabulary &vocabulary, std::span<const float> scores) : vocabulary(vocabulary), scores(scores) {}
-
-  // Higher scores come first.
-  uint32_t rankOf(TokenId id) const {
-    auto bits = std::bit_cast<int32_t>(scores[size_t(id)] + 0.0f); // no -0
-    auto ascending = uint32_t(bits) ^ (bits < 0 ? 0xFFFFFFFF : 0x80000000);
-    return ~ascending;
-  }
 
   const Vocabulary &vocabulary;
   std::span<const float> scores;
@@ -59,7 +50,7 @@ Expected<void> ScoredBpe::encode(std::string_view word, EncodeScratch &scratch, 
   }
   mergeSymbols(merging, [&](const Symbol &left, const Symbol &right) {
     TokenId id = vocabulary.find(word.substr(left.start, left.bytes + right.bytes));
-    return id < 0 ? Merge{0, -1} : Merge{rankOf(id), id};
+    return id < 0 ? Merge{0, -1} : Merge{rankOfScore(scores[size_t(id)]), id};
   });
   for (const Symbol &symbol : merging.symbols) {
     std::string_view text = word.substr(symbol.start, symbol.bytes);

@@ -190,6 +190,10 @@ void Tokenizer::Impl::giveBack(std::unique_ptr<EncodeScratch> scratch) {
   constexpr size_t kKeptSymbols = 1 << 14, kKeptScratches = 16;
   if (scratch->merging.symbols.capacity() > kKeptSymbols)
     scratch->merging = {};
+  if (scratch->path.nodes.capacity() > kKeptSymbols)
+    scratch->path = {};
+  if (scratch->floatPath.nodes.capacity() > kKeptSymbols)
+    scratch->floatPath = {};
   if (scratch->regex.hasStack())
     scratch->regex = RegexScratch();
   std::lock_guard lock(mutex);

@@ -3,8 +3,8 @@
 //   Expected<Tokenizer> t = Tokenizer::fromHuggingFace(directoryOrTokenizerJson);
 //   std::vector<TokenId> ids = *t->encode("Hello", {.addSpecial = true});
 //
-// A tokenizer is read from a tokenizer.json (Hugging Face `tokenizers`), or from a GGUF file's metadata, and can be
-// written as a compact blob which an artifact embeds and which loads in milliseconds.
+// A tokenizer is read from a tokenizer.json (Hugging Face `tokenizers`), SentencePiece's own .model file, or a GGUF
+// file's metadata, and can be written as a compact blob which an artifact embeds and which loads in milliseconds.
 // Thread-safe after construction (const methods).
 #pragma once
 
@@ -29,8 +29,10 @@ struct EncodeOptions {
 
 class Tokenizer {
 public:
-  // `path`: a tokenizer.json, or a directory that holds one (tokenizer_config.json, special_tokens_map.json and
-  // generation_config.json beside it are read for BOS/EOS).
+  // `path`: a tokenizer.json or .model file, or a directory that holds one: tokenizer.json, else tokenizer.model, else
+  // spiece.model. tokenizer_config.json, special_tokens_map.json, added_tokens.json and generation_config.json beside it
+  // are read for special tokens. Padding and truncation that a file asks for are left to the caller: a text has all its
+  // ids.
   static Expected<Tokenizer> fromHuggingFace(const std::string &path);
   static Expected<Tokenizer> fromGguf(const Gguf &file);
   static Expected<Tokenizer> fromBlob(std::span<const std::byte> blob); // the blob must outlive the tokenizer

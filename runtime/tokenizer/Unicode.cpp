@@ -21,6 +21,10 @@ struct LowerRange {
   uint32_t first, last;
   int32_t distance;
 };
+struct ScriptRange {
+  uint32_t first, last;
+  int32_t script;
+};
 #include "runtime/tokenizer/UnicodeTables.inc"
 
 constexpr std::string_view kCategoryNames[] = {"Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd",
@@ -169,6 +173,11 @@ bool isChinese(uint32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
          (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+int32_t scriptOf(uint32_t codePoint) {
+  const ScriptRange *range = findRange(kScripts, codePoint);
+  return range ? range->script : kNoScript;
 }
 
 std::string laterCharacters(std::string_view category) {

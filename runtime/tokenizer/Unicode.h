@@ -51,6 +51,10 @@ bool isNonspacingMark(uint32_t codePoint);
 bool isControl(uint32_t codePoint); // Cc, Cf, Co
 bool isChinese(uint32_t codePoint); // the blocks that BERT isolates
 
+// A number for each script; the Japanese syllabaries are Han. Spaces and unassigned characters have none.
+constexpr int32_t kNoScript = -1;
+int32_t scriptOf(uint32_t codePoint);
+
 // Characters assigned after Unicode 14 in a general category ("L", "Nd"), as items of a regular expression's class:
 // "\x{1E030}-\x{1E06D}…". Empty if there are none.
 std::string laterCharacters(std::string_view category);

@@ -1,7 +1,7 @@
 #include "runtime/tokenizer/Vocabulary.h"
 
 #include "runtime/support/Text.h"
-
+#include "runtime/tokenizer/PieceTrie.h"
 #include "runtime/tokenizer/Unicode.h"
 
 #include <algorithm>
@@ -155,6 +155,21 @@ std::vector<uint32_t> findBoundaries(const TokenizerParts &parts) {
   return characters;
 }
 
+Expected<std::vector<TrieUnit>> buildTrie(const TokenizerParts &parts) {
+  std::vector<PieceTrie::Entry> entries;
+  for (TokenId id : parts.trie) {
+    std::string_view piece = parts.piece(size_t(id));
+    if (piece.size() > PieceTrie::kMaxPieceBytes)
+      return unsupported("tokenizer: piece " + quoteText(piece, 40) + " of " + std::to_string(piece.size()) +
+                         " bytes: want at most " + std::to_string(PieceTrie::kMaxPieceBytes));
+    if (!piece.empty())
+      entries.push_back({piece, id});
+  }
+  if (entries.empty())
+    return std::vector<TrieUnit>();
+  return PieceTrie::build(std::move(entries));
+}
+
 } // namespace
 
 void TokenizerParts::append(std::string_view piece, uint8_t flags) {
@@ -227,6 +242,8 @@ Expected<std::string> buildBlob(TokenizerParts parts) {
   writer.addArray<MergeSlot>(BlobSection::MergeSlots, buildMergeSlots(parts.merges));
   parts.merges = {};
   writer.addArray<uint32_t>(BlobSection::Boundaries, findBoundaries(parts));
+  LLMC_TRY(trie, buildTrie(parts));
+  writer.addArray<TrieUnit>(BlobSection::PieceTrie, trie);
   writer.add(BlobSection::Config, std::move(parts.config));
   writer.add(BlobSection::PieceBytes, std::move(parts.pieceBytes));
   writer.addArray<uint32_t>(BlobSection::PieceOffsets, parts.pieceOffsets);

@@ -111,6 +111,7 @@ struct TokenizerParts {
   std::vector<uint8_t> pieceFlags;          // n
   std::vector<uint64_t> slots;              // made by indexPieces
   std::string scores;                       // raw bytes of the score array, if the model has one
+  std::vector<TokenId> trie;                // ids of the pieces that PieceTrie holds, if the model has one
   std::vector<MergeSlot> merges;            // in any order, no pair twice
   std::vector<Added> added;
   std::string config; // JSON text
@@ -134,7 +135,7 @@ constexpr TokenId kFrameText = -1;
 // Sorts merges and leaves one of each pair: that with the least rank, or with the greatest.
 void keepOnePerPair(std::vector<MergeSlot> &merges, bool keepsFirst);
 
-// Errors: as indexPieces.
+// Errors: as indexPieces; Unsupported if a piece of the trie is longer than a PieceTrie takes.
 Expected<std::string> buildBlob(TokenizerParts parts);
 
 } // namespace llmc

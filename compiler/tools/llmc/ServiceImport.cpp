@@ -60,9 +60,9 @@ static llvm::Error place(const std::string &from, const std::string &to) {
   return llvm::Error::success();
 }
 
-// What the tokenizer's reader looks for beside a tokenizer.json.
-static constexpr const char *tokenizerNeighbours[] = {"tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
-                                                      "config.json"};
+// What the tokenizer's reader looks for beside a tokenizer.json or tokenizer.model.
+static constexpr const char *tokenizerNeighbours[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                                                      "generation_config.json", "config.json"};
 
 llvm::Error tools::gatherFiles(mlir::ModuleOp module, llvm::StringRef outputDirectory, llvm::StringRef folder) {
   auto inFolder = [&](llvm::StringRef name) {
@@ -78,7 +78,7 @@ llvm::Error tools::gatherFiles(mlir::ModuleOp module, llvm::StringRef outputDire
     llvm::StringRef name = sys::path::filename(from);
     if (llvm::Error error = place(from.str().str(), inFolder(name)))
       return error;
-    if (asset.getKind() == llm::AssetKind::tokenizer && name.ends_with(".json"))
+    if (asset.getKind() == llm::AssetKind::tokenizer && (name.ends_with(".json") || name.ends_with(".model")))
       for (const char *neighbour : tokenizerNeighbours) {
         llvm::SmallString<256> beside(sys::path::parent_path(from));
         sys::path::append(beside, neighbour);

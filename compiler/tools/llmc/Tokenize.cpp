@@ -99,8 +99,6 @@ Expected<Tokenizer> readTokenizer(const Options &options) {
     LLMC_TRY(named, service->tokenizerOf(path, options.allowOutside));
     path = named;
   }
-  if (path.ends_with(".model"))
-    return unsupported(path + ": SentencePiece models are not supported yet; want a tokenizer.json, a .gguf or a .so");
   struct stat info;
   if (stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (path.ends_with(".gguf") || isGguf(path)))
     return readGguf(path);
@@ -165,7 +163,7 @@ absl::Status tokenize(const Options &options) {
 void tools::addTokenize(CLI::App &program, Action &chosen) {
   auto options = std::make_shared<Options>();
   CLI::App *verb = program.add_subcommand("tokenize", "Text to token ids and back");
-  verb->add_option("MODEL", options->model, "A tokenizer.json, a Hugging Face directory, a .gguf, .mlir or .so")->required();
+  verb->add_option("MODEL", options->model, "A tokenizer.json, a tokenizer.model, a Hugging Face directory, a .gguf, .mlir or .so")->required();
   options->textGiven = verb->add_option("TEXT", options->text, "The text; with --decode: ids");
   verb->add_option("-f,--file", options->file, "A file with the text ('-': standard input)");
   verb->add_flag("--ids", options->ids, "Print a JSON list of ids instead of a table");

@@ -5,15 +5,23 @@
 
 {"strings": [...], "tokenizers": [{"name", "json", "ids": [[...]], "plain": [[...]], "decoded": [...]}]}: ids with the
 post-processor's special tokens, ids without them, and the text of the latter; one entry per string.
+"sentencepiece": [{"name", "model", "plain", "decoded"}]: the bytes of a .model file in hexadecimal, and what SentencePiece makes of the strings.
 """
 import json, sys
+import sentencepiece
 from tokenizers import Tokenizer
-import tok_cases
+import hf_tok, tok_cases
 
 KINDS = ("hf_gpt2 hf_neox hf_bloom hf_falcon hf_starcoder hf_llama3 hf_qwen2 hf_o200k hf_deepseek hf_llama2 hf_gemma "
          "added_gpt2 added_llama2 gpt2_prefix_space bytelevel_nfkc_lower pre_punct_next pre_split_invert pre_whitespace "
          "bpe_end_of_word bpe_continuing_prefix bpe_unk_fused metaspace_first llama2_metaspace_first "
-         "wordpiece_replace_regex added_bert unigram_identity wordlevel post_template_multi").split()
+         "wordpiece_replace_regex added_bert unigram_identity wordlevel post_template_multi pre_unicode_scripts").split()
+# SentencePiece's own files; the reference is SentencePiece. Without compiled rules, which take 240 KiB.
+SENTENCEPIECE_KINDS = {
+    "sp_bpe_llama2": {}, "sp_bpe_gemma": {}, "sp_bpe_nobytes": dict(normalization_rule_name="identity"),
+    "sp_unigram_bytes": dict(normalization_rule_name="identity"), "sp_unigram_suffix": dict(normalization_rule_name="identity"),
+    "sp_unigram_noprefix_keepws": {}, "sp_char": dict(normalization_rule_name="identity"),
+    "sp_word": dict(normalization_rule_name="identity")}
 
 
 def compact(tokenizer):
@@ -36,4 +44,14 @@ for name in KINDS:
     plain = [t.encode(s, add_special_tokens=False).ids for s in strings]
     decoded = [t.decode(p, skip_special_tokens=False) for p in plain]
     out.append(dict(name=name, json=j, ids=ids if ids != plain else None, plain=plain, decoded=[None if d == s else d for d, s in zip(decoded, strings)]))
-json.dump(dict(strings=strings, tokenizers=out), sys.stdout, ensure_ascii=False, separators=(",", ":"))
+strings = [s for s in strings if "\0" not in s]  # SentencePiece's Python ends a text there
+models = []
+for name, changes in SENTENCEPIECE_KINDS.items():
+    options = tok_cases.SP_KINDS[name] | changes
+    raw, model = hf_tok.charsmap(options.pop("normalization_rule_name", "nmt_nfkc"), **options)
+    model.trainer_spec.ClearField("input")
+    sp = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+    plain = [sp.encode(s) for s in strings]
+    models.append(dict(name=name, model=model.SerializeToString().hex(),
+                       plain=plain, decoded=[sp.decode(p) for p in plain]))
+json.dump(dict(strings=strings, tokenizers=out, sentencepiece=models), sys.stdout, ensure_ascii=False, separators=(",", ":"))

@@ -120,3 +120,37 @@ for c in CPS:
         if run and run[-1][1] == c - 1 and run[-1][2] == d: run[-1][1] = c
         else: run.append([c, c, d])
 print("constexpr LowerRange kLowerLater[] = {\n   ", " ".join(f"{{0x{a:X}, 0x{b:X}, {d}}}," for a, b, d in run), "\n};")
+
+
+def script_runs():
+    """[[first, last, number]]: the scripts between which UnicodeScripts cuts. Characters of no script are left out."""
+    pre = pt.UnicodeScripts()
+
+    def cuts(text): return {a for _, (a, _) in pre.pre_tokenize_str(text)}
+    # A character of no script joins both its neighbours, whatever they are.
+    scripted, block = [], 4096
+    for i in range(0, len(CPS), block):
+        points = CPS[i:i + block]; at = cuts("".join("a" + chr(c) + "\u0436" + chr(c) for c in points))
+        scripted += [c for n, c in enumerate(points) if 4 * n + 1 in at or 4 * n + 3 in at]
+    at = cuts("".join(map(chr, scripted))); runs = []
+    for n, c in enumerate(scripted):
+        if n in at or not runs: runs.append([c, c])
+        elif runs[-1][1] == c - 1: runs[-1][1] = c
+        else: runs.append([c, c])
+    samples = []
+    for run in runs:
+        pairs = "".join(s + chr(run[0]) for s in samples); at = cuts(pairs)
+        same = [n for n in range(len(samples)) if 2 * n + 1 not in at]
+        if not same: samples.append(chr(run[0]))
+        run.append(same[0] if same else len(samples) - 1)
+    return runs
+
+
+print("// Scripts by number, as UnicodeScripts has them.")
+print("constexpr ScriptRange kScripts[] = {")
+line = "   "
+for a, b, number in script_runs():
+    item = f" {{0x{a:X}, 0x{b:X}, {number}}},"
+    if len(line + item) > 118: print(line); line = "   "
+    line += item
+print(line + "\n};")
