@@ -143,7 +143,7 @@ suite_lit() {
 }
 
 suite_golden() {
-  lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl
+  lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl,beam
 }
 
 suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/bin"; }

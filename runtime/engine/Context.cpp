@@ -133,12 +133,12 @@ Expected<void> Context::rollback(int64_t slot, int64_t length) {
   return {};
 }
 
-Expected<void> Context::fork(int64_t from, int64_t to) {
+Expected<void> Context::fork(int64_t from, int64_t to, int64_t same) {
   LLMC_CHECK(checkSlot(from));
   LLMC_CHECK(checkSlot(to));
   if (from == to)
     return {};
-  states.copy(from, to, length(from));
+  states.copy(from, to, length(from), std::min(same, length(from)));
   std::copy_n(tokenStore(from), length(from), tokenStore(to));
   lengths[size_t(to)] = length(from);
   ready[size_t(to)] = ready[size_t(from)];

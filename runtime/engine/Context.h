@@ -67,7 +67,8 @@ public:
   // Rolls back to `length` and, if the logits after its last token are kept, makes them lastLogits(): nothing need be evaluated.
   // False, and nothing has changed, if they are not.
   bool recall(int64_t slot, int64_t length);
-  Expected<void> fork(int64_t from, int64_t to);
+  // `same`: of how many of its first tokens slot `to` holds the very states already (it was forked from a sequence that began with them).
+  Expected<void> fork(int64_t from, int64_t to, int64_t same = 0);
   Expected<void> clear(int64_t slot);
   int64_t saveBytes(int64_t slot) const;
   Expected<void> save(int64_t slot, std::span<uint8_t> target) const;

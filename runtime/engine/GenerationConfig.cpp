@@ -53,6 +53,13 @@ SamplerOptions samplerOptions(const Json &config) {
   return options;
 }
 
+// true, false or "never".
+EarlyStopping earlyStopping(const Json &config) {
+  if (jsonString(config, "early_stopping") == "never")
+    return EarlyStopping::Never;
+  return jsonBool(config, "early_stopping").value_or(false) ? EarlyStopping::Always : EarlyStopping::Heuristic;
+}
+
 } // namespace
 
 Expected<GenerationConfig> parseGenerationConfig(std::string_view json) {
@@ -63,6 +70,8 @@ Expected<GenerationConfig> parseGenerationConfig(std::string_view json) {
   LLMC_TRY(stops, stopTokens(config));
   parsed.stopTokens = stops;
   parsed.sampler = samplerOptions(config);
+  parsed.lengthPenalty = float(jsonFloat(config, "length_penalty").value_or(1));
+  parsed.earlyStopping = earlyStopping(config);
   if (auto valid = validate(parsed.sampler); !valid)
     return invalidInput(std::string(fileName) + ": " + valid.error().message);
   return parsed;

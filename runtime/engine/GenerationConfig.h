@@ -1,6 +1,7 @@
 // What a model's authors say about sampling from it: the generation_config.json of Hugging Face.
 #pragma once
 
+#include "runtime/sampler/BeamSearch.h"
 #include "runtime/sampler/Sampler.h"
 
 #include <optional>
@@ -11,6 +12,8 @@ namespace llmc {
 
 struct GenerationConfig {
   SamplerOptions sampler; // the seed is left alone
+  float lengthPenalty = 1; // BeamOptions
+  EarlyStopping earlyStopping = EarlyStopping::Heuristic;
   // Tokens that end a text. Absent: the tokenizer knows.
   std::optional<std::vector<TokenId>> stopTokens;
 };

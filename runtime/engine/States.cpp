@@ -85,11 +85,13 @@ template <class Visit> void States::forEachLayer(int64_t slot, int64_t positions
       visit(bases[i] + slot * slotSteps[i] + layer * layerSteps[i], size_t(prefix(kinds[i], positions)));
 }
 
-void States::copy(int64_t from, int64_t to, int64_t positions) {
+void States::copy(int64_t from, int64_t to, int64_t positions, int64_t same) {
+  int64_t wholeBlocks = same / positionBlock * positionBlock;
   for (size_t i = 0; i < kinds.size(); ++i)
     for (int64_t layer = 0; layer < kinds[i].layers; ++layer) {
-      uint8_t *start = bases[i] + layer * layerSteps[i];
-      std::memcpy(start + to * slotSteps[i], start + from * slotSteps[i], size_t(prefix(kinds[i], positions)));
+      int64_t begin = kinds[i].fixed_bytes ? 0 : prefix(kinds[i], wholeBlocks);
+      uint8_t *start = bases[i] + layer * layerSteps[i] + begin;
+      std::memcpy(start + to * slotSteps[i], start + from * slotSteps[i], size_t(prefix(kinds[i], positions) - begin));
     }
 }
 

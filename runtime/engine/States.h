@@ -35,8 +35,8 @@ public:
   const int64_t *slotStrides() const { return slotSteps.data(); }
   const int64_t *layerStrides() const { return layerSteps.data(); }
 
-  // Copies the first `positions` of a slot onto another.
-  void copy(int64_t from, int64_t to, int64_t positions);
+  // Copies the first `positions` of a slot onto another, which has the first `same` of them already.
+  void copy(int64_t from, int64_t to, int64_t positions, int64_t same = 0);
   // Bytes that save() writes for `positions`.
   int64_t prefixBytes(int64_t positions) const;
   void save(int64_t slot, int64_t positions, uint8_t *target) const;

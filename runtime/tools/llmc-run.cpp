@@ -3,10 +3,8 @@
 #include "llmc/loader.h"
 #include "runtime/support/Files.h"
 #include "runtime/support/Json.h"
+#include "runtime/tools/SamplerFlags.h"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -24,7 +22,7 @@ struct Options {
   std::string prompt, promptFile, tokensFile, session;
   std::vector<int32_t> tokens;
   llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0, 0};
-  llmc_sampler_options sampler{};
+  SamplerFlags sampler;
   int32_t hugePages = LLMC_HUGE_PAGES_AUTO;
   int64_t count = -1;
   std::vector<std::string> stops;
@@ -62,36 +60,6 @@ void addOptions(CLI::App &app, Options &options) {
   app.add_option("--device", options.device, "Where it runs: auto (a GPU if the library has code for one that is there), cpu, cuda, cuda:N; cuda/graph or "
                                              "cuda/persistent choose how a step is launched");
 }
-
-// Which of the sampling options were given: the others are the model's.
-struct SamplerGiven {
-  std::vector<CLI::Option *> given;
-  void add(CLI::App &app, llmc_sampler_options &to) {
-    auto *group = app.add_option_group("Sampling", "Defaults: the model's own, else these");
-    given = {group->add_option("--temp", to.temperature, "Temperature; 0: greedy (0.8)"),
-             group->add_option("--top-k", to.top_k, "Most likely tokens kept; 0: all (40)"),
-             group->add_option("--top-p", to.top_p, "Probability mass kept; 1: all (0.95)"),
-             group->add_option("--min-p", to.min_p, "Least share of the best probability (0.05)"),
-             group->add_option("--repeat-penalty", to.repeat_penalty, "Divides logits of recent tokens; 1: off"),
-             group->add_option("--repeat-last-n", to.repeat_last_n, "Tokens the penalty looks back on; -1: all (64)"),
-             group->add_option("--seed", to.seed, "Seed; -1 (default): random")};
-  }
-  llmc_sampler_options over(llmc_sampler_options model, const llmc_sampler_options &user) const {
-    auto pick = [&](size_t i, auto member) {
-      if (given[i]->count())
-        model.*member = user.*member;
-    };
-    pick(0, &llmc_sampler_options::temperature);
-    pick(1, &llmc_sampler_options::top_k);
-    pick(2, &llmc_sampler_options::top_p);
-    pick(3, &llmc_sampler_options::min_p);
-    pick(4, &llmc_sampler_options::repeat_penalty);
-    pick(5, &llmc_sampler_options::repeat_last_n);
-    if (user.seed != std::numeric_limits<uint64_t>::max()) // -1: as if it were not given
-      pick(6, &llmc_sampler_options::seed);
-    return model;
-  }
-};
 
 Expected<std::vector<int32_t>> readTokens(const std::string &path) {
   LLMC_TRY(text, readTextFile(path, maxPromptBytes));
@@ -158,7 +126,9 @@ Expected<void> open(Session &session, const Options &options) {
                         options.isa.empty() ? nullptr : options.isa.c_str(), options.hugePages,
                         options.device.empty() ? nullptr : options.device.c_str()};
   LLMC_CHECK(session.call(session.api.model_open, &how, &session.model));
-  return session.call(session.api.context_create, session.model, &options.context, &session.context);
+  llmc_context_options context = options.context;
+  context.slots = options.sampler.beams();
+  return session.call(session.api.context_create, session.model, &context, &session.context);
 }
 
 Expected<void> readSession(Session &session, const Options &options) {
@@ -215,11 +185,11 @@ uint32_t flagsOf(const Options &options) {
          (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0) | LLMC_NO_LOGITS;
 }
 
-Expected<int> generate(Session &session, const Options &options, const SamplerGiven &given) {
+Expected<int> generate(Session &session, const Options &options) {
   llmc_sampler_options sampler{};
   sampler.struct_size = sizeof sampler;
   LLMC_CHECK(session.call(session.api.sampler_defaults, session.model, &sampler));
-  sampler = given.over(sampler, options.sampler);
+  sampler = options.sampler.over(sampler);
   std::vector<const char *> stops;
   for (const std::string &stop : options.stops)
     stops.push_back(stop.c_str());
@@ -250,14 +220,14 @@ Expected<int> generate(Session &session, const Options &options, const SamplerGi
   return stats.finish == LLMC_FINISH_CANCELLED ? interruptedStatus : 0;
 }
 
-Expected<int> run(Options &options, const SamplerGiven &given) {
+Expected<int> run(Options &options) {
   LLMC_CHECK(readPrompt(options));
   Session session;
   LLMC_CHECK(open(session, options));
   LLMC_CHECK(readSession(session, options));
   interruptible = &session;
   std::signal(SIGINT, onInterrupt);
-  auto status = generate(session, options, given);
+  auto status = generate(session, options);
   std::signal(SIGINT, SIG_DFL);
   if (status)
     LLMC_CHECK(writeSession(session, options));
@@ -269,15 +239,14 @@ Expected<int> run(Options &options, const SamplerGiven &given) {
 int main(int argc, char **argv) {
   CLI::App app("Generates text with a compiled model", "llmc-run");
   Options options;
-  SamplerGiven given;
   addOptions(app, options);
-  given.add(app, options.sampler);
+  options.sampler.add(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
     return app.exit(error) == 0 ? 0 : 1;
   }
-  auto status = run(options, given);
+  auto status = run(options);
   if (status)
     return *status;
   std::fprintf(stderr, "error: %s\n", status.error().message.c_str());

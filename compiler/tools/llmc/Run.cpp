@@ -4,6 +4,7 @@
 #include "compiler/tools/llmc/OpenModel.h"
 #include "compiler/tools/llmc/Progress.h"
 #include "compiler/tools/llmc/Verbs.h"
+#include "runtime/tools/SamplerFlags.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -20,8 +21,7 @@ struct RunOptions {
   std::string prompt, file, stepLogits, session;
   CLI::Option *promptGiven = nullptr;
   int64_t count = -1;
-  llmc_sampler_options sampler{};
-  std::vector<CLI::Option *> samplerGiven;
+  SamplerFlags sampler;
   std::vector<std::string> stop;
   bool ids = false, json = false, ignoreEos = false, noSpecial = false, parseSpecial = false, showSpecial = false, quiet = false;
   std::unique_ptr<Unsupported> refused;
@@ -34,6 +34,8 @@ struct Output {
   Progress progress;
   std::vector<int32_t> ids;
   std::string text;
+  std::vector<std::vector<int32_t>> sequences; // of beam search
+  std::vector<double> scores;
 };
 
 int32_t onText(void *user, const char *text, int64_t bytes) {
@@ -52,6 +54,13 @@ int32_t onToken(void *user, int32_t token, const float *logits, int64_t) {
   output->ids.push_back(token);
   if (output->stepLogits)
     output->stepLogits->append(logits, 1);
+  return 0;
+}
+
+int32_t onSequence(void *user, const llmc_sequence *sequence) {
+  auto *output = static_cast<Output *>(user);
+  output->sequences.emplace_back(sequence->tokens, sequence->tokens + sequence->token_count);
+  output->scores.push_back(sequence->score);
   return 0;
 }
 
@@ -85,34 +94,12 @@ absl::StatusOr<Prompt> readPrompt(const RunOptions &options) {
   return prompt;
 }
 
-// The model's own choice but for what was given.
 absl::StatusOr<llmc_sampler_options> samplerOptions(const RunOptions &options, const Model &model) {
-  llmc_sampler_options result{};
-  result.struct_size = sizeof result;
+  llmc_sampler_options defaults{};
+  defaults.struct_size = sizeof defaults;
   llmc_error *error = nullptr;
-  LLMC_RETURN_IF_ERROR(model.status(model.api().sampler_defaults(model.handle(), &result, &error), error));
-  const llmc_sampler_options &own = options.sampler;
-  auto given = [&](const char *name) {
-    for (CLI::Option *option : options.samplerGiven)
-      if (option->check_lname(name))
-        return option->count() > 0;
-    return false;
-  };
-  if (given("temp"))
-    result.temperature = own.temperature;
-  if (given("top-k"))
-    result.top_k = own.top_k;
-  if (given("top-p"))
-    result.top_p = own.top_p;
-  if (given("min-p"))
-    result.min_p = own.min_p;
-  if (given("repeat-penalty"))
-    result.repeat_penalty = own.repeat_penalty;
-  if (given("repeat-last-n"))
-    result.repeat_last_n = own.repeat_last_n;
-  if (given("seed") && own.seed != UINT64_MAX) // -1: as if it were not given
-    result.seed = own.seed;
-  return result;
+  LLMC_RETURN_IF_ERROR(model.status(model.api().sampler_defaults(model.handle(), &defaults, &error), error));
+  return options.sampler.over(defaults);
 }
 
 // ---- Generating -----------------------------------------------------------------------------------------------------
@@ -143,6 +130,8 @@ void printStats(const llmc_generate_stats &stats) {
 void printResult(const Output &output) {
   if (output.options.json) {
     Json result{{"sequences", {output.ids}}};
+    if (!output.sequences.empty())
+      result = {{"sequences", output.sequences}, {"scores", output.scores}};
     if (!output.text.empty())
       result["text"] = output.text;
     printf("%s\n", result.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
@@ -177,6 +166,7 @@ absl::Status generate(const RunOptions &options, const Prompt &prompt, Context &
   request.on_text = model.info().has_tokenizer && !options.ids ? onText : nullptr;
   request.on_token = onToken;
   request.on_prompt = onPrompt;
+  request.on_sequence = onSequence;
   request.user = &output;
   llmc_generate_stats stats{};
   stats.struct_size = sizeof stats;
@@ -210,11 +200,15 @@ absl::Status run(const RunOptions &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
   if (options.count == 0 || options.count < -1)
     return invalidArgument("-n: want a number of tokens, or -1 for as many as the model writes, got " + std::to_string(options.count));
+  if (options.sampler.beams() && !options.stepLogits.empty())
+    return invalidArgument("--step-logits: with --beams no one row chooses a token; give one of the two");
   LLMC_ASSIGN(prompt, readPrompt(options));
   LLMC_ASSIGN(model, openModel(options.model));
   if (!model->info().has_tokenizer && (prompt.tokens.empty() || !(options.ids || options.json)))
     return invalidArgument(options.model.model + ": has no tokenizer: give --tokens and --ids");
-  LLMC_ASSIGN(context, Context::create(*model, options.context.context, options.context.threads));
+  LLMC_ASSIGN(context, Context::create(*model, {.context = options.context.context,
+                                                .slots = options.sampler.beams(),
+                                                .threads = options.context.threads}));
   std::unique_ptr<NpyWriter> stepLogits;
   if (!options.stepLogits.empty()) {
     LLMC_ASSIGN(writer, NpyWriter::create(options.stepLogits, model->info().vocab));
@@ -229,20 +223,6 @@ absl::Status run(const RunOptions &options) {
   return stepLogits ? stepLogits->finish() : absl::OkStatus();
 }
 
-void addSamplerOptions(CLI::App &verb, RunOptions &options) {
-  llmc_sampler_options &sampler = options.sampler;
-  auto add = [&](const char *name, auto &value, const char *what) {
-    options.samplerGiven.push_back(verb.add_option(name, value, what)->group("Sampling (defaults: the model's own)"));
-  };
-  add("--temp", sampler.temperature, "Temperature; 0: always the likeliest token");
-  add("--top-k", sampler.top_k, "Of the K likeliest tokens; 0: off");
-  add("--top-p", sampler.top_p, "Of the likeliest tokens that make up P; 1: off");
-  add("--min-p", sampler.min_p, "Of tokens at least P times as likely as the likeliest; 0: off");
-  add("--repeat-penalty", sampler.repeat_penalty, "Divides logits of recent tokens; 1: off");
-  add("--repeat-last-n", sampler.repeat_last_n, "Tokens that the penalty looks back on; -1: all");
-  add("--seed,-s", sampler.seed, "Draws the same tokens again; -1: others each time");
-}
-
 } // namespace
 
 void tools::addRun(CLI::App &program, Action &chosen) {
@@ -254,7 +234,7 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   addTokenOptions(*verb, options->tokens);
   verb->add_option("-n,--n-predict", options->count, "Tokens to generate; -1 (default): until the model stops or the context is full");
   addContextOptions(*verb, options->context);
-  addSamplerOptions(*verb, *options);
+  options->sampler.add(*verb);
   verb->add_option("--session,--prompt-cache", options->session,
                    "File that keeps the evaluated tokens: read if it is there, written at the end");
   verb->add_option("--stop,-r,--reverse-prompt", options->stop, "Text that ends the output; may be repeated")
@@ -265,12 +245,11 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   verb->add_flag("--parse-special", options->parseSpecial, "The text of special tokens in the prompt becomes their ids");
   verb->add_flag("--show-special", options->showSpecial, "Print special tokens as their text");
   verb->add_flag("--ids", options->ids, "Print token ids instead of text: one line, comma-separated");
-  verb->add_flag("--json", options->json, "Print {\"sequences\": [[ids]], \"text\": …}");
+  verb->add_flag("--json", options->json, "Print {\"sequences\": [[ids]], \"text\": …}; of beam search all sequences, and their \"scores\"");
   verb->add_option("--step-logits", options->stepLogits, "Write the logits that chose each token to this .npy file");
   verb->add_flag("-q,--quiet", options->quiet, "Print no speeds");
   options->refused = std::make_unique<Unsupported>(
-      *verb, std::initializer_list<Unsupported::Option>{{"--beams", "beam search is"},
-                                                        {"--grammar", "grammars are"},
+      *verb, std::initializer_list<Unsupported::Option>{{"--grammar", "grammars are"},
                                                         {"--json-schema", "JSON schemas are"},
                                                         {"--lora", "adapters are"},
                                                         {"--no-repeat-ngram", "blocking of repeated n-grams is"},

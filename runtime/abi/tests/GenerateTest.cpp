@@ -257,5 +257,14 @@ TEST(GenerationConfig, SaysWhetherToSample) {
   EXPECT_FALSE(parseGenerationConfig("{"));
 }
 
+TEST(GenerationConfig, SaysHowBeamsAreScored) {
+  auto never = parseGenerationConfig(R"({"length_penalty": 2.0, "early_stopping": "never"})");
+  EXPECT_EQ(2.0f, never->lengthPenalty);
+  EXPECT_EQ(EarlyStopping::Never, never->earlyStopping);
+  EXPECT_EQ(EarlyStopping::Always, parseGenerationConfig(R"({"early_stopping": true})")->earlyStopping);
+  EXPECT_EQ(EarlyStopping::Heuristic, parseGenerationConfig("{}")->earlyStopping);
+  EXPECT_EQ(1.0f, parseGenerationConfig("{}")->lengthPenalty);
+}
+
 } // namespace
 } // namespace llmc

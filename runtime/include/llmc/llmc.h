@@ -308,6 +308,13 @@ LLMC_API void llmc_decoder_free(struct llmc_decoder *decoder);
 
 // ---- Middle level: sampler ------------------------------------------------------------------------------------------
 
+// When beam search has found enough, once as many sequences have ended as there are beams.
+enum llmc_early_stopping {
+  LLMC_EARLY_HEURISTIC = 0, // when the best live sequence, as it is, scores below all of them
+  LLMC_EARLY_ALWAYS = 1,    // at once
+  LLMC_EARLY_NEVER = 2,     // when no live sequence could come to score better, at whatever length
+};
+
 // Penalties, top-k, top-p, min-p, temperature, in llama.cpp's order. 0 is a value here: start from
 // llmc_sampler_defaults.
 struct llmc_sampler_options {
@@ -319,6 +326,11 @@ struct llmc_sampler_options {
   float repeat_penalty;  // 1: off
   int32_t repeat_last_n; // tokens the penalty looks back on; -1: all
   uint64_t seed;
+  // llmc_generate only: beam search with so many live sequences instead of drawing, 1 … 256; 0: off. A sequence scores the sum of its
+  // tokens' log-probabilities over (tokens ^ length_penalty); scores, stopping and order are those of transformers' generate.
+  int32_t beams;
+  float length_penalty;   // above 0 prefers long sequences
+  int32_t early_stopping; // enum llmc_early_stopping
 };
 // The model's own choice (generation_config), else 0.8, 40, 0.95, 0.05, 1, 64; a fresh random seed.
 LLMC_API int32_t llmc_sampler_defaults(const struct llmc_model_handle *model, struct llmc_sampler_options *options,
@@ -355,6 +367,15 @@ enum llmc_finish {
   LLMC_FINISH_CANCELLED = 6, // llmc_set_cancel
 };
 
+// One of several continuations of a prompt.
+struct llmc_sequence {
+  size_t struct_size;
+  int64_t index;         // 0, 1, …
+  const int32_t *tokens; // [token_count], a final stop token included; without the prompt
+  int64_t token_count;
+  double score; // of beam search; else 0
+};
+
 struct llmc_generate_options {
   size_t struct_size;
   const char *prompt;    // text, or NULL when `tokens` is given
@@ -375,6 +396,9 @@ struct llmc_generate_options {
   // Called after each chunk of the prompt; once, if nothing of it is evaluated. Returns 0 to go on.
   int32_t (*on_prompt)(void *user, int64_t done, int64_t total);
   void *user;
+  // Beam search: called at the end for each sequence that was found, best first; then on_token (without logits) and on_text hear the best. It
+  // uses the slots slot … slot + beams - 1: afterwards the first holds the prompt, the others are empty. Returns 0 to go on.
+  int32_t (*on_sequence)(void *user, const struct llmc_sequence *sequence);
 };
 
 struct llmc_generate_stats {

@@ -1,0 +1,59 @@
+// What every way of generating shares: the prompt's evaluation, and telling the caller of tokens and text.
+#pragma once
+
+#include "runtime/engine/Context.h"
+#include "runtime/engine/TextStream.h"
+
+#include <optional>
+
+namespace llmc {
+
+// Milliseconds of a clock that only goes forward.
+double nowMs();
+
+// One sequence on its way out: ids and text to the callbacks. What ends it sets `stats.finish`.
+class Generation {
+public:
+  // `tokenizer` null: the model has none. All outlive this.
+  Generation(Context &context, const llmc_generate_options &options, std::vector<std::string> stops, const Tokenizer *tokenizer);
+
+  // Errors: InvalidInput if the context has no room for so many.
+  Expected<void> checkFits(int64_t promptTokens) const;
+  // The prompt into the slot, of which no more is evaluated than it does not hold; then the logits of its last token are
+  // lastLogits() of the context. Errors: InvalidInput if it does not fit.
+  Expected<void> evalPrompt(std::span<const TokenId> prompt);
+  // Tokens, which continue the slot. `best` > 0: only that many of the best tokens need be known afterwards.
+  Expected<void> eval(std::span<const TokenId> tokens, EvalProgress progress = {}, int64_t best = 0);
+  // A token was chosen. `logits`: those that chose it, if the callback wants any.
+  void tell(TokenId token, std::span<const float> logits);
+  // Nothing comes after: tells what was held back.
+  void finishText();
+  // A token has been chosen, whether it is told of now or later: for the times.
+  void noteStep();
+  // What an evaluation of ours came to.
+  void noteEnd(EvalEnd end);
+  bool tellsLogits() const { return options.on_token && !(options.flags & LLMC_NO_LOGITS); }
+  bool isStop(TokenId token) const;
+  // Fills in what follows from the times.
+  void measure();
+
+  Context &context;
+  const llmc_generate_options &options;
+  llmc_generate_stats stats{};
+
+private:
+  void showDecoder(std::span<const TokenId> prompt);
+  int64_t commonPrefix(std::span<const TokenId> prompt) const;
+  Expected<void> tellPromptIsThere();
+  static bool reportPrompt(void *user, int64_t done);
+  std::string tokenText(TokenId token);
+  void tellText(std::string piece);
+  void emit(const std::string &piece);
+
+  const Tokenizer *tokenizer;
+  std::optional<StreamDecoder> decoder;
+  TextStream text;
+  double startMs = 0, firstMs = 0, lastMs = 0;
+};
+
+} // namespace llmc
