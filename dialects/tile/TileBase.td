@@ -134,14 +134,15 @@ def Tile_RopeAttr : Tile_Kernel<"Rope", "rope"> {
 //===----------------------------------------------------------------------===//
 
 def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
-  let summary = "Kernel: norm and rotate one head of one token; append keys and values";
+  let summary = "Kernel: norm and rotate some heads of one token; append keys and values";
   let description = [{
-    `@k(head: i64, position: i64, q, k, v, cache, [table,] [q_gain, k_gain])`: head < heads works on q in place; head - heads is a KV
-    head, whose k goes through norm and rope to the cache, and v to the cache. `cache`: the layer's memory of the token's slot, laid out as
+    `@k(tile: i64, position: i64, q, k, v, cache, [table,] [q_gain, k_gain])`: heads [tile * group, (tile + 1) * group), as far as there are.
+    head < heads works on q in place; head - heads is a KV head, whose k goes through norm and rope to the cache, and v to the cache. `cache`: the layer's memory of the token's slot, laid out as
     `passes/lowering/kernels/CacheBlock.h` says of its `element`: f32, f16 or `!llm.quant<q8_0>`.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
-    OptionalParameter<"::llmc::llm::RotaryAttr">:$rotary, OptionalParameter<"::llmc::llm::NormAttr">:$norm);
+    OptionalParameter<"::llmc::llm::RotaryAttr">:$rotary, OptionalParameter<"::llmc::llm::NormAttr">:$norm,
+    DefaultValuedParameter<"int64_t", "1">:$group);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -188,14 +189,14 @@ def Tile_MergePartsAttr : Tile_Kernel<"MergeParts", "merge_parts"> {
 
 // A layer's latent cache is [positions][latent + turned].
 def Tile_LatentPrepareAttr : Tile_Kernel<"LatentPrepare", "latent_prepare"> {
-  let summary = "Kernel: make one query of latent attention; norm, rotate and append a token's latent";
+  let summary = "Kernel: make some queries of latent attention; norm, rotate and append a token's latent";
   let description = [{
-    `@k(head: i64, position: i64, q, q_latent, kv, gain, table, cache, queries)`: head < heads writes its query to
+    `@k(tile: i64, position: i64, q, q_latent, kv, gain, table, cache, queries)`: heads as of `prepare`. head < heads writes its query to
     queries [heads][latent + turned], its rotated part being the last of the `query` channels that each head of q has; head = heads
     normalises and rotates kv in place and appends it. As `llm.latent_attention`.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$latent, "int64_t":$query, "::mlir::Type":$element, "::llmc::llm::RotaryAttr":$rotary,
-    "::llmc::llm::NormAttr":$norm);
+    "::llmc::llm::NormAttr":$norm, DefaultValuedParameter<"int64_t", "1">:$group);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

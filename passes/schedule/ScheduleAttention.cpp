@@ -21,6 +21,9 @@ static int64_t attendGroup(int64_t shared, int64_t kvHeads, bool single) {
   return 1;
 }
 
+// Of a tile: a warp of a device has one.
+int64_t StepBuilder::preparedHeads() const { return machine().isDevice() ? machine().getThreads() / 32 : 1; }
+
 void StepBuilder::attention(AttentionOp op) {
   auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
   auto cache = cast<KVCacheType>(state.getType());
@@ -43,27 +46,27 @@ void StepBuilder::attention(AttentionOp op) {
     return {arith::DivUIOp::create(b, loc, tile, count), arith::RemUIOp::create(b, loc, tile, count)};
   };
   auto prepare = tile::PrepareAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(),
-                                        op.getRotary().value_or(RotaryAttr()), op.getNorm().value_or(llm::NormAttr()));
-  auto prepareHead = [&](Value token, Value head) {
-    SmallVector<Value> operands{head, position(token), rowPointer(q, token), rowPointer(k, token), rowPointer(v, token), slotCache(token)};
+                                        op.getRotary().value_or(RotaryAttr()), op.getNorm().value_or(llm::NormAttr()), preparedHeads());
+  auto prepareHeads = [&](Value token, Value heads) {
+    SmallVector<Value> operands{heads, position(token), rowPointer(q, token), rowPointer(k, token), rowPointer(v, token), slotCache(token)};
     if (op.getTable())
       operands.push_back(rowPointer(stored(op.getTable()), token));
     if (op.getQGain())
       operands.append({vectorWeight(op.getQGain()), vectorWeight(op.getKGain())});
     call("prepare", prepare, operands);
   };
-  // Neighbouring tokens write to the same lines of the cache: one worker takes some together.
-  int64_t together = maxTokens == 1 ? 1 : 16;
+  // Neighbouring tokens write to the same lines of the cache: one worker of a CPU takes some together.
+  int64_t together = maxTokens == 1 || machine().isDevice() ? 1 : 16, perToken = (heads + kvHeads + preparedHeads() - 1) / preparedHeads();
   Value blocks = arith::DivUIOp::create(b, loc, arith::AddIOp::create(b, loc, rowCount(Rows::Tokens), i64(together - 1)), i64(together));
-  parallel(arith::MulIOp::create(b, loc, blocks, i64(heads + kvHeads)), [&](Value tile) {
-    auto [block, head] = tileOf(tile, heads + kvHeads);
+  parallel(arith::MulIOp::create(b, loc, blocks, i64(perToken)), [&](Value tile) {
+    auto [block, heads] = tileOf(tile, perToken);
     if (together == 1)
-      return prepareHead(block, head);
+      return prepareHeads(block, heads);
     Value first = arith::MulIOp::create(b, loc, block, i64(together)), last = arith::AddIOp::create(b, loc, first, i64(together));
     auto tokens = scf::ForOp::create(b, loc, first, arith::MinUIOp::create(b, loc, last, rowCount(Rows::Tokens)), i64(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(tokens.getBody());
-    prepareHead(tokens.getInductionVar(), head);
+    prepareHeads(tokens.getInductionVar(), heads);
   });
 
   if (attendsByMatrices(op, cache))
@@ -212,8 +215,9 @@ void StepBuilder::latentAttention(LatentAttentionOp op) {
       body(arith::DivUIOp::create(b, loc, tile, count).getResult(), arith::RemUIOp::create(b, loc, tile, count).getResult());
     });
   };
-  auto prepare = tile::LatentPrepareAttr::get(b.getContext(), heads, latent, q.channels / heads, cache.getElement(), op.getRotary(), op.getNorm());
-  eachHead(heads + 1, [&](Value token, Value head) {
+  auto prepare = tile::LatentPrepareAttr::get(b.getContext(), heads, latent, q.channels / heads, cache.getElement(), op.getRotary(), op.getNorm(),
+                                              preparedHeads());
+  eachHead((heads + preparedHeads()) / preparedHeads(), [&](Value token, Value head) {
     call("latent_prepare", prepare, {head, entry("positions", token), rowPointer(q, token), rowPointer(qLatent, token), rowPointer(kv, token),
                                      vectorWeight(op.getGain()), rowPointer(table, token), slotCache(token), rowPointer(queries, token)});
   });

@@ -64,8 +64,14 @@ void StepBuilder::unitNorm(UnitNormOp op) {
 
 static int64_t panelsIn(int64_t channels) { return (channels + tile::kPanelOutputs - 1) / tile::kPanelOutputs; }
 
-// With one token a panel is little work: enough of them that claiming a tile costs nothing beside, and enough tiles for some workers.
-int64_t StepBuilder::panelsOfTile(int64_t panels) const { return maxTokens > 1 ? 1 : std::clamp<int64_t>(panels / 16, 1, 8); }
+// With one token a panel is little work: enough of them that claiming a tile costs nothing beside, and enough tiles for some workers. On a
+// device a block has a panel with many states, and a channel for each lane of a warp where there are few.
+int64_t StepBuilder::panelsOfTile(int64_t panels, bool hasStates) const {
+  constexpr int64_t kPanelsOfWarp = 2;
+  if (machine().isDevice())
+    return hasStates ? 1 : kPanelsOfWarp;
+  return maxTokens > 1 ? 1 : std::clamp<int64_t>(panels / 16, 1, 8);
+}
 
 void StepBuilder::recurrence(StatefulOpInterface op, StringRef name, Attribute kernel, int64_t tiles, ValueRange operands,
                              const Stored &y, int64_t scratchBytes, ValueRange more) {
@@ -148,12 +154,13 @@ void StepBuilder::scan(ScanOp op) {
     operands.push_back(vectorWeight(op.getSkip()));
   bool grouped = op.getKind() == ScanKind::scalar || op.getKind() == ScanKind::delta;
   int64_t groups = grouped ? channels(op.getInput()) / shape.states : 1;
-  int64_t panels = shape.heads * panelsIn(shape.width), perTile = panelsOfTile(panels);
+  int64_t panels = shape.heads * panelsIn(shape.width), perTile = panelsOfTile(panels, shape.states > 1);
   auto kernel = tile::ScanAttr::get(b.getContext(), op.getKind(), op.getForm(), op.getKind() == ScanKind::diagonal ? formatOf(a) : Format::f32,
                                     shape.heads, shape.width, shape.states, groups, x.rowBytes, stepBytes, inputBytes, outputBytes, betaBytes,
                                     static_cast<bool>(op.getSkip()), perTile, op.getStepLimitAttr());
-  // Exact mode sums in one order whatever the step's size.
-  bool byChunks = !exact && op.getKind() == ScanKind::scalar && op.getChunk() && shape.width % tile::kPanelOutputs == 0;
+  // Exact mode sums in one order whatever the step's size. The blocks of a device have the states in registers: without matrices the products
+  // of chunks are as many multiply-adds.
+  bool byChunks = !exact && !machine().isDevice() && op.getKind() == ScanKind::scalar && op.getChunk() && shape.width % tile::kPanelOutputs == 0;
   if (byChunks && maxTokens >= static_cast<int64_t>(op.getChunk()))
     return chunkScan(op, kernel, operands, y);
   recurrence(op, "scan", kernel, (panels + perTile - 1) / perTile, operands, y, kernels::scanScratchBytes(kernel, maxTokens));

@@ -80,7 +80,7 @@ private:
   void recurrence(llm::StatefulOpInterface op, llvm::StringRef name, mlir::Attribute kernel, int64_t tiles, mlir::ValueRange operands,
                   const Stored &y, int64_t scratchBytes, mlir::ValueRange more = {});
   void chunkScan(llm::ScanOp op, tile::ScanAttr kernel, mlir::ValueRange operands, const Stored &y);
-  int64_t panelsOfTile(int64_t panels) const;
+  int64_t panelsOfTile(int64_t panels, bool hasStates = false) const;
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
@@ -111,6 +111,7 @@ private:
   tile::TargetAttr machine() const;
   // Whether vectors multiply pairs of bf16 faster than float32.
   bool bf16VectorsPay() const;
+  int64_t preparedHeads() const;
   tile::Arithmetic arithmeticFor(mlir::ValueRange weights);
   Stored linearInput(llm::LinearOp op, tile::Arithmetic arithmetic);
   // `x` as products of that arithmetic read it.

@@ -178,7 +178,7 @@ def main():
             for left in os.listdir(work):
                 os.path.isfile(left) and os.remove(left)
         models = {"tiny-llama": os.path.join(HERE, "..", "..", "examples", "models", "tiny-llama"), "gguf": os.path.join(HERE, "..", "e2e", "golden_gguf", "llama.gguf"),
-                  "tiny-mixtral": os.path.join(HERE, "..", "..", "examples", "models", "tiny-mixtral")}
+                  **{name: os.path.join(HERE, "..", "..", "examples", "models", name) for name in ("tiny-mixtral", "tiny-mamba2", "tiny-bamba")}}
         for name, path in models.items():
             if not args.only or name in args.only.split(","):
                 checks.run(f"{name} in the default mode, emulated", check_default_mode, llmc, emulate, work, name, path, [(7 * i + 3) % 199 for i in range(33)])

@@ -1,5 +1,6 @@
 // gpu-emulate IN.ll -o OUT.so: makes LLVM code for a GPU (llmc compile --emit llvm --target cuda:sm_90) run on this CPU, for tests. OUT.so
 // exports every kernel under its name, and llmc_run_grid (GridLibrary.cpp), which runs one.
+#include "compiler/codegen/ObjectCode.h"
 #include "test/gpu/emulator/Fibers.h"
 #include "test/gpu/emulator/HostCode.h"
 
@@ -8,7 +9,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IRReader/IRReader.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Program.h"
@@ -71,20 +71,6 @@ std::unique_ptr<TargetMachine> hostMachine(StringRef cpu, StringRef features) {
   return std::unique_ptr<TargetMachine>(target->createTargetMachine(triple, cpu, features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
 }
 
-void optimise(Module &module, TargetMachine &machine) {
-  LoopAnalysisManager loops;
-  FunctionAnalysisManager functions;
-  CGSCCAnalysisManager calls;
-  ModuleAnalysisManager modules;
-  PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(calls);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, calls, modules);
-  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O1).run(module, modules);
-}
-
 void writeObject(Module &module, const std::string &path) {
   StringMap<bool> has = sys::getHostCPUFeatures();
   bool isV3 = has.lookup("avx2") && has.lookup("fma") && has.lookup("f16c") && has.lookup("bmi2");
@@ -98,7 +84,7 @@ void writeObject(Module &module, const std::string &path) {
     if (!function.isDeclaration())
       function.addFnAttr("target-cpu", cpu);
   }
-  optimise(module, *machine);
+  llmc::codegen::optimize(module, *machine, 1);
   std::error_code problem;
   raw_fd_ostream out(path, problem);
   if (problem)

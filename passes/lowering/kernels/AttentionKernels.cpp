@@ -22,13 +22,6 @@ constexpr double kMasked = -1.0e30;           // score of a position that may no
 // Prepare
 //===----------------------------------------------------------------------===//
 
-// Beyond f16 lies infinity, which times the weight of a position that may not be seen would be no number.
-Value finiteHalf(KernelBuilder &b, Value x) {
-  constexpr double largest = 65504;
-  Value least = arith::MaximumFOp::create(b, x, b.constant(x.getType(), -largest));
-  return arith::MinimumFOp::create(b, least, b.constant(x.getType(), largest));
-}
-
 // A position's keys lie in all lines of the block, which nobody has read since the position before: better all at once than one
 // store after the other.
 void askForKeys(KernelBuilder &b, const CacheShape &cache, Value block) {
@@ -50,8 +43,8 @@ void appendFloats(KernelBuilder &b, const CacheShape &cache, Value block, Value 
 
 } // namespace
 
-void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
-  Value head = b.argument(0), position = b.argument(1), q = b.argument(2), k = b.argument(3), v = b.argument(4);
+static void prepareHead(KernelBuilder &b, tile::PrepareAttr kernel, Value head) {
+  Value position = b.argument(1), q = b.argument(2), k = b.argument(3), v = b.argument(4);
   int64_t headDim = kernel.getHeadDim();
   unsigned next = 6;
   Value table = kernel.getRotary() ? b.argument(next++) : Value();
@@ -76,6 +69,10 @@ void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
   turn(key, kGain);
   Value lane = arith::RemUIOp::create(b, position, b.constant(kBlock)), value = b.at(v, kvHead, headDim * 4);
   cache.isQ8() ? appendQ8(b, cache, block, lane, key, value) : appendFloats(b, cache, block, lane, key, value);
+}
+
+void emitPrepare(KernelBuilder &b, tile::PrepareAttr kernel) {
+  forHeadsOfTile(b, b.argument(0), kernel.getGroup(), kernel.getHeads() + kernel.getKvHeads(), [&](Value head) { prepareHead(b, kernel, head); });
 }
 
 //===----------------------------------------------------------------------===//

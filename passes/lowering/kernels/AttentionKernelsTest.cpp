@@ -58,8 +58,8 @@ std::string shape(const AttentionCase &c) {
   return "heads = " + std::to_string(c.heads) + ", kv_heads = " + std::to_string(c.kvHeads) + ", head_dim = " + std::to_string(c.headDim) +
          ", element = " + elementName(c.element);
 }
-std::string prepareAttribute(const AttentionCase &c) {
-  std::string text = "#tile.prepare<" + shape(c);
+std::string prepareAttribute(const AttentionCase &c, int64_t group) {
+  std::string text = "#tile.prepare<" + shape(c) + ", group = " + std::to_string(group);
   if (c.rotary)
     text += std::string(", rotary = <") + (c.interleaved ? "interleaved" : "half") + ", dim = " + std::to_string(c.rotary) + ">";
   return text + (c.norm ? ", norm = <rms, eps = 1.0e-6>>" : ">");
@@ -96,8 +96,9 @@ std::vector<double> turned(const AttentionCase &c, std::span<const float> head, 
 // A sequence of kPositions tokens, put into a cache whose unwritten bytes are all `garbage`.
 class Sequence {
 public:
-  Sequence(const AttentionCase &c, KernelJit &jit, const std::string &name, int garbage)
-      : c(c), cache(size_t((kPositions + kBlock - 1) / kBlock * kBlock * c.kvHeads * 2 * rowBytes(c))),
+  // `together`: heads that are prepared in one call.
+  Sequence(const AttentionCase &c, KernelJit &jit, const std::string &name, int garbage, int64_t together)
+      : c(c), together(together), cache(size_t((kPositions + kBlock - 1) / kBlock * kBlock * c.kvHeads * 2 * rowBytes(c))),
         prepare(jit.kernel<AnyFunction>("prepare_" + name)), attend(jit.kernel<AnyFunction>("attend_" + name)) {
     std::memset(cache.data(), garbage, cache.bytes);
     for (int64_t i = 0; i < c.headDim; ++i)
@@ -114,8 +115,8 @@ public:
     for (int64_t i = 0; i < c.rotary / 2; ++i)
       table.push_back(float(std::sin(double(position) * (i + 1) * 0.1)));
     const Row q0 = q, k0 = k;
-    for (int64_t head = c.heads + c.kvHeads - 1; head >= 0; --head)
-      callPrepare(head, position, q, k, v, table);
+    for (int64_t tile = (c.heads + c.kvHeads - 1) / together; tile >= 0; --tile)
+      callPrepare(tile, position, q, k, v, table);
     for (int64_t head = 0; head < c.heads; ++head)
       ASSERT_NO_FATAL_FAILURE(near(headOf(q, head), turned(c, headOf(q0, head), qGain, table)));
     for (int64_t head = 0; head < c.kvHeads; ++head) {
@@ -155,14 +156,14 @@ private:
   }
   std::span<const float> headOf(const Row &row, int64_t head) const { return std::span(row).subspan(size_t(head * c.headDim), size_t(c.headDim)); }
 
-  void callPrepare(int64_t head, int64_t position, Row &q, Row &k, Row &v, Row &table) {
+  void callPrepare(int64_t tile, int64_t position, Row &q, Row &k, Row &v, Row &table) {
     std::vector<uint64_t> extra;
     if (c.rotary)
       extra.push_back(word(table.data()));
     if (c.norm)
       extra.push_back(word(qGain.data())), extra.push_back(word(kGain.data()));
     extra.resize(3);
-    prepare(uint64_t(head), uint64_t(position), word(q.data()), word(k.data()), word(v.data()), word(cache.data()), extra[0], extra[1], extra[2]);
+    prepare(uint64_t(tile), uint64_t(position), word(q.data()), word(k.data()), word(v.data()), word(cache.data()), extra[0], extra[1], extra[2]);
   }
 
   void near(std::span<const float> got, const std::vector<double> &wanted) {
@@ -226,6 +227,7 @@ private:
   }
 
   const AttentionCase &c;
+  const int64_t together;
   Buffer cache;
   Kernel<AnyFunction> prepare, attend;
   std::mt19937 random{4};
@@ -235,7 +237,6 @@ private:
 
 class AttentionKernelsTest : public ::testing::TestWithParam<JitTarget> {};
 INSTANTIATE_TEST_SUITE_P(Targets, AttentionKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
-// Two warps: of many threads most wait while one appends.
 std::vector<JitTarget> smallBlocks() {
   JitTarget forwards{"two_warps", "#tile.target<\"sm_80\", vector = 128, dot = portable in blocks of 64>", "", true, false}, backwards = forwards;
   backwards.backwards = true, backwards.name += "_backwards";
@@ -246,8 +247,9 @@ INSTANTIATE_TEST_SUITE_P(Devices, AttentionKernelsTest, ::testing::ValuesIn(smal
 // Bytes that no token has written may hold anything: a NaN (0xff), an infinity or a large number (0x7c, 0x7f), and must not be seen.
 TEST_P(AttentionKernelsTest, appendsAndAttends) {
   KernelJit jit(GetParam());
+  const int64_t together = GetParam().isDevice() ? 3 : 1; // more than warps
   for (size_t i = 0; i < std::size(cases); ++i) {
-    jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i]),
+    jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i], together),
                 std::string("iipppp") + (cases[i].rotary ? "p" : "") + (cases[i].norm ? "pp" : ""));
     jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]), cases[i].sinks ? "iippppp" : "iipppp");
   }
@@ -257,7 +259,7 @@ TEST_P(AttentionKernelsTest, appendsAndAttends) {
       if (GetParam().isDevice() && garbage != 0xff) // NaN is the strictest, and emulation slow
         continue;
       SCOPED_TRACE(attendAttribute(cases[i]));
-      Sequence sequence(cases[i], jit, std::to_string(i), garbage);
+      Sequence sequence(cases[i], jit, std::to_string(i), garbage, together);
       for (int64_t position = 0; position < kPositions; ++position) {
         ASSERT_NO_FATAL_FAILURE(sequence.append(position));
         if (std::ranges::count(lastPositions, position))

@@ -8,9 +8,31 @@ using namespace mlir;
 
 namespace llmc::kernels {
 
+Value finiteHalf(KernelBuilder &b, Value x) {
+  constexpr double largest = 65504;
+  Value least = arith::MaximumFOp::create(b, x, b.constant(x.getType(), -largest));
+  return arith::MinimumFOp::create(b, least, b.constant(x.getType(), largest));
+}
+
+Value wantedScale(KernelBuilder &b, Value biggest) {
+  return arith::MinimumFOp::create(b, div(b, biggest, b.constant(b.getF32Type(), 127.0)), b.constant(b.getF32Type(), 65504.0));
+}
+
+Value inverseScale(KernelBuilder &b, Value scale) {
+  Type f32 = b.getF32Type();
+  Value isUsable = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, scale, b.constant(f32, 0.0));
+  return b.select(isUsable, div(b, b.constant(f32, 1.0), scale), b.constant(f32, 0.0));
+}
+
+Value limitedWords(KernelBuilder &b, Value scaled) {
+  scaled = maximum(b, scaled, b.constant(scaled.getType(), -127.0));
+  return roundToWords(b, arith::MinNumFOp::create(b, scaled, b.constant(scaled.getType(), 127.0)));
+}
+
 // Adding 1.5 * 2^23 leaves the nearest whole number in the low bits.
 Value roundToWords(KernelBuilder &b, Value x) {
-  VectorType words = b.words(cast<VectorType>(x.getType()).getNumElements());
+  auto vector = dyn_cast<VectorType>(x.getType());
+  Type words = vector ? Type(b.words(vector.getNumElements())) : b.getI32Type();
   return b.sub(b.bitcast(b.add(x, b.constant(x.getType(), 12582912.0)), words), b.constant(words, 0x4b400000));
 }
 
@@ -55,18 +77,12 @@ namespace {
 Values roundGroup(KernelBuilder &b, ValueRange numbers, Value scaleAt) {
   Type f32 = b.getF32Type();
   Value biggest = b.bitcast(largestBits(b, numbers), f32);
-  Value wanted = arith::MinimumFOp::create(b, div(b, biggest, b.constant(f32, 127.0)), b.constant(f32, 65504.0));
-  storeAs(b, b.broadcast(wanted, b.floats(1)), b.getF16Type(), scaleAt);
+  storeAs(b, b.broadcast(wantedScale(b, biggest), b.floats(1)), b.getF16Type(), scaleAt);
   Value scale = vector::ExtractOp::create(b, loadAs(b, 1, b.getF16Type(), scaleAt), ArrayRef<int64_t>{0});
-  Value isUsable = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, scale, b.constant(f32, 0.0));
-  Value inverse = b.select(isUsable, div(b, b.constant(f32, 1.0), scale), b.constant(f32, 0.0));
+  Value inverse = inverseScale(b, scale);
   Values rounded;
-  for (Value x : numbers) {
-    Type type = x.getType();
-    Value scaled = maximum(b, b.mul(x, splat(b, inverse, type)), b.constant(type, -127.0));
-    scaled = arith::MinNumFOp::create(b, scaled, b.constant(type, 127.0));
-    rounded.push_back(b.truncate(roundToWords(b, scaled), b.getI8Type()));
-  }
+  for (Value x : numbers)
+    rounded.push_back(b.truncate(limitedWords(b, b.mul(x, splat(b, inverse, x.getType()))), b.getI8Type()));
   return rounded;
 }
 

@@ -41,7 +41,15 @@ struct CacheShape {
 // Rounds the keys and values of one position of a head, f32 at `key` and `value`, into its block, where it is number `lane`.
 void appendQ8(KernelBuilder &b, const CacheShape &cache, Value block, Value lane, Value key, Value value);
 
-// Whole numbers nearest to `x`, ties to even, for |x| < 2^22.
+// The nearest to `x` that f16 has: beyond lies infinity, which times the weight of a position that may not be seen would be no number.
+Value finiteHalf(KernelBuilder &b, Value x);
+// What a group of q8_0 whose largest magnitude is `biggest` (f32) has as its scale, before that is rounded to f16; and the factor that makes
+// whole numbers of its numbers, from the rounded scale.
+Value wantedScale(KernelBuilder &b, Value biggest);
+Value inverseScale(KernelBuilder &b, Value scale);
+// Numbers times that factor, as words: at most 127 from 0.
+Value limitedWords(KernelBuilder &b, Value scaled);
+// Whole numbers nearest to `x` (f32, or a vector of it), ties to even, for |x| < 2^22.
 Value roundToWords(KernelBuilder &b, Value x);
 // The bits of the largest |x|, which order like the numbers and put NaN on top. `numbers`: f32 vectors.
 Value largestBits(KernelBuilder &b, ValueRange numbers);

@@ -123,8 +123,8 @@ struct LatentAttend {
 } // namespace
 
 // q: (heads, query); q_latent: (heads, latent); kv: (latent + turned); queries: (heads, latent + turned)
-void emitLatentPrepare(KernelBuilder &b, tile::LatentPrepareAttr kernel) {
-  Value head = b.argument(0), kv = b.argument(4), table = b.argument(6);
+static void prepareHead(KernelBuilder &b, tile::LatentPrepareAttr kernel, Value head) {
+  Value kv = b.argument(4), table = b.argument(6);
   int64_t latent = kernel.getLatent(), turned = kernel.getRotary().getDim(), row = latent + turned;
   Value isQuery = b.compare(arith::CmpIPredicate::slt, head, b.constant(kernel.getHeads()));
   auto branch = scf::IfOp::create(b, isQuery, /*withElseRegion=*/true);
@@ -142,6 +142,10 @@ void emitLatentPrepare(KernelBuilder &b, tile::LatentPrepareAttr kernel) {
   forChannels(b, row, [&](Value index, VectorType type) {
     storeAs(b, b.load(type, floatAt(b, kv, index), 4), kernel.getElement(), b.at(to, index, bytes));
   });
+}
+
+void emitLatentPrepare(KernelBuilder &b, tile::LatentPrepareAttr kernel) {
+  forHeadsOfTile(b, b.argument(0), kernel.getGroup(), kernel.getHeads() + 1, [&](Value head) { prepareHead(b, kernel, head); });
 }
 
 // queries: (heads, latent + turned); out: (heads, latent)

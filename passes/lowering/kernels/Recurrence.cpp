@@ -56,7 +56,7 @@ void Tokens::forRuns(KernelBuilder &b, llvm::function_ref<void(const Run &)> bod
       return choose(b, inside, [&] { return Values{b.compare(arith::CmpIPredicate::eq, entry(slots, end), slot)}; },
                     [&] { return Values{inside}; })[0];
     };
-    Value end = countWhile(b, b.add(start, b.constant(1)), goesOn, [&](Value end) { return b.add(end, b.constant(1)); });
+    Value end = endOf ? endOf(start, slot) : countWhile(b, b.add(start, b.constant(1)), goesOn, [&](Value end) { return b.add(end, b.constant(1)); });
     Value fresh = b.compare(arith::CmpIPredicate::eq, entry(positions, start), b.constant(i32, 0));
     body({start, end, fresh, b.at(first, b.mul(b.extendSigned(slot, i64), slotBytes), 1)});
     return end;

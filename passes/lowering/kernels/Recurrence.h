@@ -3,6 +3,8 @@
 
 #include "passes/lowering/kernels/KernelBuilder.h"
 
+#include <functional>
+
 namespace llmc::kernels {
 
 // A branch that gives values.
@@ -18,6 +20,8 @@ struct Run {
 // The tokens of a step, and where a layer's state lies: `first` in slot 0, `second` in slot 1.
 struct Tokens {
   Value count, positions, slots, first, second;
+  // Gives the end of the run that begins at token `start` in `slot` (i32); null: token after token is asked.
+  std::function<Value(Value start, Value slot)> endOf = {};
   void forRuns(KernelBuilder &b, llvm::function_ref<void(const Run &)> body) const;
 };
 

@@ -20,6 +20,7 @@ class RecurrenceKernelsTest : public ::testing::TestWithParam<JitTarget> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RecurrenceKernelsTest); // for machines without bf16
 INSTANTIATE_TEST_SUITE_P(Bf16, RecurrenceKernelsTest, ::testing::ValuesIn(bf16Targets()), [](const auto &info) { return info.param.name; });
 INSTANTIATE_TEST_SUITE_P(Targets, RecurrenceKernelsTest, ::testing::ValuesIn(jitTargets()), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, RecurrenceKernelsTest, ::testing::ValuesIn(deviceTargets()), [](const auto &info) { return info.param.name; });
 
 // Kernels take pointers and i64 alike; more arguments than a kernel has do no harm.
 template <class T> uint64_t word(T *pointer) { return std::bit_cast<uint64_t>(pointer); }
@@ -28,7 +29,7 @@ void callKernel(KernelJit &jit, const std::string &name, const std::vector<uint6
   std::copy(arguments.begin(), arguments.end(), a.begin());
   using Function = void(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                         uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-  std::apply(*jit.function<Function>(name), a);
+  std::apply(jit.kernel<Function>(name), a);
 }
 
 // Rows of `channels` that lie in rows of more.

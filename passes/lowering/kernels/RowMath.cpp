@@ -36,6 +36,13 @@ Value sumChannels(KernelBuilder &b, int64_t count, llvm::function_ref<Value(Valu
   return sum;
 }
 
+void forHeadsOfTile(KernelBuilder &b, Value tile, int64_t group, int64_t all, llvm::function_ref<void(Value)> body) {
+  if (group == 1)
+    return body(tile);
+  Value first = b.mul(tile, b.constant(group));
+  b.loop(first, b.minimum(b.add(first, b.constant(group)), b.constant(all)), 1, body);
+}
+
 Value floatAt(KernelBuilder &b, Value pointer, Value index) { return b.at(pointer, index, 4); }
 Value div(KernelBuilder &b, Value a, Value c) { return arith::DivFOp::create(b, a, c); }
 Value maximum(KernelBuilder &b, Value a, Value c) { return arith::MaxNumFOp::create(b, a, c); }

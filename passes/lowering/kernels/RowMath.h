@@ -13,6 +13,9 @@ void forChannels(KernelBuilder &b, int64_t count, llvm::function_ref<void(Value 
 // Sum over channels of what `body` returns (f32 x lanes of `type`), in a fixed order.
 Value sumChannels(KernelBuilder &b, int64_t count, llvm::function_ref<Value(Value index, VectorType type)> body);
 
+// Calls `body` for heads [tile * group, (tile + 1) * group) of `all`.
+void forHeadsOfTile(KernelBuilder &b, Value tile, int64_t group, int64_t all, llvm::function_ref<void(Value head)> body);
+
 Value floatAt(KernelBuilder &b, Value pointer, Value index); // address of float number `index`
 Value div(KernelBuilder &b, Value a, Value c);
 Value maximum(KernelBuilder &b, Value a, Value c); // of floats

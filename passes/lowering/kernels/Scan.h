@@ -29,12 +29,32 @@ struct Scan {
   // The panel's numbers of state `n` in the state of `run`.
   Value stateAt(const Run &run, const Panel &panel, Value n) const;
 
-private:
-  Value clamp(Value step) const;
+  Value clamp(Value step) const; // to the limits, if there are any
 };
 
 void emitDelta(const Scan &scan);
 // One run of a panel of a `scalar` scan.
 void emitScalarRun(const Scan &scan, const Panel &panel, const Run &run);
+
+// A panel of a `gated` scan: one number a channel.
+struct Gated {
+  const Scan &scan;
+  const Panel &panel;
+  Value rate;
+
+  Gated(const Scan &scan, const Panel &panel);
+  std::pair<Value, Value> factors(const Run &run, Value t) const; // of token t: the state's decay, and what is added to it
+  Value stateAt(const Run &run) const;                              // address
+};
+
+// A panel of a `wkv` scan.
+struct Wkv {
+  const Scan &scan;
+  const Panel &panel;
+  Value rate, bonus, keys;
+
+  Wkv(const Scan &scan, const Panel &panel);
+  void pass(const Run &run) const;
+};
 
 } // namespace llmc::kernels

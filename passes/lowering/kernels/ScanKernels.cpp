@@ -234,24 +234,66 @@ Value oneMinusExponential(KernelBuilder &b, Value x) {
   return b.select(isNear, b.mul(b.sub(constant(0.0), x), series), b.sub(constant(1.0), exponential(b, x)));
 }
 
+} // namespace
+
+Gated::Gated(const Scan &scan, const Panel &panel)
+    : scan(scan), panel(panel), rate(scan.rate(scan.b.load(panel.lanes, floatAt(scan.b, scan.a, panel.channel), 4), 1.0)) {}
+
+Value Gated::stateAt(const Run &run) const { return floatAt(scan.b, run.state, panel.channel); }
+
+std::pair<Value, Value> Gated::factors(const Run &run, Value t) const {
+  KernelBuilder &b = scan.b;
+  Value one = b.constant(panel.lanes, 1.0), exponent = b.mul(scan.loadStep(panel, t), rate), decay = exponential(b, exponent);
+  // e^2 is rounded to f32 before it is subtracted, as the op says: near 1 that rounding is most of the result's error, and
+  // whoever compares logits sees it.
+  Value square = b.sub(one, oneMinusExponential(b, b.add(exponent, exponent)));
+  Value share = math::SqrtOp::create(b, b.sub(one, square));
+  Value isFirst = arith::AndIOp::create(b, run.fresh, b.compare(arith::CmpIPredicate::eq, t, run.start));
+  return {decay, b.mul(b.select(isFirst, one, share), scan.loadX(panel, t))};
+}
+
+// state: (3, channels): sum of weighted values, sum of weights, the exponent that both are relative to.
+Wkv::Wkv(const Scan &scan, const Panel &panel)
+    : scan(scan), panel(panel), rate(scan.rate(scan.b.load(panel.lanes, floatAt(scan.b, scan.a, panel.channel), 4), 1.0)),
+      bonus(scan.b.load(panel.lanes, floatAt(scan.b, scan.skip, panel.channel), 4)), keys(floatAt(scan.b, scan.input, panel.channel)) {}
+
+void Wkv::pass(const Run &run) const {
+  KernelBuilder &b = scan.b;
+  auto at = [&](int64_t part) { return b.at(floatAt(b, run.state, panel.channel), part * scan.kernel.getChannels() * 4); };
+  auto none = [&] {
+    Value zero = b.constant(panel.lanes, 0.0);
+    return Values{zero, zero, b.constant(panel.lanes, -1e38)};
+  };
+  auto loaded = [&] { return Values{b.load(panel.lanes, at(0), 4), b.load(panel.lanes, at(1), 4), b.load(panel.lanes, at(2), 4)}; };
+  Values state = choose(b, run.fresh, none, loaded);
+  state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
+    Value key = b.load(panel.lanes, b.at(keys, t, scan.kernel.getInputBytes()), 4), value = scan.loadX(panel, t);
+    // (sum, weights) faded from exponent `old`, and the value with weight exp(`now`), both relative to the larger exponent.
+    auto mixed = [&](Value old, Value now) {
+      Value best = maximum(b, old, now), past = exponential(b, b.sub(old, best)), weight = exponential(b, b.sub(now, best));
+      return Values{b.fma(past, before[0], b.mul(weight, value)), b.fma(past, before[1], weight), best};
+    };
+    Values seen = mixed(before[2], b.add(key, bonus));
+    b.store(div(b, seen[0], seen[1]), scan.yOf(panel, t), 4);
+    return mixed(b.add(before[2], rate), key);
+  });
+  for (int64_t part = 0; part < 3; ++part)
+    b.store(state[size_t(part)], at(part), 4);
+}
+
+namespace {
+
 void emitGated(const Scan &scan) {
   KernelBuilder &b = scan.b;
   forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, scan.kernel.getWidth(), [&](const Panel &panel) {
-    Value rate = scan.rate(b.load(panel.lanes, floatAt(b, scan.a, panel.channel), 4), 1.0);
-    Value one = b.constant(panel.lanes, 1.0);
+    Gated gated(scan, panel);
     scan.tokens.forRuns(b, [&](const Run &run) {
-      Value at = floatAt(b, run.state, panel.channel);
+      Value at = gated.stateAt(run);
       Values state = choose(b, run.fresh, [&] { return Values{b.constant(panel.lanes, 0.0)}; },
                             [&] { return Values{b.load(panel.lanes, at, 4)}; });
       state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
-        Value exponent = b.mul(scan.loadStep(panel, t), rate), decay = exponential(b, exponent);
-        // e^2 is rounded to f32 before it is subtracted, as the op says: near 1 that rounding is most of the result's error, and
-        // whoever compares logits sees it.
-        Value square = b.sub(one, oneMinusExponential(b, b.add(exponent, exponent)));
-        Value share = math::SqrtOp::create(b, b.sub(one, square));
-        Value isFirst = arith::AndIOp::create(b, run.fresh, b.compare(arith::CmpIPredicate::eq, t, run.start));
-        share = b.select(isFirst, one, share);
-        Value after = b.fma(decay, before[0], b.mul(share, scan.loadX(panel, t)));
+        auto [decay, added] = gated.factors(run, t);
+        Value after = b.fma(decay, before[0], added);
         b.store(after, scan.yOf(panel, t), 4);
         return Values{after};
       });
@@ -260,36 +302,11 @@ void emitGated(const Scan &scan) {
   });
 }
 
-// state: (3, channels): sum of weighted values, sum of weights, the exponent that both are relative to.
 void emitWkv(const Scan &scan) {
   KernelBuilder &b = scan.b;
-  int64_t channels = scan.kernel.getChannels();
-  forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, channels, [&](const Panel &panel) {
-    Value rate = scan.rate(b.load(panel.lanes, floatAt(b, scan.a, panel.channel), 4), 1.0);
-    Value bonus = b.load(panel.lanes, floatAt(b, scan.skip, panel.channel), 4);
-    Value keys = floatAt(b, scan.input, panel.channel);
-    scan.tokens.forRuns(b, [&](const Run &run) {
-      auto at = [&](int64_t part) { return b.at(floatAt(b, run.state, panel.channel), part * channels * 4); };
-      auto none = [&] {
-        Value zero = b.constant(panel.lanes, 0.0);
-        return Values{zero, zero, b.constant(panel.lanes, -1e38)};
-      };
-      auto loaded = [&] { return Values{b.load(panel.lanes, at(0), 4), b.load(panel.lanes, at(1), 4), b.load(panel.lanes, at(2), 4)}; };
-      Values state = choose(b, run.fresh, none, loaded);
-      state = b.loop(run.start, run.end, 1, state, [&](Value t, ValueRange before) {
-        Value key = b.load(panel.lanes, b.at(keys, t, scan.kernel.getInputBytes()), 4), value = scan.loadX(panel, t);
-        // (sum, weights) faded from exponent `old`, and the value with weight exp(`now`), both relative to the larger exponent.
-        auto mixed = [&](Value old, Value now) {
-          Value best = maximum(b, old, now), past = exponential(b, b.sub(old, best)), weight = exponential(b, b.sub(now, best));
-          return Values{b.fma(past, before[0], b.mul(weight, value)), b.fma(past, before[1], weight), best};
-        };
-        Values seen = mixed(before[2], b.add(key, bonus));
-        b.store(div(b, seen[0], seen[1]), scan.yOf(panel, t), 4);
-        return mixed(b.add(before[2], rate), key);
-      });
-      for (int64_t part = 0; part < 3; ++part)
-        b.store(state[size_t(part)], at(part), 4);
-    });
+  forPanels(b, b.argument(0), scan.kernel.getPanels(), 1, scan.kernel.getChannels(), [&](const Panel &panel) {
+    Wkv wkv(scan, panel);
+    scan.tokens.forRuns(b, [&](const Run &run) { wkv.pass(run); });
   });
 }
 

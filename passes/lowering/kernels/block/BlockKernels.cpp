@@ -5,7 +5,8 @@ using namespace mlir;
 namespace llmc::kernels {
 
 const BlockKind *findBlockKind(Attribute kernel, tile::TargetAttr target) {
-  for (ArrayRef<BlockKind> kinds : {blockRowKinds(), blockLinearKinds(), blockChoiceKinds(), blockDecodeKinds(), blockAttentionTileKinds()})
+  for (ArrayRef<BlockKind> kinds : {blockRowKinds(), blockLinearKinds(), blockChoiceKinds(), blockDecodeKinds(), blockAttentionTileKinds(),
+                                    blockScanKinds(), blockChannelKinds(), blockCacheKinds(), blockLatentKinds(), blockGroupKinds()})
     for (const BlockKind &kind : kinds)
       if (kind.attribute == kernel.getTypeID() && (!kind.takes || kind.takes(kernel, target)))
         return &kind;

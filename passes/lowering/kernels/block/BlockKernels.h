@@ -22,6 +22,11 @@ llvm::ArrayRef<BlockKind> blockRowKinds();       // BlockRows.cpp: norm, pointwi
 llvm::ArrayRef<BlockKind> blockLinearKinds();    // BlockLinear.cpp
 llvm::ArrayRef<BlockKind> blockChoiceKinds();    // BlockChoices.cpp: best_panels, route
 llvm::ArrayRef<BlockKind> blockDecodeKinds();    // BlockDecode.cpp: attend, attend_runs of one token, merge_parts
+llvm::ArrayRef<BlockKind> blockScanKinds();      // BlockScan.cpp: scans with states
+llvm::ArrayRef<BlockKind> blockChannelKinds();   // BlockChannels.cpp: conv, shift, scans without states
+llvm::ArrayRef<BlockKind> blockCacheKinds();     // BlockCaches.cpp: prepare, latent_prepare
+llvm::ArrayRef<BlockKind> blockLatentKinds();    // BlockLatent.cpp: latent_attend
+llvm::ArrayRef<BlockKind> blockGroupKinds();     // BlockGroups.cpp: group_tokens
 llvm::ArrayRef<BlockKind> blockAttentionTileKinds(); // BlockAttentionTiles.cpp: attend_runs of many tokens
 
 // Null: one thread runs it.

@@ -105,6 +105,29 @@ void checkAssembled(KernelJit &jit, const std::string &name) {
   }
 }
 
+// Of Mamba, Mamba-2, gated delta nets, RG-LRU and RWKV-4.
+void declareRecurrences(KernelJit &jit) {
+  auto scan = [&](const std::string &name, const std::string &shape, const std::string &rest, const std::string &operands) {
+    jit.declare("scan_" + name, "#tile.scan<" + shape + ", x_bytes = 16384, " + rest + ">", "iipppp" + operands + "pppp");
+  };
+  const std::string states = "step_bytes = 16384, input_bytes = 16384, output_bytes = 16384, ";
+  for (const std::string format : {"f32", "f16", "bf16"})
+    scan("diagonal_" + format, "kind = diagonal, form = neg_exp, format = " + format + ", heads = 1, width = 4096, states = 16, groups = 1",
+         states + "beta_bytes = 0, skip = true, panels = 1", "pppp");
+  for (const std::string count : {"64", "128", "256"})
+    scan("scalar_" + count, "kind = scalar, form = neg_exp, format = f32, heads = 64, width = 64, states = " + count + ", groups = 8",
+         states + "beta_bytes = 0, skip = true, panels = 1", "pppp");
+  for (const std::string count : {"128", "256"})
+    scan("delta_" + count, "kind = delta, form = neg_exp, format = f32, heads = 32, width = 128, states = " + count + ", groups = 16",
+         states + "beta_bytes = 128, skip = false, panels = 1", "pppp");
+  scan("gated", "kind = gated, form = softplus8, format = f32, heads = 1, width = 2560, states = 1, groups = 1",
+       "step_bytes = 16384, input_bytes = 0, output_bytes = 0, beta_bytes = 0, skip = false, panels = 2", "p");
+  scan("wkv", "kind = wkv, form = neg_exp, format = f32, heads = 1, width = 2048, states = 1, groups = 1",
+       "step_bytes = 0, input_bytes = 16384, output_bytes = 0, beta_bytes = 0, skip = true, panels = 2", "pp");
+  jit.declare("conv", "#tile.conv<channels = 4096, taps = 4, format = bf16, bias = true, x_bytes = 16384, panels = 2, activation = silu>", "iipppppppp");
+  jit.declare("shift", "#tile.shift<channels = 2048, x_bytes = 8192, panels = 2>", "iipppppp");
+}
+
 // Each kind of kernel, at the sizes of models, assembles for all cards without spills.
 TEST(BlockKernelsTest, assemblesWithoutSpills) {
   KernelJit jit(deviceTargets()[0]);
@@ -147,6 +170,15 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
     jit.declare(std::string("plain_") + format, linear(type, "int8", plain), "iippp" "ippp");
     jit.declare(std::string("glu_") + format, linear(type + ", " + type, "int8", glu), "iipp" "pp" "ii" "p");
   }
+  for (const char *element : {"f32", "f16", "!llm.quant<q8_0>"})
+    jit.declare("prepare_" + std::to_string(shapes++), std::string("#tile.prepare<heads = 32, kv_heads = 8, head_dim = 128, element = ") + element +
+                ", rotary = <half, dim = 128>, norm = <rms, eps = 1.0e-6>, group = 8>", "iipppp" "p" "pp");
+  jit.declare("latent_prepare", "#tile.latent_prepare<heads = 16, latent = 512, query = 192, element = f16, rotary = <interleaved, dim = 64>, "
+                                "norm = <rms, eps = 1.0e-6>, group = 8>", "iippppppp");
+  for (const char *element : {"f32", "f16"})
+    jit.declare(std::string("latent_attend_") + element, std::string("#tile.latent_attend<heads = 16, latent = 512, turned = 64, element = ") + element + ", scale = 0.125>", "iipppp");
+  jit.declare("group", "#tile.group_tokens<count = 128, top = 8>", "ipppp");
+  declareRecurrences(jit);
   std::string mixed = "tensor<4096x4096x!llm.quant<q4_k|q6_k>>";
   jit.declare("mixed", linear(mixed, "int8", plain), "iippp" "ippp");
   ASSERT_NO_FATAL_FAILURE(checkAssembled(jit, "lanes"));

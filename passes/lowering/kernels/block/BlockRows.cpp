@@ -1,7 +1,10 @@
 // Kernels over one row of activations, by a block.
 //
 // `out` may be a row that is read: each thread reads all that it needs before it writes, and writes only where no other thread reads.
+#include "passes/lowering/kernels/block/BlockRows.h"
+
 #include "passes/lowering/kernels/block/BlockKernels.h"
+#include "passes/lowering/kernels/block/BlockRuns.h"
 
 #include "passes/lowering/kernels/Emitters.h"
 #include "passes/lowering/kernels/PackedReader.h"
@@ -31,8 +34,8 @@ constexpr int64_t kMostKept = 32;
 // Normalises groups of channels, each by all threads or by one warp.
 class Normaliser {
 public:
-  Normaliser(BlockBuilder &b, int64_t channels, int64_t group, llm::NormAttr norm, Value x, Value gain, Value bias, Value out)
-      : b(b), channels(channels), group(group), byWarp(channels > group && group <= kWarp * kMostKept), width(byWarp ? kWarp : b.threads()),
+  Normaliser(BlockBuilder &b, int64_t channels, int64_t group, bool byWarp, llm::NormAttr norm, Value x, Value gain, Value bias, Value out)
+      : b(b), channels(channels), group(group), byWarp(byWarp), width(byWarp ? kWarp : b.threads()),
         worker(byWarp ? b.lane() : b.thread()), norm(norm), x(x), gain(gain), bias(bias), out(out) {
     if (!byWarp)
       scratch = b.shared(4 * b.warps());
@@ -44,8 +47,9 @@ public:
     b.loop(b.mul(b.warp(), b.constant(group)), b.constant(channels), group * b.warps(), [&](Value first) { normaliseGroup(first); });
   }
 
-private:
   void normaliseGroup(Value first);
+
+private:
   Value sum(llvm::function_ref<Value(int64_t round, Value index)> term);
   void eachIndex(llvm::function_ref<void(int64_t round, Value index)> body);
   int64_t rounds() const { return (group + width - 1) / width; }
@@ -124,16 +128,18 @@ void Normaliser::normaliseGroup(Value first) {
   });
 }
 
+bool groupsByWarp(int64_t channels, int64_t group) { return channels > group && group <= kWarp * kMostKept; }
+
 // x, out: (channels); gain, bias: (group)
 void emitBlockNorm(BlockBuilder &b, tile::NormAttr kernel) {
   Value bias = kernel.getBias() ? b.argument(2) : Value(), out = b.argument(kernel.getBias() ? 3 : 2);
-  Normaliser(b, kernel.getChannels(), kernel.getGroup(), kernel.getNorm(), b.argument(0), b.argument(1), bias, out).emit();
+  Normaliser(b, kernel.getChannels(), kernel.getGroup(), groupsByWarp(kernel.getChannels(), kernel.getGroup()), kernel.getNorm(), b.argument(0), b.argument(1), bias, out).emit();
 }
 
 // x, out: (channels)
 void emitBlockUnitNorm(BlockBuilder &b, tile::UnitNormAttr kernel) {
   auto norm = llm::NormAttr::get(b.getContext(), llm::NormKind::rms, kernel.getEps(), llm::Real(0.0));
-  Normaliser(b, kernel.getChannels(), kernel.getGroup(), norm, b.argument(0), {}, {}, b.argument(1)).emit();
+  Normaliser(b, kernel.getChannels(), kernel.getGroup(), groupsByWarp(kernel.getChannels(), kernel.getGroup()), norm, b.argument(0), {}, {}, b.argument(1)).emit();
 }
 
 //===----------------------------------------------------------------------===//
@@ -182,22 +188,28 @@ void emitBlockRopeTable(BlockBuilder &b, tile::RopeTableAttr kernel) {
   b.eachThread(b.constant(kernel.getDim() / 2), 1, [&](Value index) { emitRopeTableAt(b, kernel, index); });
 }
 
+// Pair number `pair` of a head.
+void turnPair(BlockBuilder &b, llm::RotaryAttr rotary, Value pair, Value x, Value table, Value out) {
+  bool halves = rotary.getStyle() == llm::RotaryStyle::half;
+  int64_t half = rotary.getDim() / 2;
+  Value first = halves ? pair : b.mul(pair, b.constant(2)), second = b.add(first, b.constant(halves ? half : 1));
+  Value cosine = loadFloat(b, table, pair), sine = loadFloat(b, table, b.add(pair, b.constant(half)));
+  auto [a, c] = turn(b, loadFloat(b, x, first), loadFloat(b, x, second), cosine, sine);
+  storeFloat(b, a, out, first);
+  storeFloat(b, c, out, second);
+}
+
 // x, out: (heads, head_dim); table: (dim). A thread turns whole pairs.
 void emitBlockRope(BlockBuilder &b, tile::RopeAttr kernel) {
   Value x = b.argument(0), table = b.argument(1), out = b.argument(2);
   int64_t headDim = kernel.getHeadDim(), dim = kernel.getRotary().getDim(), half = dim / 2, heads = kernel.getChannels() / headDim;
-  bool halves = kernel.getRotary().getStyle() == llm::RotaryStyle::half;
   auto channel = [&](Value index, int64_t count) { // of the index-th of `count` in each head, and which it is
     Value head = arith::DivUIOp::create(b, index, b.constant(count)), of = arith::RemUIOp::create(b, index, b.constant(count));
     return std::pair(b.mul(head, b.constant(headDim)), of);
   };
   b.eachThread(b.constant(heads * half), 1, [&](Value index) {
     auto [head, pair] = channel(index, half);
-    Value first = b.add(head, halves ? pair : b.mul(pair, b.constant(2))), second = b.add(first, b.constant(halves ? half : 1));
-    Value cosine = loadFloat(b, table, pair), sine = loadFloat(b, table, b.add(pair, b.constant(half)));
-    auto [a, c] = turn(b, loadFloat(b, x, first), loadFloat(b, x, second), cosine, sine);
-    storeFloat(b, a, out, first);
-    storeFloat(b, c, out, second);
+    turnPair(b, kernel.getRotary(), pair, floatAt(b, x, head), table, floatAt(b, out, head));
   });
   if (dim < headDim)
     b.eachThread(b.constant(heads * (headDim - dim)), 1, [&](Value index) {
@@ -299,10 +311,9 @@ public:
     panel = b.at(b.argument(0), index, tile::panelBytes(format, inputs));
     lane = b.bitAnd(row, 15);
   }
-  Value at(Value input) { return llm::isQuantised(format) ? quantised(tile::packedBlock(format), input) : number(input); }
+  Value at(Value input) { return llm::isQuantised(format) ? quantised(tile::packedBlock(format), input) : panelNumber(b, format, panel, input, lane); }
 
 private:
-  Value number(Value input);
   Value quantised(const tile::PackedBlock &layout, Value input);
   Value code(const tile::PackedBlock &layout, Value quants, Value quad, Value byte);
   Value half(Value pointer) {
@@ -318,14 +329,6 @@ private:
   const Format format;
   Value panel, lane;
 };
-
-Value DecodeInput::number(Value input) {
-  if (format == Format::f32)
-    return loadFloat(b, b.at(panel, input, 64), lane);
-  if (format == Format::f16)
-    return half(b.at(panel, input, 32));
-  return ofBf16(b.at(b.at(b.at(panel, b.shiftRight(input, 1), 64), lane, 4), b.bitAnd(input, 1), 2));
-}
 
 // i32: the quant of a quad's input `byte`, less the zero point or as the code book has it.
 Value DecodeInput::code(const tile::PackedBlock &layout, Value quants, Value quad, Value byte) {
@@ -378,6 +381,16 @@ void emitBlockDecodeRow(BlockBuilder &b, tile::DecodeRowAttr kernel) {
 }
 
 } // namespace
+
+void normaliseByWarp(BlockBuilder &b, int64_t count, llm::NormAttr norm, Value x, Value gain, Value out) {
+  Normaliser(b, count, count, /*byWarp=*/true, norm, x, gain, {}, out).normaliseGroup(b.constant(0));
+  b.warpBarrier();
+}
+
+void rotateByWarp(BlockBuilder &b, llm::RotaryAttr rotary, Value x, Value table, Value out) {
+  b.eachLane(b.constant(rotary.getDim() / 2), 1, [&](Value pair) { turnPair(b, rotary, pair, x, table, out); });
+  b.warpBarrier();
+}
 
 ArrayRef<BlockKind> blockRowKinds() {
   static const BlockKind kinds[] = {
