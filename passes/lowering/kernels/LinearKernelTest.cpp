@@ -629,12 +629,12 @@ TEST_P(BlockLinearTest, oneToken) {
       for (bool bf16 : {false, true})
         if (format != Format::F32 || !bf16)
           add(inputs, inputs == 65 ? 2 : 1, {{inputs == 640 ? 32 : 37, {format}}}, false, bf16);
-  for (Format format : {Format::Q8_0, Format::Q4_0, Format::Q5_0, Format::Q4_1, Format::Q5_1})
-    for (int64_t inputs : {32, 96, 2080, 4096})
-      add(inputs, 1, {{21, {format}}}, true, false);
-  for (Format format : {Format::Q4_K, Format::Q5_K, Format::Q6_K})
-    for (int64_t inputs : {256, 1280, 6144})
-      add(inputs, 1, {{21, {format}}}, true, false);
+  for (Format format : kQuants)
+    for (bool int8 : {true, false}) {
+      bool isSmall = formatInfo(format).blockElements == 32;
+      for (int64_t inputs : isSmall ? std::vector<int64_t>{32, 96, 2080, 4096} : std::vector<int64_t>{256, 1280, 6144})
+        add(inputs, 1, {{21, {format}}}, int8, false);
+    }
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 
@@ -648,6 +648,7 @@ TEST_P(BlockLinearTest, manyTokens) {
   cases.push_back({96, 70, 3, true, true, false, true, "", {{117, {Format::Q5_1}}}});
   cases.push_back({512, 65, 2, true, true, true, true, "silu", {{35, {Format::Q4_0}}, {35, {Format::Q8_0}}}, true});
   cases.push_back({97, 4, 2, false, true, false, true, "", {{37, {Format::BF16}}}});
+  cases.push_back({512, 3, 2, false, true, false, true, "", {{37, {Format::Q4_K, Format::Q3_K}}}});
   ASSERT_NO_FATAL_FAILURE(checkAll(cases, random));
 }
 

@@ -150,10 +150,10 @@ void emitBlockBestPanels(BlockBuilder &b, tile::BestPanelsAttr kernel) { BestPan
 // Routing
 //===----------------------------------------------------------------------===//
 
-// Choices are kept a lane each; groups of experts are left to one thread.
+// Choices are kept a lane each, and so are groups of experts.
 bool takesRoute(Attribute kernel, tile::TargetAttr) {
   auto route = cast<tile::RouteAttr>(kernel);
-  return route.getGroups() == 1 && route.getTop() <= kWarp && route.getCount() <= 16 * kWarp;
+  return route.getGroups() <= kWarp && route.getTop() <= kWarp && route.getCount() <= 16 * kWarp;
 }
 
 // Arguments and meaning as emitRoute.
@@ -207,6 +207,43 @@ struct Route {
     return keys;
   }
 
+  Value groupOf(int64_t slot) {
+    Value group = arith::DivUIOp::create(b, warp.number(slot), word(b, kernel.getCount() / kernel.getGroups()));
+    return b.minimum(group, word(b, kernel.getGroups() - 1)); // of no expert: any, its key is gone already
+  }
+
+  // The greatest key of a group; or that of the sum of its two greatest numbers.
+  Value groupKey(ValueRange keys, int64_t group) {
+    Values own;
+    for (auto [slot, key] : llvm::enumerate(keys))
+      own.push_back(b.select(isEqual(b, groupOf(int64_t(slot)), word(b, group)), key, word(b, kGone)));
+    Value place = warp.place(own), best = warp.read(own, place);
+    if (kernel.getGroupScore() == llm::GroupScore::max)
+      return best;
+    Values others = warp.replace(own, place, word(b, kGone));
+    Value second = warp.read(others, warp.place(others));
+    auto numberOf = [&](Value key) { return b.bitcast(orderedBits(b, key), b.getF32Type()); };
+    return orderedKeys(b, b.add(numberOf(best), numberOf(second)), kNaN);
+  }
+
+  // Keys of experts whose groups are not among the best are gone.
+  Values keepBestGroups(ValueRange keys) {
+    Value own = word(b, kGone), kept = word(b, 0);
+    for (int64_t group = 0; group < kernel.getGroups(); ++group)
+      own = b.select(isEqual(b, warp.lane, word(b, group)), groupKey(keys, group), own);
+    for (int64_t k = 0; k < kernel.getTopGroups(); ++k) {
+      Value place = warp.place(own);
+      kept = b.bitOr(kept, arith::ShLIOp::create(b, word(b, 1), place));
+      own = warp.replace(own, place, word(b, kGone))[0];
+    }
+    Values result;
+    for (auto [slot, key] : llvm::enumerate(keys)) {
+      Value bit = b.bitAnd(arith::ShRUIOp::create(b, kept, groupOf(int64_t(slot))), 1);
+      result.push_back(b.select(isEqual(b, bit, word(b, 1)), key, word(b, kGone)));
+    }
+    return result;
+  }
+
   Value normalised(Value weight) {
     Value chosen = warp.isInside(0, kernel.getTop());
     if (kernel.getNormalize() == llm::RouterNormalize::softmax)
@@ -221,6 +258,8 @@ struct Route {
     Value experts = b.argument(next), weights = b.argument(next + 1);
     b.onlyIf(b.compare(arith::CmpIPredicate::eq, b.warp(), b.constant(0)), [&] {
       Values all = scores(), left = keys(all);
+      if (kernel.getGroups() > 1)
+        left = keepBestGroups(left);
       Value expert = word(b, 0), weight = number(0);
       for (int64_t k = 0; k < kernel.getTop(); ++k) {
         Value place = warp.place(left), mine = isEqual(b, warp.lane, word(b, k));

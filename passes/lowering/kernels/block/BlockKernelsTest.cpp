@@ -143,6 +143,8 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
   jit.declare("best", "#tile.best_panels<outputs = 262144>", "ippp");
   jit.declare("route", "#tile.route<count = 128, top = 8, scores = softmax, groups = 1, top_groups = 1, group_score = max, normalize = sum, epsilon = 0.0, "
                        "scale = 1.0, bias = true>", "pppp");
+  jit.declare("route_groups", "#tile.route<count = 256, top = 8, scores = sigmoid, groups = 8, top_groups = 4, group_score = top2_sum, normalize = sum, "
+                              "epsilon = 1.0e-20, scale = 2.5, bias = true>", "pppp");
   for (const char *shape : {"heads = 32, kv_heads = 8, head_dim = 64, element = f16", "heads = 32, kv_heads = 8, head_dim = 128, element = f32",
                             "heads = 4, kv_heads = 1, head_dim = 256, element = f16"})
     jit.declare("attend_" + std::to_string(shapes++), std::string("#tile.attend<") + shape + ", scale = 0.125, window = 512, softcap = 30.0, sinks = true, group = 4>", "iippppp");
@@ -165,11 +167,12 @@ TEST(BlockKernelsTest, assemblesWithoutSpills) {
       jit.declare("plain_" + name, linear(type, arithmetic, plain), "iippp" "ippp");
       jit.declare("glu_" + name, linear(type + ", " + type, arithmetic, glu), "iipp" "pp" "ii" "p");
     }
-  for (const char *format : {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"}) {
-    std::string type = std::string("tensor<4096x4096x!llm.quant<") + format + ">>";
-    jit.declare(std::string("plain_") + format, linear(type, "int8", plain), "iippp" "ippp");
-    jit.declare(std::string("glu_") + format, linear(type + ", " + type, "int8", glu), "iipp" "pp" "ii" "p");
-  }
+  for (const char *format : {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "iq4_nl", "mxfp4"})
+    for (const char *arithmetic : {"int8", "f32"}) {
+      std::string type = std::string("tensor<4096x4096x!llm.quant<") + format + ">>", name = std::string(format) + "_" + arithmetic;
+      jit.declare("plain_" + name, linear(type, arithmetic, plain), "iippp" "ippp");
+      jit.declare("glu_" + name, linear(type + ", " + type, arithmetic, glu), "iipp" "pp" "ii" "p");
+    }
   for (const char *element : {"f32", "f16", "!llm.quant<q8_0>"})
     jit.declare("prepare_" + std::to_string(shapes++), std::string("#tile.prepare<heads = 32, kv_heads = 8, head_dim = 128, element = ") + element +
                 ", rotary = <half, dim = 128>, norm = <rms, eps = 1.0e-6>, group = 8>", "iipppp" "p" "pp");

@@ -31,6 +31,9 @@ protected:
 
 // x: one row, as `arithmetic` has it.
 std::unique_ptr<LaneProduct> laneProduct(BlockBuilder &b, llm::Format format, tile::Arithmetic arithmetic, int64_t inputs, Value panel, Value x);
+// Entries of a book for four codes of 4 bits, each in a byte of a word. The codes are nibbles of a selector, whose highest bits say which half of
+// the book.
+Value lookUpBytes(BlockBuilder &b, const tile::CodeBook &book, Value codes);
 // Whether there is one.
 bool hasLaneProduct(llm::Format format, tile::Arithmetic arithmetic, int64_t threads);
 

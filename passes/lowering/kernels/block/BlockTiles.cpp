@@ -1,5 +1,7 @@
 #include "passes/lowering/kernels/block/BlockTiles.h"
 
+#include "passes/lowering/kernels/block/BlockPanels.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -103,7 +105,6 @@ private:
   void loadCodes(Values &loaded, Value block, Value ofBlock);
   void loadScales(Values &loaded, Value block);
   BlockBuilder::Four quadsOf(ArrayRef<Value> words);
-  Value lookUp(Value codes);
   void scalesOf(Chunk &chunk, ArrayRef<Value> scales, ArrayRef<Value> codes);
   std::array<Value, 2> numbers(Value codes, bool isSigned);
   Value shifted(Value value, int64_t bitsOfWord, int64_t more) {
@@ -185,27 +186,12 @@ BlockBuilder::Four QuantTiles::quadsOf(ArrayRef<Value> words) {
     if (layout.upperBits == 2)
       low = b.bitOr(low, b.shiftLeft(b.bitAnd(shifted(upper[i], 2, 0), 0x03030303), layout.lowBits));
     if (layout.codeBook)
-      low = lookUp(low);
+      low = lookUpBytes(b, *layout.codeBook, low);
     if (layout.zero) // q + 128 - zero carries into no other byte; turning its highest bit takes 128 away
       low = b.bitXor(b.add(low, b.constant(b.getI32Type(), (0x80 - layout.zero) * 0x01010101)), 0x80808080);
     quads[i] = low;
   }
   return quads;
-}
-
-// Four codes of 4 bits, each in a byte, are four nibbles of a selector; its highest bits say which half of the book.
-Value QuantTiles::lookUp(Value codes) {
-  auto constant = [&](int64_t value) { return b.constant(b.getI32Type(), value); };
-  auto entries = [&](size_t first) {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 4; ++i)
-      bits |= uint32_t(uint8_t((*layout.codeBook)[first + i])) << (8 * i);
-    return constant(int32_t(bits));
-  };
-  Value pairs = b.bitOr(codes, b.shiftRight(codes, 4)), selector = b.pickBytes(pairs, constant(0), constant(0x4420));
-  Value ofHalf = b.bitAnd(selector, 0x7777);
-  Value low = b.pickBytes(entries(0), entries(4), ofHalf), high = b.pickBytes(entries(8), entries(12), ofHalf);
-  return b.pickBytes(low, high, b.bitOr(b.bitAnd(b.shiftRight(selector, 1), 0x4444), constant(0x3210)));
 }
 
 std::array<Value, 2> QuantTiles::numbers(Value codes, bool isSigned) {
