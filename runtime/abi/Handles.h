@@ -24,7 +24,6 @@ struct llmc_context {
 
 struct llmc_sampler {
   std::shared_ptr<const llmc::LoadedModel> model;
-  llmc::SamplerOptions options;
   llmc::Sampler sampler;
 };
 

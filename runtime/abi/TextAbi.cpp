@@ -1,6 +1,6 @@
 // llmc.h: tokenizer, decoder, sampler.
 #include "runtime/abi/Handles.h"
-#include "runtime/engine/Generate.h"
+#include "runtime/engine/SamplerSetup.h"
 #include "runtime/engine/TextStream.h"
 #include "runtime/tokenizer/TokenizeBatch.h"
 
@@ -167,9 +167,8 @@ int32_t llmc_sampler_create(llmc_model_handle *model, const llmc_sampler_options
     LLMC_CHECK(notNull(model, "model"));
     LLMC_CHECK(notNull(sampler, "sampler"));
     LLMC_TRY(given, readStruct(options, "llmc_sampler_options"));
-    SamplerOptions chosen = samplerOptions(options ? given : samplerDefaults(*model->model));
-    LLMC_CHECK(validate(chosen));
-    *sampler = new llmc_sampler{model->model, chosen, Sampler(chosen)};
+    LLMC_TRY(chosen, samplerOptions(options ? given : samplerDefaults(*model->model), *model->model));
+    *sampler = new llmc_sampler{model->model, Sampler(chosen)};
     return {};
   });
 }
@@ -199,7 +198,7 @@ int32_t llmc_sampler_accept(llmc_sampler *sampler, int32_t token, llmc_error **e
   });
 }
 
-void llmc_sampler_reset(llmc_sampler *sampler) { sampler->sampler = Sampler(sampler->options); }
+void llmc_sampler_reset(llmc_sampler *sampler) { sampler->sampler.reset(); }
 void llmc_sampler_free(llmc_sampler *sampler) { delete sampler; }
 
 } // extern "C"

@@ -1,9 +1,8 @@
 #include "runtime/engine/Generate.h"
 
 #include "runtime/engine/GenerateBeams.h"
+#include "runtime/engine/SamplerSetup.h"
 #include "runtime/support/Text.h"
-
-#include <random>
 
 namespace llmc {
 namespace {
@@ -84,41 +83,10 @@ private:
 
 } // namespace
 
-llmc_sampler_options samplerDefaults(const LoadedModel &model) {
-  const SamplerOptions &chosen = model.generationConfig().sampler;
-  std::random_device random;
-  uint64_t seed = uint64_t(random()) << 32 | random();
-  const GenerationConfig &config = model.generationConfig();
-  return {.struct_size = sizeof(llmc_sampler_options),
-          .temperature = chosen.temperature,
-          .top_k = chosen.topK,
-          .top_p = chosen.topP,
-          .min_p = chosen.minP,
-          .repeat_penalty = chosen.repeatPenalty,
-          .repeat_last_n = chosen.repeatLastN,
-          .seed = seed,
-          .beams = 0,
-          .length_penalty = config.lengthPenalty,
-          .early_stopping = int32_t(config.earlyStopping)};
-}
-
-SamplerOptions samplerOptions(const llmc_sampler_options &options) {
-  SamplerOptions chosen;
-  chosen.temperature = options.temperature;
-  chosen.topK = options.top_k;
-  chosen.topP = options.top_p;
-  chosen.minP = options.min_p;
-  chosen.repeatPenalty = options.repeat_penalty;
-  chosen.repeatLastN = options.repeat_last_n;
-  chosen.seed = options.seed;
-  return chosen;
-}
-
 Expected<void> generate(Context &context, const llmc_generate_options &options, llmc_generate_stats &stats) {
   LLMC_CHECK(context.checkSlot(options.slot));
   llmc_sampler_options chosen = options.sampler ? *options.sampler : samplerDefaults(context.model());
-  SamplerOptions sampling = samplerOptions(chosen);
-  LLMC_CHECK(validate(sampling));
+  LLMC_TRY(sampling, samplerOptions(chosen, context.model()));
   LLMC_TRY(stops, stopStrings(options));
   LLMC_TRY(prompt, promptTokens(context.model(), options));
   auto tokenizer = context.model().tokenizer();

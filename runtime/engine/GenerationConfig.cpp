@@ -48,6 +48,10 @@ SamplerOptions samplerOptions(const Json &config) {
     options.minP = float(*value);
   if (auto value = jsonFloat(config, "repetition_penalty"))
     options.repeatPenalty = float(*value);
+  if (auto value = jsonFloat(config, "typical_p"))
+    options.typicalP = float(*value);
+  if (auto value = jsonInt(config, "no_repeat_ngram_size"))
+    options.noRepeatNgram = int32_t(std::min<int64_t>(*value, std::numeric_limits<int32_t>::max()));
   if (doSample == false)
     options.temperature = 0.0f;
   return options;

@@ -1,8 +1,9 @@
 #include "runtime/sampler/Sampler.h"
 
+#include "runtime/sampler/Repetition.h"
+#include "runtime/sampler/Weights.h"
+
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -12,37 +13,29 @@
 namespace llmc {
 namespace {
 
-constexpr auto kInverseFactorials = [] {
-  std::array<double, 14> values{1};
-  for (size_t n = 1; n < values.size(); ++n)
-    values[n] = values[n - 1] / double(n);
-  return values;
-}();
-
-// e^x for x <= 0, within two units in the last place; 0 below the normal range.
-double expOfNegative(double x) {
-  constexpr double kLog2Hi = 0x1.62e42fee00000p-1, kLog2Lo = 0x1.a39ef35793c76p-33, kInvLog2 = 0x1.71547652b82fep+0;
-  if (!(x > -708))
-    return 0;
-  int32_t k = int32_t(x * kInvLog2 - 0.5);
-  double r = (x - k * kLog2Hi) - k * kLog2Lo; // |r| <= log(2) / 2
-  double sum = kInverseFactorials[13];        // Taylor's series, by Horner
-  for (size_t n = 13; n-- > 0;)
-    sum = kInverseFactorials[n] + sum * r;
-  return sum * std::bit_cast<double>(uint64_t(int64_t(k) + 1023) << 52);
-}
-
-// The weight of a logit whose distance to the greatest is finite or infinite.
-double weightOf(float logit, float greatest, float temperature) {
-  return logit == greatest ? 1.0 : expOfNegative((double(logit) - double(greatest)) / double(temperature));
-}
-
-std::unexpected<Error> badOption(const char *name, const char *range, double value) {
-  std::string text = std::to_string(value);
-  return invalidInput(std::string("sampler: ") + name + ": want " + range + ", got " + text);
-}
-
 float punished(float logit, float penalty) { return logit > 0 ? logit / penalty : logit * penalty; }
+
+// The place that a number from 0 to the sum of the weights falls into.
+size_t placeOf(std::span<const double> weights, double target) {
+  double sum = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    sum += weights[i];
+    if (sum > target)
+      return i;
+  }
+  // Rounding at the very end: the last one that has any weight.
+  for (size_t i = weights.size(); i-- > 0;)
+    if (weights[i] > 0)
+      return i;
+  return 0;
+}
+
+void addBias(Candidates &candidates, std::span<const LogitBias> biases) {
+  std::unordered_map<TokenId, float> sums;
+  for (const LogitBias &bias : biases)
+    sums[bias.token] += bias.bias;
+  candidates.change(sums, [](float &logit, float bias) { logit = std::isinf(bias) ? bias : logit + bias; });
+}
 
 // The first of the greatest: only the first block that holds it is searched.
 TokenId argmax(std::span<const float> logits) {
@@ -59,36 +52,38 @@ TokenId argmax(std::span<const float> logits) {
 
 } // namespace
 
-Expected<void> validate(const SamplerOptions &options) {
-  if (!(options.temperature >= 0) || !std::isfinite(options.temperature))
-    return badOption("temperature", "a number of at least 0", options.temperature);
-  if (options.topK < 0)
-    return badOption("top-k", "at least 0", options.topK);
-  if (!(options.topP >= 0 && options.topP <= 1))
-    return badOption("top-p", "0 to 1", options.topP);
-  if (!(options.minP >= 0 && options.minP <= 1))
-    return badOption("min-p", "0 to 1", options.minP);
-  if (!(options.repeatPenalty > 0) || !std::isfinite(options.repeatPenalty))
-    return badOption("repeat-penalty", "a number above 0", options.repeatPenalty);
-  if (options.repeatLastN < -1)
-    return badOption("repeat-last-n", "at least -1", options.repeatLastN);
-  return {};
+// `options` is a member: the others are made from it.
+Sampler::Sampler(SamplerOptions given) : options(std::move(given)), random(options.seed), mirostat(options), shortChain(isShort()) {}
+
+bool Sampler::isShort() const {
+  const SamplerOptions &o = options;
+  bool cuts = (o.typicalP > 0 && o.typicalP < 1) || o.topNSigma > 0 || o.xtcProbability > 0 || o.mirostat;
+  bool edits = o.presencePenalty != 0 || o.frequencyPenalty != 0 || o.noRepeatNgram || !o.logitBias.empty() || o.dryMultiplier > 0;
+  bool heats = o.dynatempRange > 0 || !o.temperatureSchedule.empty();
+  return !cuts && !edits && !heats && o.steps == defaultSamplerSteps();
 }
 
-Sampler::Sampler(SamplerOptions options) : options(options), random(options.seed) {}
-
 void Sampler::accept(TokenId token) {
-  if (options.repeatPenalty == 1.0f || options.repeatLastN == 0)
+  bool forgets = shortChain && options.repeatLastN >= 0;
+  if (shortChain && (options.repeatPenalty == 1.0f || options.repeatLastN == 0))
     return;
   history.push_back(token);
-  size_t kept = options.repeatLastN < 0 ? SIZE_MAX / 2 : size_t(options.repeatLastN);
-  if (history.size() >= 2 * kept && history.size() > 64)
+  size_t kept = size_t(options.repeatLastN);
+  if (forgets && history.size() >= 2 * kept && history.size() > 64)
     history.erase(history.begin(), history.end() - ptrdiff_t(kept));
 }
 
 void Sampler::reset() {
   history.clear();
   random.seed(options.seed);
+  mirostat.reset();
+  drawn = 0;
+}
+
+double Sampler::uniform() { return double(random() >> 11) * 0x1p-53; }
+
+std::span<const TokenId> Sampler::recent(int64_t count) const {
+  return std::span(history).last(count < 0 ? history.size() : std::min(history.size(), size_t(count)));
 }
 
 // Divides positive logits of recent tokens and multiplies the others, each token once.
@@ -173,18 +168,7 @@ TokenId Sampler::draw() {
     weights.push_back(weightOf(candidate.logit, greatest, options.temperature));
     total += weights.back();
   }
-  double target = double(random() >> 11) * 0x1p-53 * total;
-  double sum = 0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    sum += weights[i];
-    if (sum > target)
-      return candidates[i].id;
-  }
-  // Rounding at the very end: the last one that has any weight.
-  for (size_t i = candidates.size(); i-- > 0;)
-    if (weights[i] > 0)
-      return candidates[i].id;
-  return candidates.front().id;
+  return candidates[placeOf(weights, uniform() * total)].id;
 }
 
 Expected<TokenId> Sampler::next(std::span<const float> logits) {
@@ -192,6 +176,8 @@ Expected<TokenId> Sampler::next(std::span<const float> logits) {
     return invalidInput("sampler: logits: want at least one");
   if (hasNan(logits))
     return invalidInput("sampler: logits: got NaN; the model's weights or its input are damaged");
+  if (!shortChain)
+    return nextOfChain(logits);
   logits = penalize(logits);
   if (options.temperature == 0)
     return argmax(logits);
@@ -211,16 +197,72 @@ Expected<TokenId> Sampler::next(std::span<const float> logits) {
   return draw();
 }
 
+// ---- Any chain ------------------------------------------------------------------------------------------------------
+
+void Sampler::apply(SamplerStep step, float temperature) {
+  const SamplerOptions &o = options;
+  switch (step) {
+  case SamplerStep::Penalties:
+    if (o.repeatPenalty != 1 || o.presencePenalty != 0 || o.frequencyPenalty != 0)
+      applyPenalties(chain, recent(o.repeatLastN), o);
+    return;
+  case SamplerStep::Dry:
+    return o.dryMultiplier > 0 ? applyDry(chain, recent(o.dryPenaltyLastN), o) : void();
+  case SamplerStep::TopNSigma:
+    return o.topNSigma > 0 ? chain.keepWithinSigma(o.topNSigma) : void();
+  case SamplerStep::TopK:
+    return o.topK > 0 ? chain.keepTop(size_t(o.topK)) : void();
+  case SamplerStep::Typical:
+    return o.typicalP > 0 && o.typicalP < 1 ? chain.keepTypical(o.typicalP) : void();
+  case SamplerStep::TopP:
+    return o.topP < 1 ? chain.keepNucleus(o.topP) : void();
+  case SamplerStep::MinP:
+    return o.minP > 0 ? chain.keepProbable(o.minP) : void();
+  case SamplerStep::Xtc:
+    if (o.xtcProbability > 0 && o.xtcThreshold <= 0.5f && chain.tokens().size() > 1 && uniform() < double(o.xtcProbability))
+      chain.dropTop(o.xtcThreshold);
+    return;
+  case SamplerStep::Temperature:
+    return o.dynatempRange > 0 ? chain.divideByEntropy(temperature, o.dynatempRange, o.dynatempExponent) : chain.divide(temperature);
+  }
+}
+
+void Sampler::applyMirostatChain(float temperature, size_t vocab) {
+  for (SamplerStep step : options.steps)
+    if (step == SamplerStep::Penalties || step == SamplerStep::Dry)
+      apply(step, temperature);
+  apply(SamplerStep::Temperature, temperature);
+  mirostat.cut(chain, vocab);
+}
+
+TokenId Sampler::nextOfChain(std::span<const float> logits) {
+  float temperature = options.temperatureSchedule.empty() ? options.temperature : temperatureAt(options.temperatureSchedule, drawn);
+  ++drawn;
+  chain.assign(logits);
+  if (!options.logitBias.empty())
+    addBias(chain, options.logitBias);
+  if (options.noRepeatNgram > 0)
+    blockNgrams(chain, history, size_t(options.noRepeatNgram));
+  if (options.mirostat)
+    applyMirostatChain(temperature, logits.size());
+  else
+    for (SamplerStep step : options.steps)
+      apply(step, temperature);
+  const std::vector<double> &shares = chain.probabilities();
+  size_t place = placeOf(shares, uniform());
+  if (options.mirostat)
+    mirostat.learn(shares[place]);
+  return chain.tokens()[place].id;
+}
+
 bool Sampler::cutsK(size_t vocab) const { return options.topK > 0 && size_t(options.topK) < vocab; }
 
-size_t Sampler::recentCount() const {
-  return options.repeatLastN < 0 ? history.size() : std::min(history.size(), size_t(options.repeatLastN));
-}
+size_t Sampler::recentCount() const { return recent(options.repeatLastN).size(); }
 
 // Penalties of at least 1 move no token forward: of so many more than wanted, enough stay where they are.
 size_t Sampler::bestNeeded(size_t vocab) const {
   bool isGreedy = options.temperature == 0;
-  if (options.repeatPenalty < 1 || !(isGreedy || cutsK(vocab)))
+  if (!shortChain || options.repeatPenalty < 1 || !(isGreedy || cutsK(vocab)))
     return 0;
   return (isGreedy ? 1 : size_t(options.topK)) + recentCount();
 }

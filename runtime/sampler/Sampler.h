@@ -1,4 +1,5 @@
-// Draws the next token from logits: penalties, top-k, top-p, min-p, temperature, in llama.cpp's order.
+// Draws the next token from logits: bias and penalties, then what cuts the tokens down, then temperature, in llama.cpp's order or another
+// (SamplerOptions).
 //
 //   Sampler sampler({.temperature = 0.8f, .topK = 40, .seed = 1});
 //   Expected<TokenId> next = sampler.next(logits);
@@ -7,26 +8,11 @@
 // Thread-compatible: one sampler per sequence.
 #pragma once
 
-#include "runtime/sampler/BestTokens.h"
-#include "runtime/support/Error.h"
-#include "runtime/tokenizer/Tokenizer.h"
+#include "runtime/sampler/Mirostat.h"
 
 #include <random>
 
 namespace llmc {
-
-struct SamplerOptions {
-  float temperature = 0.8f;   // 0: greedy, the first of equal maxima
-  int32_t topK = 40;          // 0: off
-  float topP = 0.95f;         // 1: off. arXiv:1904.09751
-  float minP = 0.05f;         // 0: off. arXiv:2407.01082
-  float repeatPenalty = 1.0f; // 1: off; divides positive logits, multiplies negative ones. arXiv:1909.05858
-  int32_t repeatLastN = 64;   // tokens the penalty looks back on; -1: all
-  uint64_t seed = 0;
-};
-
-// Errors: InvalidInput, naming the option, its range and its value.
-Expected<void> validate(const SamplerOptions &options);
 
 class Sampler {
 public:
@@ -41,7 +27,7 @@ public:
   // What next() would draw from the logits whose bestNeeded() best tokens these are, in order: the very same token.
   // Errors: InvalidInput if empty.
   Expected<TokenId> nextOf(std::span<const ScoredToken> best);
-  // Tells of a token of the sequence (prompt or drawn) for the repetition penalty.
+  // Tells of a token of the sequence (prompt or drawn) for what looks back.
   void accept(TokenId token);
   // Forgets the sequence and starts the seed's random numbers anew.
   void reset();
@@ -49,7 +35,13 @@ public:
 private:
   std::span<const float> penalize(std::span<const float> logits);
   void penalizeCandidates();
-  size_t recentCount() const; // tokens that the penalty looks back on now
+  size_t recentCount() const; // tokens that the penalties look back on now
+  std::span<const TokenId> recent(int64_t count) const; // -1: all
+  bool isShort() const;
+  TokenId nextOfChain(std::span<const float> logits);
+  void apply(SamplerStep step, float temperature);
+  void applyMirostatChain(float temperature, size_t vocab);
+  double uniform(); // below 1
   bool cutsK(size_t vocab) const;
   bool cutNucleus(double total);
   void keepNucleus();
@@ -60,10 +52,14 @@ private:
   SamplerOptions options;
   std::mt19937_64 random;
   std::vector<TokenId> history;
+  int64_t drawn = 0;
+  Mirostat mirostat;
+  bool shortChain; // repeat penalty, top-k, top-p, min-p and temperature in their usual order: no need for all tokens as candidates
   // Working memory.
   std::vector<float> penalized;
   std::vector<ScoredToken> candidates;
   std::vector<double> weights;
+  Candidates chain;
 };
 
 } // namespace llmc

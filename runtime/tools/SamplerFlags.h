@@ -13,6 +13,7 @@
 #include <CLI/Formatter.hpp>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace llmc {
@@ -23,20 +24,29 @@ public:
   SamplerFlags(const SamplerFlags &) = delete; // the options point into it
   void add(CLI::App &app);
   // The model's own choice but for what was given. What it points to lives as long as this.
-  llmc_sampler_options over(llmc_sampler_options model) const;
-  bool isGiven(const char *name) const; // without dashes
+  llmc_sampler_options over(llmc_sampler_options model);
   int32_t beams() const { return values.beams; }
 
 private:
   template <class T> CLI::Option *add(CLI::App &app, const char *names, T llmc_sampler_options::*member, const char *what);
   void addDrawing(CLI::App &app);
+  void addCuts(CLI::App &app);
+  void addPenalties(CLI::App &app);
+  void addTemperatures(CLI::App &app);
   void addBeams(CLI::App &app);
 
   struct Flag {
     CLI::Option *option;
     std::function<void(llmc_sampler_options &)> apply;
   };
+  void addText(CLI::App &app, const char *names, std::string &text, const char *llmc_sampler_options::*member, const char *what);
+  void readBiases(const std::vector<std::string> &texts);
+
   llmc_sampler_options values{};
+  std::string samplers, schedule;
+  std::vector<std::string> breakers;
+  std::vector<const char *> breakerTexts;
+  std::vector<llmc_logit_bias> biases;
   std::vector<Flag> flags;
 };
 

@@ -116,7 +116,7 @@ struct Session {
   }
 };
 
-Expected<void> open(Session &session, const Options &options) {
+Expected<void> open(Session &session, Options &options) {
   // dlopen searches the system's folders for a name without a slash; a user means a file.
   std::string path = options.model.find('/') == std::string::npos ? "./" + options.model : options.model;
   char message[1024];
@@ -131,13 +131,13 @@ Expected<void> open(Session &session, const Options &options) {
   return session.call(session.api.context_create, session.model, &context, &session.context);
 }
 
-Expected<void> readSession(Session &session, const Options &options) {
+Expected<void> readSession(Session &session, Options &options) {
   if (options.session.empty() || !std::filesystem::exists(options.session))
     return {};
   return session.call(session.api.state_restore_file, session.context, 0, options.session.c_str());
 }
 
-Expected<void> writeSession(Session &session, const Options &options) {
+Expected<void> writeSession(Session &session, Options &options) {
   if (options.session.empty())
     return {};
   return session.call(session.api.state_save_file, session.context, 0, options.session.c_str());
@@ -180,12 +180,12 @@ void printFigures(const llmc_generate_stats &stats) {
                static_cast<unsigned long long>(stats.seed), finishName(stats.finish));
 }
 
-uint32_t flagsOf(const Options &options) {
+uint32_t flagsOf(Options &options) {
   return (options.noSpecial ? LLMC_NO_SPECIAL : 0) | (options.parseSpecial ? LLMC_PROMPT_SPECIAL : 0) |
          (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0) | LLMC_NO_LOGITS;
 }
 
-Expected<int> generate(Session &session, const Options &options) {
+Expected<int> generate(Session &session, Options &options) {
   llmc_sampler_options sampler{};
   sampler.struct_size = sizeof sampler;
   LLMC_CHECK(session.call(session.api.sampler_defaults, session.model, &sampler));

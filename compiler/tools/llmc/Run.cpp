@@ -94,7 +94,7 @@ absl::StatusOr<Prompt> readPrompt(const RunOptions &options) {
   return prompt;
 }
 
-absl::StatusOr<llmc_sampler_options> samplerOptions(const RunOptions &options, const Model &model) {
+absl::StatusOr<llmc_sampler_options> samplerOptions(RunOptions &options, const Model &model) {
   llmc_sampler_options defaults{};
   defaults.struct_size = sizeof defaults;
   llmc_error *error = nullptr;
@@ -141,7 +141,7 @@ void printResult(const Output &output) {
   fflush(stdout); // before the figures
 }
 
-absl::Status generate(const RunOptions &options, const Prompt &prompt, Context &context, Output &output) {
+absl::Status generate(RunOptions &options, const Prompt &prompt, Context &context, Output &output) {
   const Model &model = context.model();
   LLMC_ASSIGN(sampler, samplerOptions(options, model));
   std::vector<const char *> stop;
@@ -196,7 +196,7 @@ absl::Status writeSession(Context &context, const std::string &path) {
   return context.model().status(context.model().api().state_save_file(context.handle(), 0, path.c_str(), &error), error);
 }
 
-absl::Status run(const RunOptions &options) {
+absl::Status run(RunOptions &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
   if (options.count == 0 || options.count < -1)
     return invalidArgument("-n: want a number of tokens, or -1 for as many as the model writes, got " + std::to_string(options.count));
@@ -252,7 +252,6 @@ void tools::addRun(CLI::App &program, Action &chosen) {
       *verb, std::initializer_list<Unsupported::Option>{{"--grammar", "grammars are"},
                                                         {"--json-schema", "JSON schemas are"},
                                                         {"--lora", "adapters are"},
-                                                        {"--no-repeat-ngram", "blocking of repeated n-grams is"},
                                                         {"--decoder-tokens-file", "encoder-decoder models are"}});
   verb->footer("Examples:\n"
                "  llmc run model.gguf -p 'The capital of France is' -n 32 --temp 0\n"

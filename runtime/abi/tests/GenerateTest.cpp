@@ -2,6 +2,7 @@
 #include "runtime/engine/Generate.h"
 
 #include "runtime/abi/tests/EngineFixture.h"
+#include "runtime/engine/SamplerSetup.h"
 #include "runtime/engine/TextStream.h"
 #include "runtime/support/Text.h"
 
@@ -61,7 +62,10 @@ TEST(Generate, ContinuesTextUntilMaxTokens) {
 TEST(Generate, WithoutLogitsDrawsTheSame) {
   for (float temperature : {0.0f, 1.5f})
     for (float penalty : {1.0f, 1.3f, 0.9f}) {
-      llmc_sampler_options sampler{sizeof sampler, temperature, 9, 0.97f, 0.01f, penalty, 16, 77};
+      llmc_sampler_options sampler{};
+      sampler.struct_size = sizeof sampler;
+      sampler.temperature = temperature, sampler.top_k = 9, sampler.top_p = 0.97f, sampler.min_p = 0.01f;
+      sampler.repeat_penalty = penalty, sampler.repeat_last_n = 16, sampler.seed = 77;
       Request with, without;
       for (Request *request : {&with, &without}) {
         request->options.prompt = "ab";

@@ -315,24 +315,58 @@ enum llmc_early_stopping {
   LLMC_EARLY_NEVER = 2,     // when no live sequence could come to score better, at whatever length
 };
 
-// Penalties, top-k, top-p, min-p, temperature, in llama.cpp's order. 0 is a value here: start from
-// llmc_sampler_defaults.
+struct llmc_logit_bias {
+  int32_t token;
+  float bias; // added to the logit; -infinity: never
+};
+
+// Logit bias and the block of n-grams, then penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC and temperature, in this order
+// or another (`samplers`), as llama.cpp defines them; docs/howto/ChooseTokens.md says what each does. 0 is a value here: start from
+// llmc_sampler_defaults. Of the members after `seed`, 0 or NULL switches off what they belong to.
 struct llmc_sampler_options {
   size_t struct_size;
   float temperature;     // 0: greedy, the first of equal maxima
   int32_t top_k;         // 0: off
   float top_p;           // 1: off
   float min_p;           // 0: off
-  float repeat_penalty;  // 1: off
-  int32_t repeat_last_n; // tokens the penalty looks back on; -1: all
+  float repeat_penalty;  // divides positive logits of recent tokens, multiplies negative ones; 1: off
+  int32_t repeat_last_n; // tokens the penalties look back on; -1: all
   uint64_t seed;
   // llmc_generate only: beam search with so many live sequences instead of drawing, 1 … 256; 0: off. A sequence scores the sum of its
   // tokens' log-probabilities over (tokens ^ length_penalty); scores, stopping and order are those of transformers' generate.
   int32_t beams;
   float length_penalty;   // above 0 prefers long sequences
   int32_t early_stopping; // enum llmc_early_stopping
+
+  float presence_penalty;  // subtracted from the logit of each recent token
+  float frequency_penalty; // subtracted as often as it occurs
+  int32_t no_repeat_ngram; // no n tokens twice, prompt included
+  const struct llmc_logit_bias *logit_bias; // [logit_bias_count]
+  int64_t logit_bias_count;
+  float typical_p;   // tokens whose surprise is nearest to the mean, until they make up P; 1: off
+  float top_n_sigma; // logits within so many standard deviations of the greatest
+  // DRY subtracts dry_multiplier * dry_base^(n - dry_allowed_length) from the logit of a token that would continue a repetition of n tokens.
+  float dry_multiplier;
+  float dry_base;              // 1 or more; 0: 1.75
+  int32_t dry_allowed_length;  // tokens that may be repeated
+  int32_t dry_penalty_last_n;  // tokens it looks back on; -1: all; 0: none, so it is off
+  const char *const *dry_sequence_breakers; // [dry_breaker_count] texts no repetition reaches across; NULL: "\n", ":", "\"", "*"
+  int64_t dry_breaker_count;
+  float xtc_probability; // of removing, of the tokens that reach the threshold, all but the least likely
+  float xtc_threshold;   // a probability; above 0.5: off
+  float dynatemp_range;    // temperature -+ this, by (entropy / greatest entropy) ^ exponent
+  float dynatemp_exponent;
+  const char *temperature_schedule; // "0:1.2,64:0.7": temperature by tokens drawn so far, linear between; instead of `temperature`
+  // 1, 2: Mirostat of that version holds the mean surprise at mirostat_tau bits; of the rest then only bias, n-grams, penalties, DRY and
+  // temperature are used.
+  int32_t mirostat;
+  float mirostat_tau;
+  float mirostat_eta; // share of the error that is corrected after each token
+  // "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature" (NULL), or another order; what is not named is not used.
+  const char *samplers;
 };
-// The model's own choice (generation_config), else 0.8, 40, 0.95, 0.05, 1, 64; a fresh random seed.
+// The model's own choice (generation_config), else 0.8, 40, 0.95, 0.05, 1, 64; a fresh random seed. What is off has the numbers that it is
+// mostly used with: DRY 1.75, 2, -1; XTC's threshold 0.1; dynatemp's exponent 1; Mirostat 5 and 0.1.
 LLMC_API int32_t llmc_sampler_defaults(const struct llmc_model_handle *model, struct llmc_sampler_options *options,
                                        struct llmc_error **error);
 
