@@ -168,6 +168,16 @@ bool isControl(uint32_t c) {
          !findRange(kControlNot, c);
 }
 
+bool isPrintable(uint32_t c) {
+  auto category = categoryOf(c);
+  return c == ' ' || (category != UTF8PROC_CATEGORY_CN && category < UTF8PROC_CATEGORY_ZS);
+}
+
+bool isAlphabetic(uint32_t c) { return isOneOf(categoryOf(c), UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LO); }
+bool isDecimalDigit(uint32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_ND; }
+bool isUpper(uint32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_LU; }
+bool isLower(uint32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_LL; }
+
 bool isChinese(uint32_t c) {
   // 0x2B920 is the reference's, where BERT's own has 0x2B820.
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
@@ -208,6 +218,15 @@ void appendLower(std::string &out, uint32_t c) {
   } else {
     appendUtf8(out, uint32_t(utf8proc_tolower(utf8proc_int32_t(c))));
   }
+}
+
+void appendUpper(std::string &out, uint32_t c) {
+  if (c < 0x80)
+    out.push_back(char(c >= 'a' && c <= 'z' ? c - 32 : c));
+  else if (c == 0xdf) // the one letter in common use whose upper case is two
+    out.append("SS");
+  else
+    appendUtf8(out, uint32_t(utf8proc_toupper(utf8proc_int32_t(c))));
 }
 
 namespace {

@@ -49,6 +49,11 @@ bool isPunctuation(uint32_t codePoint);   // ASCII punctuation, or P of the refe
 bool isCombiningMark(uint32_t codePoint);
 bool isNonspacingMark(uint32_t codePoint);
 bool isControl(uint32_t codePoint); // Cc, Cf, Co
+bool isPrintable(uint32_t codePoint);  // neither of a C category nor a separator, but for the space
+bool isAlphabetic(uint32_t codePoint); // L
+bool isDecimalDigit(uint32_t codePoint); // Nd
+bool isUpper(uint32_t codePoint); // Lu
+bool isLower(uint32_t codePoint); // Ll
 bool isChinese(uint32_t codePoint); // the blocks that BERT isolates
 
 // A number for each script; the Japanese syllabaries are Han. Spaces and unassigned characters have none.
@@ -62,6 +67,7 @@ std::string laterCharacters(std::string_view category);
 // --- mappings ---
 
 void appendLower(std::string &out, uint32_t codePoint);
+void appendUpper(std::string &out, uint32_t codePoint);
 
 enum class NormalForm { Nfc, Nfd, Nfkc, Nfkd };
 // nullopt when memory ran out.
