@@ -18,7 +18,7 @@
 #   models       the demonstration models: answers, perplexity and stories as their cards say
 #   quantize     the demonstration models quantised: divergence from their source, threads, refusals
 #   caches       8-bit attention caches: divergence, sequences that go back, fork and are kept, sessions, refusals
-#   gemma        Gemma 3 270M against llama.cpp's numbers (skipped where PyPI can't be reached)
+#   gemma        Gemma 3 270M against llama.cpp's numbers, and prompt lookup's speed (skipped where PyPI can't be reached)
 #   hostile      damaged model files (40 of each kind; --full: 400)
 #   sanitizers   the core under ASan and UBSan, its tests and fuzzers (5 s each; --full: 60 s)
 #   benchmark    test/benchmark/compare without peers, and test/benchmark/ledger, quick
@@ -182,6 +182,7 @@ suite_gemma() {
     local options=()
     [ $full = no ] || options=(--full)
     lastLine "$python" test/e2e/gemma_check.py --llmc "$build/bin/llmc" --model "$model" "${options[@]}"
+    lastLine "$python" test/e2e/lookup_check.py --llmc "$build/bin/llmc" --model "$model"
   else
     printf 'skipped: Gemma could not be fetched\n'
     missed=1

@@ -47,7 +47,8 @@ public:
   const ContextPlan &plan() const { return sizes; }
 
   // llmc_eval. Unless Done, every slot is as it was before.
-  Expected<EvalEnd> eval(const llmc_eval_request &request, EvalProgress progress = {});
+  // `goesBack`: the slots will probably be rolled back to tokens of this request, so their states before it are worth a checkpoint.
+  Expected<EvalEnd> eval(const llmc_eval_request &request, EvalProgress progress = {}, bool goesBack = false);
   // The last row that the last eval wrote, where the request gave no buffer of its own: [vocab].
   std::span<const float> lastLogits() const;
   // Of a request with `best`: the best tokens of the last row of the last eval, in order. Empty otherwise.
@@ -109,7 +110,7 @@ private:
   void rewind(int64_t slot, int64_t length);
   void noteStep(const Chunk &chunk);
   bool isLongRequest(int64_t slot) const;
-  void markStarts();
+  void markStarts(bool goesBack);
   void markEnds(const Chunk &chunk, const float *logits);
   Checkpoint *mark(int64_t slot, CheckpointKind kind);
   float *rowOf(const Checkpoint &checkpoint) const;

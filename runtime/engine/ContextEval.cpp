@@ -79,7 +79,7 @@ Expected<void> Context::validate(const llmc_eval_request &request) {
   return {};
 }
 
-Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress progress) {
+Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress progress, bool goesBack) {
   ownRows = 0;
   hasBest = false;
   LLMC_CHECK(validate(request));
@@ -88,7 +88,7 @@ Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress p
   LLMC_TRY(caughtUp, catchUp(progress, done));
   if (caughtUp != EvalEnd::Done)
     return caughtUp;
-  markStarts();
+  markStarts(goesBack);
   auto end = evalChunks(request, progress, done);
   if (end && *end == EvalEnd::Done)
     return end;

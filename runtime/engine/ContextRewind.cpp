@@ -102,10 +102,12 @@ bool Context::isLongRequest(int64_t slot) const {
 }
 
 // So that a request that fails, or another one in its place, begins from here at once.
-void Context::markStarts() {
+void Context::markStarts(bool goesBack) {
   for (int64_t slot = 0; sizes.checkpoints && slot < sizes.slots; ++slot)
     if (isLongRequest(slot))
       mark(slot, CheckpointKind::Boundary);
+    else if (goesBack && lengthsAfter[size_t(slot)] > length(slot))
+      mark(slot, CheckpointKind::Passing);
 }
 
 // `logits` null: there are none to keep.

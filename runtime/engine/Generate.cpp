@@ -1,6 +1,7 @@
 #include "runtime/engine/Generate.h"
 
 #include "runtime/engine/GenerateBeams.h"
+#include "runtime/engine/GenerateTokens.h"
 #include "runtime/engine/SamplerSetup.h"
 #include "runtime/support/Text.h"
 
@@ -35,52 +36,6 @@ Expected<std::vector<std::string>> stopStrings(const llmc_generate_options &opti
   return stops;
 }
 
-// Token by token.
-class Drawing {
-public:
-  Drawing(Generation &generation, const SamplerOptions &sampling) : generation(generation), sampler(sampling) {}
-
-  Expected<void> run(std::span<const TokenId> prompt) {
-    LLMC_CHECK(generation.evalPrompt(prompt));
-    for (TokenId id : prompt)
-      sampler.accept(id);
-    while (!generation.stats.finish) {
-      LLMC_TRY(token, draw());
-      if (!generation.stats.finish)
-        LLMC_CHECK(evalToken(token));
-    }
-    generation.finishText();
-    return {};
-  }
-
-private:
-  Expected<TokenId> draw() {
-    Context &context = generation.context;
-    std::span<const float> logits = context.lastLogits();
-    std::span<const ScoredToken> best = context.lastBest();
-    LLMC_TRY(token, best.empty() ? sampler.next(logits) : sampler.nextOf(best));
-    sampler.accept(token);
-    generation.tell(token, logits);
-    return token;
-  }
-
-  Expected<void> evalToken(TokenId token) {
-    Context &context = generation.context;
-    if (context.length(generation.options.slot) < context.plan().context)
-      return generation.eval({&token, 1}, {}, bestWanted());
-    generation.stats.finish = LLMC_FINISH_CONTEXT;
-    return {};
-  }
-
-  int64_t bestWanted() const {
-    int64_t needed = int64_t(sampler.bestNeeded(size_t(generation.context.model().artifact().vocab)));
-    return generation.tellsLogits() || needed > maxBest ? 0 : needed;
-  }
-
-  Generation &generation;
-  Sampler sampler;
-};
-
 } // namespace
 
 Expected<void> generate(Context &context, const llmc_generate_options &options, llmc_generate_stats &stats) {
@@ -93,7 +48,7 @@ Expected<void> generate(Context &context, const llmc_generate_options &options, 
   if (!tokenizer && (options.on_text || !stops.empty()))
     return std::unexpected(std::move(tokenizer.error()));
   Generation generation(context, options, stops, tokenizer ? *tokenizer : nullptr);
-  LLMC_CHECK(chosen.beams ? generateBeams(generation, chosen, prompt) : Drawing(generation, sampling).run(prompt));
+  LLMC_CHECK(chosen.beams ? generateBeams(generation, chosen, prompt) : generateTokens(generation, chosen, sampling, prompt));
   generation.measure();
   stats = generation.stats;
   stats.seed = sampling.seed;

@@ -1,12 +1,13 @@
 #include "runtime/tools/SamplerFlags.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 namespace llmc {
 namespace {
 
 constexpr const char *drawingGroup = "Sampling (defaults: the model's own)";
-constexpr const char *beamGroup = "Beam search";
+constexpr const char *beamGroup = "Beam search", *guessGroup = "Speculation";
 
 } // namespace
 
@@ -100,12 +101,28 @@ void SamplerFlags::addBeams(CLI::App &app) {
       ->type_name("false|true|never");
 }
 
+void SamplerFlags::addGuesses(CLI::App &app) {
+  add(app, "--lookup", &llmc_sampler_options::lookup_tokens,
+      "Guess up to N tokens from what followed the last few before, and check them in one step; the text stays the same; 0: off")
+      ->group(guessGroup);
+}
+
 void SamplerFlags::add(CLI::App &app) {
   addDrawing(app);
   addCuts(app);
   addPenalties(app);
   addTemperatures(app);
   addBeams(app);
+  addGuesses(app);
+}
+
+std::string SamplerFlags::guessText(const llmc_generate_stats &stats) {
+  if (!stats.guessed_tokens)
+    return {};
+  char text[96];
+  snprintf(text, sizeof text, "guessed: %lld tokens, %lld accepted (%.1f %%)", static_cast<long long>(stats.guessed_tokens),
+           static_cast<long long>(stats.accepted_tokens), 100 * double(stats.accepted_tokens) / double(stats.guessed_tokens));
+  return text;
 }
 
 llmc_sampler_options SamplerFlags::over(llmc_sampler_options model) {

@@ -25,6 +25,8 @@ public:
   void add(CLI::App &app);
   // The model's own choice but for what was given. What it points to lives as long as this.
   llmc_sampler_options over(llmc_sampler_options model);
+  // What was guessed and accepted, as a part of a line; empty if nothing was.
+  static std::string guessText(const llmc_generate_stats &stats);
   int32_t beams() const { return values.beams; }
 
 private:
@@ -34,6 +36,7 @@ private:
   void addPenalties(CLI::App &app);
   void addTemperatures(CLI::App &app);
   void addBeams(CLI::App &app);
+  void addGuesses(CLI::App &app);
 
   struct Flag {
     CLI::Option *option;

@@ -178,6 +178,8 @@ void printFigures(const llmc_generate_stats &stats) {
                stats.prompt_tokens_per_second, stats.first_token_ms,
                static_cast<long long>(stats.generated_tokens), stats.tokens_per_second,
                static_cast<unsigned long long>(stats.seed), finishName(stats.finish));
+  if (std::string guesses = SamplerFlags::guessText(stats); !guesses.empty())
+    std::fprintf(stderr, "%s\n", guesses.c_str());
 }
 
 uint32_t flagsOf(Options &options) {

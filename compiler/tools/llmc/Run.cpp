@@ -125,6 +125,8 @@ void printStats(const llmc_generate_stats &stats) {
   fprintf(stderr, "prompt: %lld tokens, %lld of them cached, %.1f tokens/s; first token after %.0f ms; generated: %lld tokens, %.1f tokens/s; ended by: %s\n",
           static_cast<long long>(stats.prompt_tokens), static_cast<long long>(stats.cached_tokens), stats.prompt_tokens_per_second,
           stats.first_token_ms, static_cast<long long>(stats.generated_tokens), stats.tokens_per_second, finishName(stats.finish));
+  if (std::string guesses = SamplerFlags::guessText(stats); !guesses.empty())
+    fprintf(stderr, "%s\n", guesses.c_str());
 }
 
 void printResult(const Output &output) {

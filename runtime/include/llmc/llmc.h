@@ -362,6 +362,9 @@ struct llmc_sampler_options {
   int32_t mirostat;
   float mirostat_tau;
   float mirostat_eta; // share of the error that is corrected after each token
+  // llmc_generate only: up to so many tokens (at most 64) are guessed from what followed the last few tokens where they occurred before, and
+  // checked in one step: the text is that of no guesses wherever steps of any size compute the same (--exact), faster where text repeats.
+  int32_t lookup_tokens;
   // "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature" (NULL), or another order; what is not named is not used.
   const char *samplers;
 };
@@ -410,6 +413,23 @@ struct llmc_sequence {
   double score; // of beam search; else 0
 };
 
+// A smaller model of the same vocabulary that guesses tokens, which the model then checks in one step: a context of its library, and that
+// library's functions. The slot's tokens become those of the text.
+struct llmc_draft {
+  size_t struct_size;
+  struct llmc_context *context;
+  int32_t slot;
+  int64_t vocab;         // of its llmc_model_info
+  int64_t room;          // of its llmc_context_info.context
+  int64_t max_tokens;    // guessed at a time, at most 64; 0: 8
+  float min_probability; // it stops guessing where its likeliest token is less probable; 0: never
+  int32_t (*eval)(struct llmc_context *context, const struct llmc_eval_request *request, struct llmc_error **error); // llmc_eval
+  int32_t (*rollback)(struct llmc_context *context, int32_t slot, int64_t length, struct llmc_error **error);
+  int64_t (*tokens)(const struct llmc_context *context, int32_t slot, int32_t *tokens, int64_t capacity);
+  const char *(*error_message)(const struct llmc_error *error);
+  void (*error_free)(struct llmc_error *error);
+};
+
 struct llmc_generate_options {
   size_t struct_size;
   const char *prompt;    // text, or NULL when `tokens` is given
@@ -433,6 +453,7 @@ struct llmc_generate_options {
   // Beam search: called at the end for each sequence that was found, best first; then on_token (without logits) and on_text hear the best. It
   // uses the slots slot … slot + beams - 1: afterwards the first holds the prompt, the others are empty. Returns 0 to go on.
   int32_t (*on_sequence)(void *user, const struct llmc_sequence *sequence);
+  const struct llmc_draft *draft; // NULL: none
 };
 
 struct llmc_generate_stats {
@@ -447,6 +468,8 @@ struct llmc_generate_stats {
   double prompt_tokens_per_second;
   double tokens_per_second; // of the tokens after the first; 0 if there are none
   uint64_t seed;            // draws the same tokens again
+  int64_t guessed_tokens;   // by lookup or a draft model
+  int64_t accepted_tokens;  // of them
 };
 
 // Continues a prompt. The slot keeps prompt and text, so that a longer prompt which begins the same is cheap.
