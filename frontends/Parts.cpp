@@ -78,7 +78,7 @@ static Value buildAttention(LayerBuilder &b, Value x) {
   Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
   Value v = clamped(b, b.linear(x, "blk.v"), "v_clamp");
   Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
-                                     Value(), Value(), b.has("blk.sinks") ? b.load("blk.sinks") : Value(), "kv", llvm::APFloat(b.model.attentionScale),
+                                     Value(), Value(), b.has("blk.sinks") ? b.load("blk.sinks") : Value(), /*slopes=*/Value(), "kv", llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
                                      llm::RotaryAttr(), llm::NormAttr());
   if (b.has("blk.attn_gate"))

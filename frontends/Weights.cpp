@@ -245,7 +245,7 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
                         distinct.size() > 1 ? builder.getDenseI32ArrayAttr(indices) : DenseI32ArrayAttr(),
                         orNone(stacked.all && !takesColumns, stacked.rows), transposed ? builder.getUnitAttr() : UnitAttr(),
                         orNone(reused, places.entries), byPattern ? ArrayAttr() : builder.getStrArrayAttr(names),
-                        orNone(takesColumns, stacked.rows));
+                        orNone(takesColumns, stacked.rows), /*values=*/DenseF32ArrayAttr());
 }
 
 void Weights::declare(OpBuilder &builder, Location loc) {

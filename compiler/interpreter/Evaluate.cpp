@@ -478,7 +478,7 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   append(k, v, **slots);
   Matrix y(q.rows, q.columns);
   int64_t heads = q.columns / headDim, kvHeads = k.columns / headDim, window = op.getWindow();
-  std::vector<float> sinks = vector(op.getSinks(), scope);
+  std::vector<float> sinks = vector(op.getSinks(), scope), slopes = vector(op.getSlopes(), scope);
   llvm::parallelFor(0, q.rows, [&](size_t t) {
     const SlotCache &cache = (*slots)->at(batch->slots[t]);
     int64_t last = batch->positions[t], first = window > 0 ? std::max<int64_t>(0, last - window + 1) : 0;
@@ -486,6 +486,7 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
     for (int64_t head = 0; head < heads; ++head) {
       int64_t kv = head * kvHeads / heads * headDim;
       how.sink = sinks.empty() ? nullptr : &sinks[head];
+      how.slope = slopes.empty() ? 0 : slopes[head];
       kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how,
                       y.row(t) + head * headDim);
     }

@@ -188,6 +188,7 @@ void kernels::attend(const float *query, const float *keys, const float *values,
     float score = dot * how.scale;
     if (how.softcap > 0)
       score = how.softcap * std::tanh(score / how.softcap);
+    score += how.slope * static_cast<float>(p - how.last);
     weights[p - how.first] = score;
     greatest = std::max(greatest, score);
   }

@@ -28,6 +28,7 @@ struct HeadScores {
   int64_t first, last, headDim, stride;
   int64_t valueDim = 0;        // channels of a value, if not headDim
   const float *sink = nullptr; // one more score, without a value
+  float slope = 0;             // a score falls by it for each position back
 };
 void attend(const float *query, const float *keys, const float *values, const HeadScores &how, float *out);
 

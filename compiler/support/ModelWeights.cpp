@@ -35,8 +35,15 @@ const std::byte *WeightSlice::rowData(int64_t row) const {
   return data + fileRow(row) * (columns / info.blockElements) * info.blockBytes;
 }
 
+static void gather(const WeightSlice &slice, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i)
+    llmc::decodeRow(slice.format, slice.data + slice.fileRow(i) * formatInfo(slice.format).blockBytes, out.subspan(i, 1));
+}
+
 void WeightSlice::decodeRow(int64_t row, std::span<float> out) const {
-  if (transpose)
+  if (isScattered)
+    gather(*this, out);
+  else if (transpose)
     decodeColumn(*this, fileRow(row), out);
   else
     llmc::decodeRow(format, rowData(row), out);
@@ -117,10 +124,10 @@ static llvm::Expected<WeightSlice> slice(llm::WeightOp weight, const TensorFile 
       return wrong("at least " + std::to_string((*rows)[1]) + " rows", got);
     if (isVector && info.blockElements != 1)
       return wrong("a float vector where 'rows' takes a part", got);
-    if (isVector)
+    if (isVector && rows->size() == 2)
       result.data += (*rows)[0] * info.blockBytes;
     else
-      result.firstRow = (*rows)[0], result.step = rows->size() > 2 ? (*rows)[2] : 1, result.run = rows->size() > 3 ? (*rows)[3] : 1;
+      result.isScattered = isVector, result.firstRow = (*rows)[0], result.step = rows->size() > 2 ? (*rows)[2] : 1, result.run = rows->size() > 3 ? (*rows)[3] : 1;
   }
   return result;
 }
@@ -142,7 +149,17 @@ llvm::Expected<std::pair<const TensorFile *, const TensorView *>> ModelWeights::
   return std::pair(in, tensor);
 }
 
+// Numbers of the module itself, which outlives whoever reads them.
+static WeightSlice slice(llm::WeightOp weight, ArrayRef<float> values) {
+  WeightSlice result{.format = Format::F32, .data = reinterpret_cast<const std::byte *>(values.data()), .rows = 1,
+                     .columns = weight.getWeights().getShape()[0], .isScattered = true};
+  result.step = values.size() > 1;
+  return result;
+}
+
 llvm::Expected<SmallVector<WeightSlice, 1>> ModelWeights::find(llm::WeightOp weight, int64_t index) const {
+  if (std::optional<ArrayRef<float>> values = weight.getValues())
+    return SmallVector<WeightSlice, 1>{slice(weight, *values)};
   SmallVector<WeightSlice, 1> slices;
   for (int64_t expert = 0; expert < weight.getExperts(); ++expert) {
     auto found = tensor(weight, weight.sourceName(index, expert));

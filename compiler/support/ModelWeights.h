@@ -28,6 +28,7 @@ struct WeightSlice {
   int64_t firstRow = 0, step = 1, run = 1;
   bool transpose = false;
   int64_t width = 0; // of a transposed matrix: columns in the file, [K, width]
+  bool isScattered = false; // a vector of floats: element i is that of fileRow(i)
 
   int64_t fileRow(int64_t row) const { return firstRow + row / run * step + row % run; }
   // Where row `row` begins; not for a transposed matrix.

@@ -163,7 +163,7 @@ OpCost AttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
   OpCost cost;
   cost.stateBytes = 2 * rowElements(getK()) * elementBytes * tokens * (seen + 1);
   cost.flops = 4 * rowElements(getQ()) * tokens * seen;
-  cost.weightBytes = weightBytes(getQGain()) + weightBytes(getKGain());
+  cost.weightBytes = weightBytes(getQGain()) + weightBytes(getKGain()) + weightBytes(getSinks()) + weightBytes(getSlopes());
   double headElements = (rowElements(getQ()) + rowElements(getK())) * tokens;
   cost.flops += headElements * ((getNorm() ? normFlops : 0) + (getRotary() ? rotationFlops : 0));
   return cost;

@@ -51,11 +51,11 @@ static LogicalResult verifyRows(WeightOp op) {
   bool isVector = shape.size() == 1;
   int64_t want = isVector ? shape[0] : shape[shape.size() - 2];
   int64_t step = rows.size() > 2 ? rows[2] : 1, run = rows.size() > 3 ? rows[3] : 1;
-  bool hasForm = rows.size() == 2 || (rows.size() == 3 && !isVector) || (rows.size() == 4 && !isVector && !op.getTranspose());
+  bool hasForm = rows.size() == 2 || rows.size() == 3 || (rows.size() == 4 && !op.getTranspose());
   bool inOrder = hasForm && rows[0] >= 0 && rows[1] > rows[0] && run >= 1 && step >= run;
   int64_t span = inOrder ? rows[1] - rows[0] : 0;
   if (!inOrder || span / step * run + std::min(span % step, run) != want)
-    return op.emitOpError("'rows' must be [begin, end)") << (isVector ? "" : ", or with a step,") << " with " << want << " rows";
+    return op.emitOpError("'rows' must be [begin, end), or with a step, with ") << want << " rows";
   return success();
 }
 
@@ -74,6 +74,22 @@ static LogicalResult verifyLayers(WeightOp op) {
   if (!op.getLayers() || !named.all())
     return op.emitOpError("'entries' belongs to 'layers' and names every entry");
   return verifyAscending(op, op.getLayers(), entries.size());
+}
+
+// weight_c7
+static LogicalResult verifyValues(WeightOp op) {
+  std::optional<ArrayRef<float>> values = op.getValues();
+  if (!values)
+    return success();
+  WeightsType type = op.getWeights();
+  ArrayRef<int64_t> shape = type.getShape();
+  if (shape.size() != 1 || type.getLayers() != 1 || !type.getElement().isF32() || !op.getSource().empty() || op.getNames() || op.getRows())
+    return op.emitOpError("'values' are of a vector of f32 in an array of one, from \"\"");
+  if (values->size() != 1 && static_cast<int64_t>(values->size()) != shape[0])
+    return op.emitOpError("has ") << values->size() << " 'values', want 1 or " << shape[0];
+  if (!llvm::all_of(*values, [](float value) { return std::isfinite(value); }))
+    return op.emitOpError("'values' must be finite");
+  return success();
 }
 
 // What `llm.stored` names (dialects/llm/StoredFormat.h), if it is a float.
@@ -120,7 +136,7 @@ LogicalResult WeightOp::verify() {
     for (int32_t index : *indices)
       if (index < 0 || index >= static_cast<int32_t>(formats.size()))
         return emitOpError("'formats' entry ") << index << " is not one of " << formats.size() << " formats";
-  if (failed(verifyRows(*this)))
+  if (failed(verifyRows(*this)) || failed(verifyValues(*this)))
     return failure();
   if (getTranspose() && type.getShape().size() < 2)
     return emitOpError("only a matrix can be transposed");
@@ -395,6 +411,8 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("names no kv_cache state with values of its own: ") << getStateAttr();
   if (getSinks() && !isVector(getSinks(), channels(getQ()) / cache.getHeadDim())) // attention_c7
     return emitOpError("'sinks' must be [") << channels(getQ()) / cache.getHeadDim() << "]";
+  if (getSlopes() && !isVector(getSlopes(), channels(getQ()) / cache.getHeadDim())) // attention_c8
+    return emitOpError("'slopes' must be [") << channels(getQ()) / cache.getHeadDim() << "]";
   if (channels(getK()) != cache.getKvHeads() * cache.getHeadDim())
     return emitOpError("k and v have ") << channels(getK()) << " channels, the cache "
                                         << cache.getKvHeads() * cache.getHeadDim();

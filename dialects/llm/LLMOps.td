@@ -59,20 +59,26 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     ```
     `entries` gives, for each of `layers`, the entry that it uses: blocks of weights that serve at several depths. An entry's name
     has the number of the first layer that uses it. `names` are the names of the entries where no pattern gives them.
+
+    ```mlir
+    llm.weight @slopes : !llm.weights<1x4xf32> from "" values [2.5e-1, 6.25e-2, 1.5625e-2, 3.90625e-3]
+    ```
+    `values`: numbers that an architecture fixes and no file holds, in place of a source; one stands for all elements.
     (C1) `source` has `{layer}` exactly once if there is more than one layer, and `{expert}` at most once, for experts only. (C2) `layers`, if given, has one entry per
     layer (or, with `entries`, which has one for each of them and names every entry, any number), ascending, not negative. (C3) `formats` is there exactly when the element has several formats, one entry per layer, in range.
-    (C4) `rows` is [begin, end), [begin, end, step] or [begin, end, step, run], the step for matrices only, the run, at most
-    the step, for those that are not transposed, and gives as many rows as a matrix has, or elements as the vector has; only
+    (C4) `rows` is [begin, end), [begin, end, step] or [begin, end, step, run], the run, at most the step, for what is not
+    transposed, and gives as many rows as a matrix has, or elements as the vector has; only
     float matrices are transposed. (C6) `columns`, if given, is [begin, end) with as many columns as a matrix has, of one that is
-    transposed, without `rows`. (C5) `names`, if given, are one for each entry, and `source` is empty.
+    transposed, without `rows`. (C5) `names`, if given, are one for each entry, and `source` is empty. (C7) `values`, if given, are
+    finite, one or as many as elements, of a vector of f32 in an array of one, whose `source` is empty.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightsType>:$type, StrAttr:$source,
     OptionalAttr<DenseI64ArrayAttr>:$layers, OptionalAttr<DenseI32ArrayAttr>:$formats,
     OptionalAttr<DenseI64ArrayAttr>:$rows, UnitAttr:$transpose, OptionalAttr<DenseI64ArrayAttr>:$entries,
-    OptionalAttr<StrArrayAttr>:$names, OptionalAttr<DenseI64ArrayAttr>:$columns);
+    OptionalAttr<StrArrayAttr>:$names, OptionalAttr<DenseI64ArrayAttr>:$columns, OptionalAttr<DenseF32ArrayAttr>:$values);
   let assemblyFormat = [{
     $sym_name `:` $type `from` $source (`transpose` $transpose^)? (`rows` $rows^)? (`columns` $columns^)? (`layers` $layers^)? (`entries` $entries^)?
-    (`names` $names^)? (`formats` $formats^)? attr-dict
+    (`names` $names^)? (`values` $values^)? (`formats` $formats^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -325,19 +331,21 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMat
     are written to their tokens' slots and positions; then token t attends to the positions p <= pos(t) of its slot, and p > pos(t) - window if
     window > 0. Scores are `scale * q.k`, with `softcap` > 0 `softcap * tanh(score / softcap)`; softmax and sums in f32.
     `sinks` ([heads], any float format): head h has one more score, sinks[h], whose value is zero (gpt-oss).
+    `slopes` ([heads], any float format): slopes[h] * (p - pos(t)) is added to each score (ALiBi, arXiv:2108.12409).
     Passes fold into it: `norm` with `q_gain`, `k_gain` ([head_dim], over each head of q and k), then `rotary` by `table`.
     (C1) `state` names an `llm.kv_cache` without value_dim whose kv_heads and head_dim fit `k` and `v`. (C2) heads is a multiple of kv_heads.
     (C3) scale > 0, window >= 0, softcap >= 0. (C4) `table` is there exactly with `rotary`, whose dim <= head_dim equals its columns.
     (C5) `q_gain` and `k_gain`, [head_dim], are there exactly with `norm`, an rms norm. (C6) result type = type of `q`. (C7) `sinks` is [heads].
+    (C8) `slopes` is [heads].
   }];
   let arguments = (ins LLM_Activations:$q, LLM_Activations:$k, LLM_Activations:$v, Index:$layer, LLM_BatchType:$batch,
     Optional<LLM_Activations>:$table, Optional<LLM_WeightTensor>:$q_gain, Optional<LLM_WeightTensor>:$k_gain, Optional<LLM_WeightTensor>:$sinks,
-    FlatSymbolRefAttr:$state, F64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$window,
+    Optional<LLM_WeightTensor>:$slopes, FlatSymbolRefAttr:$state, F64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$window,
     DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<LLM_RotaryAttr>:$rotary, OptionalAttr<LLM_NormAttr>:$norm);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = [{
     $q `,` $k `,` $v `,` $state `[` $layer `]` `,` $batch `scale` $scale
-    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? (`sinks` $sinks^)? attr-dict `:` functional-type(operands, results)
+    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? (`sinks` $sinks^)? (`slopes` $slopes^)? attr-dict `:` functional-type(operands, results)
   }];
   let builders = [
     // Nothing folded in: no norm, no rotation. `window` 0 and `softcap` 0: none.

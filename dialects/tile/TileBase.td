@@ -149,31 +149,31 @@ def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
 def Tile_AttendAttr : Tile_Kernel<"Attend", "attend"> {
   let summary = "Kernel: some heads of one token attend to its cache";
   let description = [{
-    `@k(tile: i64, position: i64, q, cache, out, scratch[, sinks])`: heads [tile * group, (tile + 1) * group), which share one head of
+    `@k(tile: i64, position: i64, q, cache, out, scratch[, sinks][, slopes])`: heads [tile * group, (tile + 1) * group), which share one head of
     the cache, so that its keys and values are read once for all of them; softmax over the positions in blocks of 64, in ascending order.
-    A head's result does not depend on the group. scratch: group * (64 + head_dim) floats; sinks: f32 [heads].
+    A head's result does not depend on the group. scratch: group * (64 + head_dim) floats; sinks, slopes: f32 [heads].
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
     "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap, DefaultValuedParameter<"bool", "false">:$sinks,
-    DefaultValuedParameter<"int64_t", "1">:$group);
+    DefaultValuedParameter<"int64_t", "1">:$group, DefaultValuedParameter<"bool", "false">:$slopes);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
 def Tile_AttendRunsAttr : Tile_Kernel<"AttendRuns", "attend_runs"> {
   let summary = "Kernel: some heads of some tokens attend to their caches, in pairs of bf16";
   let description = [{
-    `@k(tile: i64, tokens: i64, positions, slots, q, first, second, out, scratch[, sinks])`, for targets with bf16 dot products and caches of
+    `@k(tile: i64, tokens: i64, positions, slots, q, first, second, out, scratch[, sinks][, slopes])`, for targets with bf16 dot products and caches of
     f16 or, with VNNI, `!llm.quant<q8_0>`. As `attend` for up to `count` consecutive tokens: those that follow one another in a slot read its keys and values once. Tiles of
     a group of `group` heads are the blocks of `count` tokens, the last block first; those of the next group follow. Rows of q and out are
     `…_bytes` apart; `first`, `second`: the layer's cache in slots 0 and 1.
 
     `split`: positions are cut into units of 256, and unit u belongs to part u mod 16; each part has a softmax of its own, and the parts
     are merged in ascending order. `partial`: tokens is 1, the tiles of part p are groups [p * groups, (p + 1) * groups), and out takes
-    what `merge_parts` merges. scratch: see attendScratchBytes.
+    what `merge_parts` merges, which has the sinks. scratch: see attendScratchBytes.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element, "::llmc::llm::Real":$scale,
     "int64_t":$window, "::llmc::llm::Real":$softcap, "bool":$sinks, "int64_t":$group, "int64_t":$count, "int64_t":$q_bytes, "int64_t":$out_bytes,
-    DefaultValuedParameter<"bool", "false">:$split, DefaultValuedParameter<"bool", "false">:$partial);
+    DefaultValuedParameter<"bool", "false">:$split, DefaultValuedParameter<"bool", "false">:$partial, DefaultValuedParameter<"bool", "false">:$slopes);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

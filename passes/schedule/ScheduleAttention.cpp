@@ -71,18 +71,20 @@ void StepBuilder::attention(AttentionOp op) {
 
   if (attendsByMatrices(op, cache))
     return attendBlocks(op, cache, q, out);
-  int64_t blockGroup = machine().isDevice() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
+  int64_t blockGroup = machine().isDevice() && !op.getSlopes() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
   if (attendsInBf16(op, cache) || (blockGroup && maxTokens == 1 && decisions.splitPositions))
     return attendRuns(op, cache, q, out);
   int64_t group = blockGroup ? blockGroup : decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
-                                      op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group);
+                                      op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group,
+                                      static_cast<bool>(op.getSlopes()));
   parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads / group)), [&](Value tile) {
     auto [token, part] = tileOf(tile, heads / group);
     SmallVector<Value> operands{part, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token),
                                 scratch(group * (64 + headDim) * 4)};
-    if (op.getSinks())
-      operands.push_back(vectorWeight(op.getSinks()));
+    for (Value perHead : {op.getSinks(), op.getSlopes()})
+      if (perHead)
+        operands.push_back(vectorWeight(perHead));
     call("attend", attend, operands);
   });
 }
@@ -95,7 +97,7 @@ bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
 // On GPUs, prompts. Few tokens are left to kernels that read a cache with all of a block for one token.
 bool StepBuilder::attendsByMatrices(AttentionOp op, KVCacheType cache) {
   constexpr int64_t kMostChannels = 256;
-  return machine().isDevice() && !exact && decisions.bf16Attention && maxTokens > kFewTokens && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 &&
+  return machine().isDevice() && !op.getSlopes() && !exact && decisions.bf16Attention && maxTokens > kFewTokens && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 &&
          cache.getHeadDim() <= kMostChannels && op.getScale().convertToDouble() > 0;
 }
 
@@ -112,7 +114,7 @@ void StepBuilder::attendBlocks(AttentionOp op, KVCacheType cache, const Stored &
   int64_t groups = heads / group, count = kRows / group;
   auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(), op.getWindow(),
                                           op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group, count, q.rowBytes, out.rowBytes,
-                                          /*split=*/false, /*partial=*/false);
+                                          /*split=*/false, /*partial=*/false, /*slopes=*/false);
   auto entry = [&](StringRef array, Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field(array), token); };
   auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) -> Value { return arith::CmpIOp::create(b, loc, predicate, x, y); };
   auto both = [&](Value x, Value y) -> Value { return arith::AndIOp::create(b, loc, x, y); };
@@ -165,7 +167,7 @@ void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q,
   bool split = decisions.splitPositions && (isDevice || groups < kEnoughTiles), partial = split && maxTokens == 1, sinks = static_cast<bool>(op.getSinks());
   double scale = op.getScale().convertToDouble(), softcap = op.getSoftcap().convertToDouble();
   auto kernel = tile::AttendRunsAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), scale, op.getWindow(), softcap, sinks, group, count, q.rowBytes,
-                                          out.rowBytes, split, partial);
+                                          out.rowBytes, split, partial, static_cast<bool>(op.getSlopes()));
   int64_t partBytes = kernels::attendPartBytes(headDim);
   Value parts = partial ? memory((16 * heads + 1) * partBytes, "attention_parts") : Value();
   Value tiles = arith::DivUIOp::create(b, loc, arith::AddIOp::create(b, loc, rowCount(Rows::Tokens), i64(count - 1)), i64(count));
@@ -181,6 +183,8 @@ void StepBuilder::attendRuns(AttentionOp op, KVCacheType cache, const Stored &q,
     operands.append({partial ? parts : rowPointer(out, i64(0)), scratch(isDevice ? 0 : kernels::attendScratchBytes(kernel))});
     if (sinks && !partial)
       operands.push_back(vectorWeight(op.getSinks()));
+    if (op.getSlopes())
+      operands.push_back(vectorWeight(op.getSlopes()));
     call("attend", kernel, operands);
   });
   if (!partial)

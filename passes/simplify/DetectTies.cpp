@@ -22,7 +22,7 @@ Attribute identityOf(WeightOp weight) {
   return builder.getArrayAttr({weight.getTypeAttr(), weight.getSourceAttr(), builder.getDenseI64ArrayAttr(layers),
                                orUnit(weight.getFormatsAttr()), orUnit(weight.getRowsAttr()), orUnit(weight.getColumnsAttr()),
                                builder.getBoolAttr(weight.getTranspose()), orUnit(weight.getEntriesAttr()),
-                               orUnit(weight.getNamesAttr())});
+                               orUnit(weight.getNamesAttr()), orUnit(weight.getValuesAttr())});
 }
 
 // A weight with attributes of somebody else's (a plug-in's marks) is not merged: they may tell it from its twin.

@@ -49,10 +49,8 @@ void describeWeights(mlir::ModuleOp module, llvm::json::OStream &json) {
     for (auto weight : module.getOps<llm::WeightOp>()) {
       WeightSummary summary = summarize(weight);
       std::string source = weight.getNames() ? weight.sourceName(0) : weight.getSource().str();
-      if (!weight.getRows() && seen.try_emplace(source, true).second) {
-        accumulate(parameters, summary.parameters);
-        accumulate(bytes, summary.bytes);
-      } else if (weight.getRows()) {
+      bool isOwn = weight.getRows() || weight.getValues();
+      if (isOwn || seen.try_emplace(source, true).second) {
         accumulate(parameters, summary.parameters);
         accumulate(bytes, summary.bytes);
       }

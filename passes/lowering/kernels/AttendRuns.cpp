@@ -174,6 +174,7 @@ private:
   Values scores(Value row);
   Values scoresOfBytes(Value row, Value span);
   Value finish(Value score);
+  Value slanted(Value score, Value slope, Value start, int64_t block);
   Values masked(Value row, Value span, ValueRange scores);
   Value weigh(Value row, int64_t inBlock, Value span, ValueRange scores);
   void mix(Value row, Value channel, int64_t vectors, ValueRange fades, Value pairCount);
@@ -568,16 +569,31 @@ Value AttendRuns::finish(Value score) {
   return b.mul(limit, hyperbolicTangent(b, b.mul(score, b.constant(score.getType(), kernel.getScale().value / cap))));
 }
 
+// Adds slope * (position - the row's own) to scores, which lack the scale if there is no softcap. `start`: the span's first position,
+// less the row's own.
+Value AttendRuns::slanted(Value score, Value slope, Value start, int64_t block) {
+  Value behind = b.toFloat(b.add(b.broadcast(start, b.words(kLanes)), positionsOf(block)));
+  return b.fma(behind, slope, score);
+}
+
 Values AttendRuns::masked(Value row, Value span, ValueRange scores) {
   VectorType words = b.words(kLanes);
-  Value at = b.at(limits, row, 8), start = b.truncate(span, b.getI32Type());
+  Value at = b.at(limits, row, 8), start = b.truncate(span, b.getI32Type()), slope, behind;
+  if (kernel.getSlopes()) {
+    Value slopes = b.argument(kernel.getSinks() && !kernel.getPartial() ? 10 : 9), one = b.constant(b.getI32Type(), int64_t(1));
+    double toUnits = kernel.getSoftcap().value > 0 ? 1.0 : 1.0 / kernel.getScale().value;
+    slope = b.broadcast(b.mul(b.load(b.getF32Type(), floatAt(b, slopes, headOf(row)), 4), b.constant(b.getF32Type(), toUnits)), b.floats(kLanes));
+    Value own = b.sub(b.add(b.load(b.getI32Type(), at, 4), b.load(b.getI32Type(), b.at(at, 4), 4)), one);
+    behind = b.sub(start, own);
+  }
   if (kernel.getWindow())
     start = b.sub(start, b.load(b.getI32Type(), at, 4));
   Value count = b.loadBroadcast(words, b.getI32Type(), b.at(at, 4));
   Values result;
   for (auto [i, score] : llvm::enumerate(scores)) {
     Value seen = b.compare(arith::CmpIPredicate::ult, b.add(b.broadcast(start, words), positionsOf(int64_t(i))), count); // before the first: very large
-    result.push_back(b.select(seen, finish(score), b.constant(score.getType(), kMasked)));
+    Value finished = slope ? slanted(finish(score), slope, behind, int64_t(i)) : finish(score);
+    result.push_back(b.select(seen, finished, b.constant(score.getType(), kMasked)));
   }
   return result;
 }

@@ -19,6 +19,7 @@ struct RunsCase {
   int64_t positions = 300;
   bool q8 = false; // the cache's element; else f16
   bool halves = false; // all that is multiplied is f16, else bf16
+  bool slopes = false;
 };
 constexpr RunsCase cases[] = {
     {2, 2, 16, 1, 48},
@@ -35,6 +36,9 @@ constexpr RunsCase cases[] = {
     {6, 3, 80, 2, 5, 65, 30, false, false, 300, true},
     {4, 1, 256, 4, 12, 100, 0, true, true, 300, true},
     {2, 1, 48, 2, 24, 512, 0, false, true, 4500, true},
+    {6, 3, 64, 2, 5, 65, 0, true, false, 300, false, false, true},
+    {4, 2, 16, 2, 24, 0, 20, false, true, 4500, false, false, true},
+    {8, 1, 48, 4, 3, 0, 0, true, true, 300, true, false, true},
 };
 constexpr int64_t kBlock = 16, kSlots = 2;
 constexpr double kScale = 0.3;
@@ -45,7 +49,7 @@ std::string attribute(const RunsCase &c, bool single) {
   return "#tile.attend_runs<heads = " + std::to_string(c.heads) + number("kv_heads", c.kvHeads) + number("head_dim", c.headDim) +
          ", element = " + (c.q8 ? "!llm.quant<q8_0>" : "f16") + ", scale = 0.3" + number("window", c.window) + ", softcap = " + std::to_string(c.softcap) + ", sinks = " + (c.sinks ? "true" : "false") +
          number("group", c.group) + number("count", single ? 1 : c.count) + number("q_bytes", rowBytes) + number("out_bytes", rowBytes + 64) +
-         (c.split ? ", split = true" : "") + (c.split && single ? ", partial = true" : "") + ">";
+         (c.split ? ", split = true" : "") + (c.split && single ? ", partial = true" : "") + (c.slopes ? ", slopes = true" : "") + ">";
 }
 std::string mergeAttribute(const RunsCase &c) {
   return "#tile.merge_parts<heads = " + std::to_string(c.heads) + ", head_dim = " + std::to_string(c.headDim) +
@@ -58,7 +62,7 @@ int64_t scratchBytes(const std::string &attribute) {
 }
 
 using AttendFunction = void(int64_t tile, int64_t tokens, const int32_t *positions, const int32_t *slots, const float *q, const std::byte *first,
-                            const std::byte *second, float *out, std::byte *scratch, const float *sinks);
+                            const std::byte *second, float *out, std::byte *scratch, const float *sinks, const float *slopes);
 using MergeFunction = void(int64_t position, const float *parts, float *out, const float *sinks);
 
 float toBf16(float value) {
@@ -132,7 +136,7 @@ public:
         merge(c.split ? jit.function<MergeFunction>("merge_" + name) : nullptr), caches(c, garbage),
         scratch(size_t(std::max(scratchBytes(attribute(c, false)), scratchBytes(attribute(c, true))))) {
     for (int64_t head = 0; head < c.heads; ++head)
-      sinks.push_back(3 * normal(random));
+      sinks.push_back(3 * normal(random)), slopes.push_back(std::exp2(-float(head + 1)));
   }
 
   // A step of `tokens` tokens of slot 0 from `position` on, and one of slot 1 in their midst.
@@ -150,7 +154,7 @@ public:
       value = normal(random);
     int64_t tiles = (tokens + c.count - 1) / c.count * (c.heads / c.group);
     for (int64_t tile = tiles - 1; tile >= 0; --tile)
-      many(tile, tokens, positions.data(), slots.data(), q.data(), caches.slot(0), caches.slot(1), out.data(), cleared(), sinks.data());
+      many(tile, tokens, positions.data(), slots.data(), q.data(), caches.slot(0), caches.slot(1), out.data(), cleared(), perHead(c.sinks), slopes.data());
     for (int64_t t = 0; t < tokens; ++t) {
       const float *got = &out[size_t(t * (row + 16))], *query = &q[size_t(t * row)];
       runSingle(positions[size_t(t)], slots[size_t(t)], query, alone.data());
@@ -160,13 +164,15 @@ public:
   }
 
 private:
+  // The argument after scratch: sinks, or where the kernel has none what follows them.
+  const float *perHead(bool hasSinks) const { return hasSinks ? sinks.data() : slopes.data(); }
   std::byte *cleared() { return static_cast<std::byte *>(std::memset(scratch.data(), 0xff, scratch.bytes)); }
 
   void runSingle(int32_t position, int32_t slot, const float *q, float *out) {
     std::vector<float> parts(size_t((16 * c.heads + 1) * (32 + c.headDim)), NAN);
     int64_t units = c.split ? std::min<int64_t>(16, position / 256 + 1) : 1;
     for (int64_t tile = 0; tile < units * (c.heads / c.group); ++tile)
-      single(tile, 1, &position, &slot, q, caches.slot(0), caches.slot(1), c.split ? parts.data() : out, cleared(), sinks.data());
+      single(tile, 1, &position, &slot, q, caches.slot(0), caches.slot(1), c.split ? parts.data() : out, cleared(), perHead(c.sinks && !c.split), slopes.data());
     if (c.split)
       merge(position, parts.data(), out, sinks.data());
   }
@@ -191,6 +197,7 @@ private:
         for (int64_t i = 0; i < c.headDim; ++i)
           dot += double(roundedQuery(q + head * c.headDim, i)) * caches.get(slot, p, kvHead, false, i);
         weights.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot * kScale / c.softcap) : dot * kScale);
+        weights.back() += c.slopes ? double(slopes[size_t(head)]) * double(p - position) : 0;
       }
       double best = *std::max_element(weights.begin(), weights.end()), total = 0;
       if (c.sinks)
@@ -212,7 +219,7 @@ private:
   MergeFunction *merge;
   Caches caches;
   Buffer scratch;
-  std::vector<float> sinks;
+  std::vector<float> sinks, slopes;
   std::mt19937 random{4};
   std::normal_distribution<float> normal;
 };
@@ -237,7 +244,7 @@ public:
       value = normal(random);
     int64_t tiles = std::min(16, position / 256 + 1) * (c.heads / c.group);
     for (int64_t tile = 0; tile < tiles; ++tile)
-      part(tile, 1, &position, &slot, q.data(), caches.slot(0), caches.slot(1), parts.data(), nullptr, nullptr);
+      part(tile, 1, &position, &slot, q.data(), caches.slot(0), caches.slot(1), parts.data(), nullptr, nullptr, nullptr);
     merge(position, parts.data(), out.data(), sinks.data());
     ASSERT_EQ(out.back(), 77.0f) << "wrote beyond the row";
     for (int64_t head = 0; head < c.heads; ++head)
@@ -309,9 +316,9 @@ TEST_P(AttendByPartsTest, mergesToTheWhole) {
 TEST_P(AttendRunsTest, oneTokenAndMany) {
   KernelJit jit(GetParam());
   for (size_t i = 0; i < std::size(cases); ++i) {
-    std::string name = std::to_string(i), sinks = cases[i].sinks ? "p" : "";
-    jit.declare("many_" + name, attribute(cases[i], false), "iippppppp" + sinks);
-    jit.declare("single_" + name, attribute(cases[i], true), "iippppppp" + (cases[i].split ? "" : sinks));
+    std::string name = std::to_string(i), sinks = cases[i].sinks ? "p" : "", slopes = cases[i].slopes ? "p" : "";
+    jit.declare("many_" + name, attribute(cases[i], false), "iippppppp" + sinks + slopes);
+    jit.declare("single_" + name, attribute(cases[i], true), "iippppppp" + (cases[i].split ? "" : sinks) + slopes);
     if (cases[i].split)
       jit.declare("merge_" + name, mergeAttribute(cases[i]), "ipp" + sinks);
   }
@@ -332,7 +339,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, BlockAttendRunsTest, ::testing::ValuesIn(devic
 TEST_P(BlockAttendRunsTest, oneTokenAndMany) {
   std::vector<RunsCase> ofBlocks;
   for (RunsCase c : cases)
-    if (!c.q8 && !c.split && (c.halves = true))
+    if (!c.q8 && !c.split && !c.slopes && (c.halves = true))
       ofBlocks.push_back(c);
   ofBlocks.push_back({4, 1, 256, 4, 12, 100, 0, true, false, 300, false, true});
   ofBlocks.push_back({4, 2, 128, 2, 32, 0, 20, true, false, 300, false, true});

@@ -88,6 +88,7 @@ struct Attend {
   CacheShape cache;
   Value base, kvHead, queries, scores, sums; // queries, sums: [group][head_dim]; scores: [group][64]; the last two scratch
   Value first, end;                    // positions that may be seen: [first, end)
+  Values slopes;                       // of the heads; empty: none
 
   int64_t group() const { return kernel.getGroup(); }
   Value scoresOf(int64_t head) { return b.at(scores, head * kSpan * 4); }
@@ -155,7 +156,7 @@ struct Attend {
     for (auto [n, dot] : llvm::enumerate(dots(blocks, zeros))) {
       int64_t head = int64_t(n) / count, i = int64_t(n) % count;
       Value from = b.add(start, b.constant(i * kBlock));
-      Value masked = mask(finish(dot), from);
+      Value masked = mask(slanted(finish(dot), head, from), from);
       Value slot = arith::RemUIOp::create(b, from, b.constant(kSpan));
       b.store(masked, floatAt(b, scoresOf(head), slot), 4);
       result[head] = maximum(b, result[head], masked);
@@ -168,6 +169,16 @@ struct Attend {
     if (double cap = kernel.getSoftcap().value; cap > 0)
       score = b.mul(b.constant(score.getType(), cap), hyperbolicTangent(b, div(b, score, b.constant(score.getType(), cap))));
     return score;
+  }
+
+  // Scores of 16 positions from `from` on, less what those further back lose.
+  Value slanted(Value score, int64_t head, Value from) {
+    if (slopes.empty())
+      return score;
+    SmallVector<int32_t> steps = llvm::to_vector(llvm::seq<int32_t>(0, kBlock));
+    Value lane = arith::ConstantOp::create(b, DenseElementsAttr::get(b.words(kBlock), ArrayRef<int32_t>(steps)));
+    Value behind = b.truncate(b.add(b.sub(from, end), b.constant(1)), b.getI32Type());
+    return b.fma(b.toFloat(b.add(b.broadcast(behind, b.words(kBlock)), lane)), slopes[size_t(head)], score);
   }
 
   Value mask(Value score, Value from) {
@@ -304,7 +315,11 @@ void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
   Value end = b.add(position, b.constant(1)), first = b.constant(0);
   if (int64_t window = kernel.getWindow())
     first = arith::MaxSIOp::create(b, b.sub(end, b.constant(window)), first);
-  Attend attend{b, kernel, cache, b.argument(3), kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end};
+  Attend attend{b, kernel, cache, b.argument(3), kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end, {}};
+  for (int64_t i = 0; i < group && kernel.getSlopes(); ++i) {
+    Value slopes = b.argument(kernel.getSinks() ? 7 : 6);
+    attend.slopes.push_back(b.loadBroadcast(b.floats(kBlock), f32, floatAt(b, slopes, b.add(head, b.constant(i)))));
+  }
 
   forChannels(b, group * headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
   Values best(group, b.constant(f32, kMasked)), totals(group, b.constant(f32, 0.0));

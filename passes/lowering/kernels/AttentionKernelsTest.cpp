@@ -19,6 +19,7 @@ struct AttentionCase {
   int64_t rotary = 0; // dim; 0: none
   bool interleaved = false, norm = false, sinks = false;
   int64_t group = 1;
+  bool slopes = false;
 };
 constexpr AttentionCase cases[] = {
     {2, 2, 8, Element::F32},
@@ -42,6 +43,9 @@ constexpr AttentionCase cases[] = {
     {2, 2, 38, Element::Q8, 0, 0, 38, true, true},
     {8, 2, 16, Element::Q8, 33, 0, 0, false, false, true, 4},
     {4, 2, 256, Element::Q8, 100, 0, 256, false, true, true, 2},
+    {3, 3, 16, Element::F32, 0, 0, 0, false, false, false, 1, true},
+    {8, 2, 64, Element::F16, 65, 30, 0, false, false, true, 4, true},
+    {6, 1, 40, Element::Q8, 0, 0, 0, false, false, false, 3, true},
 };
 constexpr int64_t kPositions = 201, kBlock = 16;
 constexpr int64_t lastPositions[] = {0, 1, 14, 15, 16, 17, 62, 63, 64, 65, 127, 128, 129, 200};
@@ -66,7 +70,7 @@ std::string prepareAttribute(const AttentionCase &c, int64_t group) {
 }
 std::string attendAttribute(const AttentionCase &c) {
   return "#tile.attend<" + shape(c) + ", scale = 0.25, window = " + std::to_string(c.window) + ", softcap = " + std::to_string(c.softcap) +
-         (c.sinks ? ", sinks = true" : "") + ", group = " + std::to_string(c.group) + ">";
+         (c.sinks ? ", sinks = true" : "") + ", group = " + std::to_string(c.group) + (c.slopes ? ", slopes = true>" : ">");
 }
 
 // Pointers and i64 arguments are passed alike.
@@ -104,7 +108,7 @@ public:
     for (int64_t i = 0; i < c.headDim; ++i)
       qGain.push_back(normal(random)), kGain.push_back(normal(random));
     for (int64_t head = 0; head < c.heads; ++head)
-      sinks.push_back(3 * normal(random));
+      sinks.push_back(3 * normal(random)), slopes.push_back(std::exp2(-float(head + 1)));
   }
 
   // Appends the token of `position`, head by head, and checks what became of it.
@@ -134,10 +138,16 @@ public:
     Row out(size_t(c.heads * c.headDim) + 1, 77.0f);
     Buffer scratch(size_t(c.group * (64 + c.headDim) * 4));
     std::memset(scratch.data(), 0xff, scratch.bytes);
+    std::vector<uint64_t> extra;
+    if (c.sinks)
+      extra.push_back(word(sinks.data()));
+    if (c.slopes)
+      extra.push_back(word(slopes.data()));
+    extra.resize(2);
     for (int64_t head = 0; head < c.heads; ++head) {
       if (head % c.group == 0)
         attend(uint64_t(head / c.group), uint64_t(position), word(lastQuery.data()), word(cache.data()), word(out.data()), word(scratch.data()),
-             word(sinks.data()), 0, 0);
+             extra[0], extra[1], 0);
       std::vector<double> wanted = byDefinition(head, position);
       for (int64_t i = 0; i < c.headDim; ++i)
         ASSERT_NEAR(out[size_t(head * c.headDim + i)], wanted[size_t(i)], 1e-5) << "head " << head << " position " << position << " channel " << i;
@@ -214,6 +224,7 @@ private:
         dot += double(lastQuery[size_t(head * c.headDim + i)]) * stored(p, kvHead, false, i);
       dot *= kScale;
       scores.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot / c.softcap) : dot);
+      scores.back() += c.slopes ? double(slopes[size_t(head)]) * double(p - position) : 0;
     }
     double best = *std::max_element(scores.begin(), scores.end()), total = 0;
     if (c.sinks)
@@ -232,7 +243,7 @@ private:
   Kernel<AnyFunction> prepare, attend;
   std::mt19937 random{4};
   std::normal_distribution<float> normal;
-  Row qGain, kGain, lastQuery, sinks;
+  Row qGain, kGain, lastQuery, sinks, slopes;
 };
 
 class AttentionKernelsTest : public ::testing::TestWithParam<JitTarget> {};
@@ -251,7 +262,8 @@ TEST_P(AttentionKernelsTest, appendsAndAttends) {
   for (size_t i = 0; i < std::size(cases); ++i) {
     jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i], together),
                 std::string("iipppp") + (cases[i].rotary ? "p" : "") + (cases[i].norm ? "pp" : ""));
-    jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]), cases[i].sinks ? "iippppp" : "iipppp");
+    jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]),
+                std::string("iipppp") + (cases[i].sinks ? "p" : "") + (cases[i].slopes ? "p" : ""));
   }
   jit.compile();
   for (size_t i = 0; i < std::size(cases); ++i)

@@ -166,8 +166,10 @@ std::string arguments(tile::RopeAttr) { return "ppp"; }
 std::string arguments(tile::PrepareAttr prepare) {
   return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
 }
-std::string arguments(tile::AttendAttr attend) { return attend.getSinks() ? "iippppp" : "iipppp"; }
-std::string arguments(tile::AttendRunsAttr attend) { return attend.getSinks() && !attend.getPartial() ? "iipppppppp" : "iippppppp"; }
+std::string arguments(tile::AttendAttr attend) { return std::string("iipppp") + (attend.getSinks() ? "p" : "") + (attend.getSlopes() ? "p" : ""); }
+std::string arguments(tile::AttendRunsAttr attend) {
+  return std::string("iippppppp") + (attend.getSinks() && !attend.getPartial() ? "p" : "") + (attend.getSlopes() ? "p" : "");
+}
 std::string arguments(tile::MergePartsAttr merge) { return merge.getSinks() ? "ippp" : "ipp"; }
 std::string arguments(tile::LatentPrepareAttr) { return "iippppppp"; }
 std::string arguments(tile::LatentAttendAttr) { return "iipppp"; }

@@ -3,6 +3,8 @@
 // RUN: llmc-interpret %s --function attention_window --tokens 1,5,0,2 | FileCheck %s --check-prefix=ATTENTION-WINDOW
 // RUN: llmc-interpret %s --function attention_softcap --tokens 1,5,0,2 | FileCheck %s --check-prefix=ATTENTION-SOFTCAP
 // RUN: llmc-interpret %s --function attention_slots --tokens 1,5,0,2 --slots 0,1,0,1 | FileCheck %s --check-prefix=ATTENTION-SLOTS
+// RUN: llmc-interpret %s --function attention_slopes --tokens 1,5,0,2 | FileCheck %s --check-prefix=ATTENTION-SLOPES
+// RUN: llmc-interpret %s --function attention_slopes --tokens 1,5,0,2 --chunks 3,1 | FileCheck %s --check-prefix=SLOPES-STEPS
 // RUN: llmc-interpret %s --function attention_two_heads --tokens 1,5,0,2 | FileCheck %s --check-prefix=ATTENTION-TWO-HEADS
 // RUN: llmc-interpret %s --function attention_fused --tokens 1,5,0,2 | FileCheck %s --check-prefix=ATTENTION-FUSED
 // Expected values: Inputs/reference.py, in float64.
@@ -84,6 +86,22 @@ func.func @attention_slots(%batch: !llm.batch) -> tensor<?x4xf32> {
   %q, %k, %v = call @qkv(%batch) : (!llm.batch) -> (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xf32>)
   %layer = arith.constant 0 : index
   %y = llm.attention %q, %k, %v, @kv[%layer], %batch scale 0.7 : (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xf32>, index, !llm.batch) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// ATTENTION-SLOPES: [1, 0.5, 1, 0.5]
+// ATTENTION-SLOPES-NEXT: [1, 1.182, 1, 1.442]
+// ATTENTION-SLOPES-NEXT: [1, 0.6941, 1, 0.4232]
+// ATTENTION-SLOPES-NEXT: [1, 0.7347, 1, 0.7169]
+// SLOPES-STEPS: step 1 result 0: 1 x 4
+// SLOPES-STEPS-NEXT: [1, 0.7347, 1, 0.7169]
+// The numbers of the weight stand in the module.
+llm.weight @slopes : !llm.weights<1x2xf32> from "" values [0.5, 2.0]
+func.func @attention_slopes(%batch: !llm.batch) -> tensor<?x4xf32> {
+  %q, %k, %v = call @qkv(%batch) : (!llm.batch) -> (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xf32>)
+  %layer = arith.constant 0 : index
+  %s = llm.weight_load @slopes : tensor<2xf32>
+  %y = llm.attention %q, %k, %v, @kv[%layer], %batch scale 0.7 slopes %s : (tensor<?x4xf32>, tensor<?x2xf32>, tensor<?x2xf32>, index, !llm.batch, tensor<2xf32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
 

@@ -79,9 +79,9 @@ llm.weight @w : !llm.weights<1x4x8xf32> from "w" rows [0, 4, 0]
 
 // -----
 
-// weight_c4: elements of a vector lie side by side
-// expected-error @+1 {{'rows' must be [begin, end) with 4 rows}}
-llm.weight @w : !llm.weights<1x4xf32> from "w" rows [0, 8, 2]
+// weight_c4: count of a vector's elements
+// expected-error @+1 {{'rows' must be [begin, end), or with a step, with 4 rows}}
+llm.weight @w : !llm.weights<1x4xf32> from "w" rows [0, 9, 2]
 
 // -----
 
@@ -136,6 +136,36 @@ llm.weight @w : !llm.weights<2x8xf32> from "" names ["a"]
 // weight_c5: instead of a pattern
 // expected-error @+1 {{'names' must be one for each of 1 entries, from ""}}
 llm.weight @w : !llm.weights<1x8xf32> from "{layer}" names ["a"]
+
+// -----
+
+// weight_c7: instead of a source
+// expected-error @+1 {{'values' are of a vector of f32 in an array of one, from ""}}
+llm.weight @w : !llm.weights<1x4xf32> from "w" values [1.0]
+
+// -----
+
+// weight_c7: of f32
+// expected-error @+1 {{'values' are of a vector of f32 in an array of one, from ""}}
+llm.weight @w : !llm.weights<1x4xbf16> from "" values [1.0]
+
+// -----
+
+// weight_c7: of a vector
+// expected-error @+1 {{'values' are of a vector of f32 in an array of one, from ""}}
+llm.weight @w : !llm.weights<1x2x2xf32> from "" values [1.0]
+
+// -----
+
+// weight_c7: count
+// expected-error @+1 {{has 3 'values', want 1 or 4}}
+llm.weight @w : !llm.weights<1x4xf32> from "" values [1.0, 2.0, 3.0]
+
+// -----
+
+// weight_c7: finite
+// expected-error @+1 {{'values' must be finite}}
+llm.weight @w : !llm.weights<1x4xf32> from "" values [1.0e39]
 
 // -----
 

@@ -324,6 +324,16 @@ func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>
 
 // -----
 
+// attention_c8
+llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, f32>
+func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>, %s: tensor<3xf32>) {
+  // expected-error @+1 {{'slopes' must be [2]}}
+  %y = llm.attention %q, %k, %k, @kv[%l], %b scale 0.5 slopes %s : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<3xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 // weight_c6: of a transpose
 // expected-error @+1 {{'columns' must be [begin, end) with 8 columns of a transpose, and no 'rows'}}
 llm.weight @w : !llm.weights<1x4x8xf32> from "w" columns [0, 8]

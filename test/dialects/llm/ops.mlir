@@ -19,6 +19,12 @@ llm.weight @layered : !llm.weights<2x16x8xbf16> from "blk.{layer}.w" layers [1, 
 llm.weight @part : !llm.weights<2x16x8xf16> from "blk.{layer}.qkv" transpose rows [16, 32]
 // CHECK: llm.weight @turns : !llm.weights<1x4x8xf32> from "qz" rows [2, 10, 6, 2]
 llm.weight @turns : !llm.weights<1x4x8xf32> from "qz" rows [2, 10, 6, 2]
+// CHECK: llm.weight @bias_turns : !llm.weights<1x4xf32> from "qkv.bias" rows [2, 10, 6, 2]
+llm.weight @bias_turns : !llm.weights<1x4xf32> from "qkv.bias" rows [2, 10, 6, 2]
+// CHECK: llm.weight @slopes : !llm.weights<1x2xf32> from "" values [5.000000e-01, 1.250000e-01]
+llm.weight @slopes : !llm.weights<1x2xf32> from "" values [0.5, 0.125]
+// CHECK: llm.weight @ones : !llm.weights<1x8xf32> from "" values [1.000000e+00]
+llm.weight @ones : !llm.weights<1x8xf32> from "" values [1.0]
 // CHECK: llm.weight @shared : !llm.weights<2x8xf32> from "" layers [1, 3, 5] entries [0, 1, 0] names ["a", "b"]
 llm.weight @shared : !llm.weights<2x8xf32> from "" layers [1, 3, 5] entries [0, 1, 0] names ["a", "b"]
 // CHECK: llm.weight @mixed : !llm.weights<3x16x256x!llm.quant<q4_k|q6_k>> from "blk.{layer}.v" formats [0, 1, 0]
@@ -114,6 +120,10 @@ func.func @rope(%batch: !llm.batch, %x: tensor<?x8xf32>, %factors: tensor<2xf32>
 
 // CHECK-LABEL: @attention(
 func.func @attention(%batch: !llm.batch, %layer: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>, %table: tensor<?x4xf32>, %gain: tensor<4xf32>) -> tensor<?x8xf32> {
+  // CHECK: %[[SLOPES:.*]] = llm.weight_load @slopes
+  %s = llm.weight_load @slopes : tensor<2xf32>
+  // CHECK: llm.attention %{{.*}}, %{{.*}}, %{{.*}}, @kv[%{{.*}}], %{{.*}} scale 5.000000e-01 slopes %[[SLOPES]] :
+  %slanted = llm.attention %q, %k, %k, @kv[%layer], %batch scale 0.5 slopes %s : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<2xf32>) -> tensor<?x8xf32>
   // CHECK: llm.attention %{{.*}}, %{{.*}}, %{{.*}}, @kv[%{{.*}}], %{{.*}} scale 5.000000e-01 :
   %a = llm.attention %q, %k, %k, @kv[%layer], %batch scale 0.5 : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch) -> tensor<?x8xf32>
   // CHECK: norm <rms, eps = 1.000000e-05> %{{.*}}, %{{.*}} rotary <half, dim = 4> %{{.*}} {softcap = 5.000000e+01 : f64, window = 512 : i64}

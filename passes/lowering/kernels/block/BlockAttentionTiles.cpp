@@ -317,7 +317,7 @@ void TileAttend::finish(const Run &, const State &state) {
 
 bool takesAttendRuns(Attribute attribute, tile::TargetAttr target) {
   auto kernel = cast<tile::AttendRunsAttr>(attribute);
-  return kernel.getElement().isF16() && !kernel.getPartial() && kernel.getHeadDim() % 16 == 0 && kernel.getHeadDim() <= 256 &&
+  return kernel.getElement().isF16() && !kernel.getPartial() && !kernel.getSlopes() && kernel.getHeadDim() % 16 == 0 && kernel.getHeadDim() <= 256 &&
          kernel.getGroup() * kernel.getCount() <= target.getThreads() / kWarp * kRowsOfWarp;
 }
 

@@ -107,7 +107,7 @@ def rotate(x, cs, head_dim, dim, interleaved=False):
     return out
 
 
-def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0):
+def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0, slopes=None):
     heads, kv_heads = len(q[0]) // head_dim, len(k[0]) // head_dim
     out = []
     for t, row in enumerate(q):
@@ -119,6 +119,8 @@ def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0)
             scores = [scale * sum(row[h * head_dim + d] * k[u][g + d] for d in range(head_dim)) for u in seen]
             if softcap:
                 scores = [softcap * math.tanh(s / softcap) for s in scores]
+            if slopes:
+                scores = [s + slopes[h] * (positions[u] - positions[t]) for s, u in zip(scores, seen)]
             weights = [math.exp(s - max(scores)) for s in scores]
             result += [sum(w * v[u][g + d] for w, u in zip(weights, seen)) / sum(weights) for d in range(head_dim)]
         out.append(result)
@@ -172,6 +174,7 @@ CASES = {
     "attention_window": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, window=2),
     "attention_softcap": attention(Q, K, V, [0] * 4, range(4), 4.0, 2, softcap=0.5),
     "attention_slots": attention(Q, K, V, [0, 1, 0, 1], [0, 0, 1, 1], 0.7, 2),
+    "attention_slopes": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, slopes=[0.5, 2.0]),
     "attention_two_heads": attention(Q, K2, K2, [0] * 4, range(4), 0.7, 2),
     "attention_fused": attention(
         rotate(rms_norm(Q, [1.0, 0.5], 0.01, 1.0), table(range(4), frequencies(2, 100.0)), 2, 2),
