@@ -44,7 +44,7 @@ public:
       : LayerBuilder(model, kind, builder), weights(weights) {}
   bool has(llvm::StringRef role) const override { return static_cast<bool>(weights.valueType(role)); }
   Value load(llvm::StringRef role) override {
-    return llm::WeightLoadOp::create(builder, at(role), weights.valueType(role), role, layer);
+    return llm::WeightLoadOp::create(builder, at(role), weights.valueType(role), role, weights.isOfModel(role) ? Value() : layer);
   }
 
 private:
@@ -68,6 +68,7 @@ private:
   void collectWeights();
   void reportLeftovers();
   void declareStates();
+  Value normBefore(FunctionBuilder &b, Value x, const Sublayer &sublayer);
   void buildKind(const LayerKind &kind);
   void buildStep();
   Value embed(FunctionBuilder &b);
@@ -92,7 +93,7 @@ void ModuleBuilder::describe(ModuleOp module) {
   auto number = [&](llvm::StringRef name, int64_t value) { module->setAttr(name, builder.getI64IntegerAttr(value)); };
   module->setAttr("llm.family", builder.getStringAttr(model.family->name));
   number("llm.vocab", model.vocab);
-  number("llm.hidden", model.hidden);
+  number("llm.hidden", model.outputSize());
   number("llm.layers", model.layers);
   number("llm.context", model.context);
   if (model.bos >= 0)
@@ -113,24 +114,35 @@ void ModuleBuilder::declareAssets(ArrayRef<Asset> assets) {
 
 void ModuleBuilder::collectWeights() {
   Collector whole(weights, {});
-  whole.require("embed", {model.vocab, model.hidden});
+  whole.require("embed", {model.vocab, model.outputSize()});
+  if (model.embeddingSize)
+    whole.linear("embed_in", model.hidden, model.embeddingSize);
   whole.norm("embed_norm", model.hidden);
   if (model.family->learnedPositions)
-    whole.require("position_embed", {model.context, model.hidden});
+    whole.require("position_embed", {model.context + model.family->positionOffset, model.hidden});
+  if (model.family->unitNorms)
+    weights.useConstant(unitGain, model.hidden, {1.0f});
+  if (!model.slopes.empty())
+    weights.useConstant("slopes", model.heads, model.slopes);
   for (const RopeTable &table : model.ropes)
     if (table.fileFactors)
       whole.require("rope_factors", {table.dim / 2});
   for (const LayerKind &kind : model.kinds) {
     Collector collector(weights, kind.layers);
     for (const Sublayer &sublayer : kind.spec->sublayers) {
-      collector.norm(sublayer.norm, model.hidden);
+      if (!model.sharesNorm(sublayer))
+        collector.norm(sublayer.norm, model.hidden);
       sublayer.part->weights(model, collector);
       collector.norm(sublayer.postNorm, model.hidden);
     }
   }
-  whole.norm("norm", model.hidden);
+  if (!model.normAfter)
+    whole.norm("norm", model.hidden);
+  if (model.embeddingSize)
+    whole.linear("embed_out", model.embeddingSize, model.hidden);
   if (!model.tied)
-    whole.require("head", {model.vocab, model.hidden});
+    whole.require("head", {model.vocab, model.outputSize()});
+  whole.require("head_bias", {model.vocab});
 }
 
 void ModuleBuilder::reportLeftovers() {
@@ -164,6 +176,11 @@ func::FuncOp ModuleBuilder::function(llvm::StringRef name, ArrayRef<Type> inputs
   return function;
 }
 
+// What a part reads of `x`, if the layer normalises first.
+Value ModuleBuilder::normBefore(FunctionBuilder &b, Value x, const Sublayer &sublayer) {
+  return sublayer.norm.empty() || model.normAfter ? x : b.norm(x, sublayer.norm);
+}
+
 void ModuleBuilder::buildKind(const LayerKind &kind) {
   OpBuilder::InsertionGuard guard(builder);
   SmallVector<Type> inputs{rowType, builder.getIndexType(), batchType};
@@ -179,25 +196,30 @@ void ModuleBuilder::buildKind(const LayerKind &kind) {
   b.ropes = ArrayRef(extra).take_front(model.ropes.size());
   if (model.family->embeddingReachesLayers)
     b.embedding = extra.back();
-  Value x = layer.getArgument(0);
+  Value x = layer.getArgument(0), normed;
   for (auto [i, sublayer] : llvm::enumerate(kind.spec->sublayers)) {
-    Value y = sublayer.norm.empty() ? x : b.norm(x, sublayer.norm);
-    y = sublayer.part->build(b, y);
+    if (!model.sharesNorm(sublayer))
+      normed = normBefore(b, model.parallel ? layer.getArgument(0) : x, sublayer);
+    Value y = sublayer.part->build(b, normed);
     if (!sublayer.postNorm.empty())
       y = b.norm(y, sublayer.postNorm);
     y = b.scaled(y, model.residualScale, "scaled" + std::to_string(i));
     x = llm::AddOp::create(builder, b.at("residual" + std::to_string(i)), x, y);
+    if (model.normAfter)
+      x = b.norm(x, sublayer.norm);
   }
   func::ReturnOp::create(builder, loc, x);
 }
 
 Value ModuleBuilder::embed(FunctionBuilder &b) {
-  Value x = llm::EmbeddingOp::create(builder, b.at("embed"), rowType, b.batch, b.load("embed"),
+  Value x = llm::EmbeddingOp::create(builder, b.at("embed"), rows(model.outputSize()), b.batch, b.load("embed"),
                                      llm::IndexSource::tokens, llvm::APFloat(static_cast<float>(model.embeddingScale)));
+  if (model.embeddingSize)
+    x = b.linear(x, "embed_in");
   if (model.family->learnedPositions) {
     Value position =
         llm::EmbeddingOp::create(builder, b.at("position_embed"), rowType, b.batch, b.load("position_embed"),
-                                 llm::IndexSource::positions, llvm::APFloat(1.0f));
+                                 llm::IndexSource::positions, llvm::APFloat(1.0f), model.family->positionOffset);
     x = llm::AddOp::create(builder, b.at("embed_sum"), x, position);
   }
   return b.has("embed_norm") ? b.norm(x, "embed_norm") : x;
@@ -230,7 +252,10 @@ Value ModuleBuilder::runLayers(FunctionBuilder &b, Value x) {
 // The vocabulary product of the rows that are wanted.
 Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
   Value weight = b.load(model.tied ? "embed" : "head");
-  Value logits = llm::LinearOp::create(builder, b.at("head"), x, ValueRange(weight)).getResult(0);
+  SmallVector<Value> biases;
+  if (b.has("head_bias"))
+    biases.push_back(b.load("head_bias"));
+  Value logits = llm::LinearOp::create(builder, b.at("head"), x, ValueRange(weight), biases).getResult(0);
   logits = b.scaled(logits, model.logitScale, "scaled");
   if (model.logitSoftcap > 0)
     logits = llm::SoftcapOp::create(builder, b.at("logits"), logits, llvm::APFloat(model.logitSoftcap));
@@ -239,7 +264,7 @@ Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
 
 void ModuleBuilder::buildStep() {
   OpBuilder::InsertionGuard guard(builder);
-  func::FuncOp step = function("step", batchType, {rows(model.vocab), rowType});
+  func::FuncOp step = function("step", batchType, {rows(model.vocab), rows(model.outputSize())});
   FunctionBuilder b(model, nullptr, builder, weights);
   b.batch = step.getArgument(0);
   Value x = embed(b);
@@ -248,7 +273,9 @@ void ModuleBuilder::buildStep() {
   x = runLayers(b, x);
   x = llm::SelectRowsOp::create(builder, b.at("selected"), rowType, x, b.batch);
   b.normEps = model.family->finalNormEps ? model.family->finalNormEps : model.eps;
-  Value hidden = b.norm(x, "norm");
+  Value hidden = model.normAfter ? x : b.norm(x, "norm");
+  if (model.embeddingSize)
+    hidden = b.linear(hidden, "embed_out");
   func::ReturnOp::create(builder, loc, ValueRange{head(b, hidden), hidden});
 }
 

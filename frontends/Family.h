@@ -100,12 +100,12 @@ struct ExpertShape {
 // have {expert} where each expert has a tensor; else one tensor stacks them. Several rows of one role are layouts that
 // occur: for each layer the first one that the file has is taken.
 struct TensorName {
-  enum class Turns { None, Rows, Heads, KeyHeads };
+  enum class Turns { None, Rows, Heads, KVHeads, KeyHeads };
   llvm::StringRef role, huggingFace, gguf; // empty: this container has no such tensor
   bool transposed = false;                 // Hugging Face only: stored [in, out]
   llvm::ArrayRef<llvm::StringRef> stack{}; // the roles whose rows the tensor stacks, in order; empty: the role alone
-  // The stacked roles take turns: row by row, or with the rows of an attention head, or with those that
-  // belong to one of the recurrence's heads of keys.
+  // The stacked roles take turns: row by row, or with the rows of an attention head, or with those that belong to one head
+  // of keys and values, or to one of the recurrence's heads of keys.
   Turns turns = Turns::None;
   bool shared = false; // the layers that use it take turns in using the tensors of the first Model::sharedBlocks of them;
                        // {layer} is that layer, {use} counts the uses
@@ -117,6 +117,15 @@ struct BiasRule {
   enum { Never, Always, ByKey } when = Never;
   llvm::StringRef key = "";
   bool byDefault = false; // when the key is absent
+};
+
+// Scores fall with the distance between tokens (ALiBi), in place of other positions.
+struct AlibiRule {
+  BiasRule when{}; // in GGUF by the file's largest bias
+  enum class Form { Published, Mpt } form = Form::Published; // where the number of heads is no power of 2 (Alibi.h)
+  Key mostBias{"", 8};
+  bool inBf16 = false; // slopes are rounded to bf16
+  bool scaled = false; // by the attention scale, too
 };
 
 // A key that changes the graph in a way that we do not have, unless it is absent, null, false, or `neutral`.
@@ -156,20 +165,31 @@ struct Family {
   llm::NormKind norm = llm::NormKind::rms;
   double normOffset = 0;                                // Hugging Face only: GGUF stores offset + gain
   double finalNormEps = 0;                              // of the last norm, where it is a constant; 0: as the others
-  bool learnedPositions = false;                        // else rotary
+  bool learnedPositions = false;                        // else rotary (or AlibiRule)
+  int64_t positionOffset = 0;                           // of the first position in the table of learned ones
+  llm::RotaryStyle rotary = llm::RotaryStyle::half;     // Hugging Face
+  Key rotaryDim{"", 0};                                 // channels of each head that turn; no name: by partialRotary
   llvm::StringRef rotarySwitch = "";                    // a key that is true or "rope" where the model is rotary
-  llm::RotaryStyle ggufRotary = llm::RotaryStyle::half; // Hugging Face: always half
+  llm::RotaryStyle ggufRotary = llm::RotaryStyle::half;
   bool ggufYarnTruncates = true;                        // to whole channels; GGUF does not say
   double ropeTheta = 10000;                             // when the configuration has none
+  llvm::StringRef thetaKey = "rope_theta";
   llvm::StringRef localThetaKey = "";                   // base of sliding layers, if it differs
   double localTheta = 10000;
   double partialRotary = 1;             // part of each head that turns, when the configuration has none
+  llvm::StringRef partialRotaryKey = "partial_rotary_factor";
+  llvm::StringRef ropeFlags = "";       // key of a list that has 0 for layers whose q and k do not turn
+  Key ropeInterval{"", 0};              // without that list, every so many-th layer; 0: none
   bool embeddingScaled = false;        // by sqrt(hidden)
   bool embeddingScaleInBf16 = false;   // which the reference keeps in bf16
   bool embeddingReachesLayers = false; // parts may ask for it: LayerBuilder::embedding
-  bool tied = false;            // when tie_word_embeddings is absent
   bool wideHeadNorms = false; // norms of q and k are over all their heads at once
-  BiasRule qkvBias{}, outputBias{}, mlpBias{};
+  bool unitNorms = false;     // norms have no gain
+  BiasRule parallel{};        // the parts of a layer all read what the layer was given
+  bool sharedNorm = false;    // … through the norm of the first; in GGUF where the file has no other
+  AlibiRule alibi{};
+  bool tied = false;          // when tie_word_embeddings is absent
+  BiasRule qkvBias{}, outputBias{}, mlpBias{}, headBias{};
   llm::Activation activation = llm::Activation::silu; // when the configuration has none, and in GGUF
   int64_t windowPattern = 6;                          // LayerRule::Pattern, when the configuration has none
 
@@ -177,8 +197,10 @@ struct Family {
   Key hidden{"hidden_size"}, layerCount{"num_hidden_layers"}, heads{"num_attention_heads"};
   Key ffn{"intermediate_size"}, vocab{"vocab_size"}, context{"max_position_embeddings"}, eps{"rms_norm_eps", 1e-6};
   Key window{"sliding_window", 0};
-  Key logitSoftcap{"final_logit_softcapping", 0};
-  Key embeddingScale{"", 1}, residualScale{"", 1}, logitDivisor{"", 1}; // factors; of what each part adds, the second
+  Key logitSoftcap{"final_logit_softcapping", 0}, attentionSoftcap{"", 0}; // null: none
+  Key embeddingSize{"", 0}; // of the tables' rows, where a product goes from there to the hidden size, and back
+  Key embeddingScale{"", 1}, residualScale{"", 1}, logitDivisor{"", 1}, logitFactor{"", 1}; // of what each part adds, the second
+  llvm::StringRef normBeforeKey = ""; // a boolean key: false puts the norms behind the sums, and leaves out the last one
   llvm::StringRef kvHeadsKey = "num_key_value_heads";                   // absent: as many as heads
   Key headDim{"head_dim"};                            // absent and without fallback: hidden / heads
   bool ffnDefaultsToFourHidden = false;

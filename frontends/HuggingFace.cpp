@@ -1,6 +1,7 @@
 // Keys and defaults follow transformers' configuration classes.
 #include "frontends/HuggingFace.h"
 
+#include "frontends/Alibi.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 
@@ -20,14 +21,29 @@ static std::string shown(const Json &value) {
   return quoteText(value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace));
 }
 
+const Json *Config::memberAt(llvm::StringRef path) const {
+  const Json *at = &json;
+  while (at && !path.empty()) {
+    auto [name, rest] = path.split('.');
+    at = at->is_object() ? jsonMember(*at, view(name)) : nullptr;
+    path = rest;
+  }
+  return at;
+}
+
 const Json *Config::member(llvm::StringRef key) const {
   while (!key.empty()) {
     auto [name, rest] = key.split('|');
-    if (const Json *value = jsonMember(json, view(name)))
+    if (const Json *value = memberAt(name))
       return value;
     key = rest;
   }
   return nullptr;
+}
+
+double Config::cap(const Key &key) const {
+  auto at = json.find(key.name.str());
+  return at != json.end() && at->is_null() ? 0 : number(key);
 }
 
 double Config::number(const Key &key) const {
@@ -112,6 +128,8 @@ static void readSizes(Model &model, const Config &config) {
   model.vocab = config.integer(family.vocab);
   model.context = config.integer(family.context);
   model.eps = config.number(family.eps);
+  int64_t rows = config.integer(family.embeddingSize);
+  model.embeddingSize = rows == model.hidden ? 0 : rows;
 }
 
 // Names of transformers' activations that we have.
@@ -151,6 +169,17 @@ static void readScale(Model &model, const Config &config) {
 
 static bool readBias(const BiasRule &rule, const Config &config) {
   return rule.when == BiasRule::Always || (rule.when == BiasRule::ByKey && config.flag(rule.key, rule.byDefault));
+}
+
+static void readBlocks(Model &model, const Config &config) {
+  const Family &family = *model.family;
+  model.qkvBias = readBias(family.qkvBias, config);
+  model.outputBias = readBias(family.outputBias, config);
+  model.mlpBias = readBias(family.mlpBias, config);
+  model.headBias = readBias(family.headBias, config);
+  model.parallel = readBias(family.parallel, config);
+  model.sharedNorm = family.sharedNorm;
+  model.normAfter = !family.normBeforeKey.empty() && !config.flag(family.normBeforeKey, true);
 }
 
 // A number of a list; infinity as transformers writes it ({"__float__": "Infinity"}, Import.cpp).
@@ -195,7 +224,7 @@ static void readRecurrence(Model &model, const Config &config) {
   ssm.projectionBias = readBias(keys.projectionBias, config);
 }
 
-static void checkRefusals(const Family &family, const Json &json, Report &report) {
+static void checkRefusals(const Family &family, const Config &config, Report &report) {
   static constexpr Refusal everywhere[] = {{"quantization_config"},
                                            {"use_bidirectional_attention"},
                                            {"is_encoder_decoder"},
@@ -204,10 +233,11 @@ static void checkRefusals(const Family &family, const Json &json, Report &report
                                            {"num_local_experts"},
                                            {"num_experts"}};
   auto check = [&](const Refusal &refusal) {
-    const Json *value = jsonMember(json, std::string_view(refusal.key.data(), refusal.key.size()));
+    const Json *value = config.member(refusal.key);
     llvm::SmallVector<llvm::StringRef, 2> counts;
     family.experts.count.name.split(counts, '|');
-    if (!value || llvm::is_contained(counts, refusal.key) || jsonBool(*value) == false ||
+    bool isKnown = llvm::is_contained(counts, refusal.key) || refusal.key == family.alibi.when.key;
+    if (!value || isKnown || jsonBool(*value) == false ||
         jsonFloat(*value) == refusal.neutral)
       return;
     report.unsupported("config.json: " + refusal.key + " " + shown(*value));
@@ -241,15 +271,32 @@ static void readFactors(Model &model, const Config &config, Report &report) {
   if (!(std::abs(divisor) > 0))
     report.invalid("config.json: '" + family.logitDivisor.name + "': want a number other than 0");
   else
-    model.logitScale = 1 / divisor;
-  model.logitSoftcap = config.number(family.logitSoftcap);
+    model.logitScale = config.number(family.logitFactor) / divisor;
+  if (!(std::abs(model.logitScale) > 0))
+    report.invalid("config.json: '" + family.logitFactor.name + "': want a number other than 0");
+  model.logitSoftcap = config.cap(family.logitSoftcap);
+  model.attentionSoftcap = config.cap(family.attentionSoftcap);
 }
 
-static bool isRotary(const Family &family, const Config &config) {
-  if (family.learnedPositions || family.rotarySwitch.empty())
-    return !family.learnedPositions;
+static bool isRotary(const Model &model, const Config &config) {
+  const Family &family = *model.family;
+  if (family.learnedPositions || !model.slopes.empty())
+    return false;
+  if (family.rotarySwitch.empty())
+    return true;
   const Json *value = config.member(family.rotarySwitch);
   return value && (jsonBool(*value) == true || jsonString(*value) == "rope");
+}
+
+static void readAlibi(Model &model, const Config &config) {
+  const AlibiRule &rule = model.family->alibi;
+  if (!readBias(rule.when, config))
+    return;
+  double mostBias = config.number(rule.mostBias);
+  if (mostBias > 0 && mostBias <= maxAlibiBias)
+    model.slopes = alibiSlopes(model.heads, mostBias, rule, model.attentionScale);
+  else
+    config.invalid("'" + rule.mostBias.name + "': want a positive number up to " + llvm::Twine(maxAlibiBias) + ", got " + std::to_string(mostBias));
 }
 
 static void readExperts(Model &model, const Config &config) {
@@ -284,9 +331,7 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   readActivation(model, config, report);
   readScale(model, config);
   model.tied = config.flag("tie_word_embeddings", family.tied);
-  model.qkvBias = readBias(family.qkvBias, config);
-  model.outputBias = readBias(family.outputBias, config);
-  model.mlpBias = readBias(family.mlpBias, config);
+  readBlocks(model, config);
   readFactors(model, config, report);
   model.eos = readTokenIds(json, "eos_token_id");
   if (std::vector<int64_t> bos = readTokenIds(json, "bos_token_id"); !bos.empty())
@@ -297,12 +342,13 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   readRecurrence(model, config);
   if (family.complete)
     family.complete(model, config);
-  checkRefusals(family, json, report);
+  checkRefusals(family, config, report);
   checkModel(model, report);
   if (!report.ok())
     return model;
+  readAlibi(model, config);
   int64_t window = readWindow(family, config);
-  bool rotary = isRotary(family, config);
+  bool rotary = isRotary(model, config);
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
     return rotary ? addRope(model, readRope(context, model, spec, config, json, report)) : -1;
   };

@@ -17,10 +17,12 @@ public:
   Config(const Json &json, Report &report) : json(json), report(report) {}
 
   bool has(llvm::StringRef key) const { return member(key) != nullptr; }
-  const Json *member(llvm::StringRef key) const; // of names separated by '|' the first that is there
+  // Of names separated by '|' the first that is there; "a.b" is the member b of the object a.
+  const Json *member(llvm::StringRef key) const;
   // Reported and 0 if absent without fallback.
   double number(const Key &key) const;
   int64_t integer(const Key &key) const;
+  double cap(const Key &key) const; // as number, but null is 0
   bool flag(llvm::StringRef key, bool fallback) const;
   std::optional<std::string> text(llvm::StringRef key) const;
   // Reports that something is wrong in itself.
@@ -29,6 +31,7 @@ public:
   void unsupported(const llvm::Twine &what) const { report.unsupported("config.json: " + what); }
 
 private:
+  const Json *memberAt(llvm::StringRef path) const;
   static std::string_view view(llvm::StringRef key) { return {key.data(), key.size()}; }
   const Json &json;
   Report &report;

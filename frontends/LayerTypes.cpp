@@ -18,6 +18,16 @@ static const Json *findList(const Family &family, const Config &config) {
   return nullptr;
 }
 
+// Names that repeat a number of times: [["global", "local"], 12].
+static void addRepeated(std::vector<std::string> &names, const Json &entry) {
+  int64_t times = entry.size() == 2 ? jsonInt(entry[1]).value_or(0) : 0;
+  if (times < 1 || !entry[0].is_array())
+    return names.emplace_back(), void();
+  for (int64_t i = 0; i < times && names.size() <= maxLayers; ++i)
+    for (const Json &name : entry[0])
+      names.emplace_back(jsonString(name).value_or(""));
+}
+
 // Names as the file has them; letters of a string are names too.
 static std::vector<std::string> namesOf(const Json &list) {
   std::vector<std::string> names;
@@ -26,7 +36,10 @@ static std::vector<std::string> namesOf(const Json &list) {
       names.emplace_back(1, letter);
   if (list.is_array())
     for (const Json &entry : list)
-      names.emplace_back(jsonString(entry).value_or(""));
+      if (entry.is_array())
+        addRepeated(names, entry);
+      else
+        names.emplace_back(jsonString(entry).value_or(""));
   return names;
 }
 
@@ -147,6 +160,23 @@ static void markExperts(std::vector<LayerType> &types, const Model &model, const
                    !llvm::is_contained(dense, static_cast<int64_t>(layer));
 }
 
+//===----------------------------------------------------------------------===//
+// Rope
+//===----------------------------------------------------------------------===//
+
+static void markStill(std::vector<LayerType> &types, const Model &model, const Config &config, Report &report) {
+  const Family &family = *model.family;
+  if (family.ropeFlags.empty())
+    return;
+  std::optional<std::vector<int64_t>> flags = readNumbers(config, family.ropeFlags, report);
+  int64_t interval = config.integer(family.ropeInterval);
+  if (flags && flags->size() != types.size())
+    return report.invalid("config.json: '" + family.ropeFlags + "': want " + llvm::Twine(types.size()) + " numbers, got " +
+                          llvm::Twine(flags->size()));
+  for (auto [layer, type] : llvm::enumerate(types))
+    type.turns = flags ? (*flags)[layer] != 0 : !isPeriodic(static_cast<int64_t>(layer), interval, -1);
+}
+
 std::vector<LayerType> frontends::readLayerTypes(const Model &model, const Config &config, int64_t window,
                                                  Report &report) {
   std::optional<std::vector<std::string>> names = listedTypes(model, config, report);
@@ -158,5 +188,6 @@ std::vector<LayerType> frontends::readLayerTypes(const Model &model, const Confi
   for (std::string &name : *names)
     types.push_back({std::move(name)});
   markExperts(types, model, config, report);
+  markStill(types, model, config, report);
   return types;
 }

@@ -11,7 +11,7 @@ using namespace llmc::frontends;
 static std::string typeSymbol(const LayerType &type) {
   llvm::StringRef name = type.type;
   name.consume_back("_attention");
-  return name.str() + (type.experts ? "_experts" : "");
+  return name.str() + (type.experts ? "_experts" : "") + (type.turns ? "" : "_still");
 }
 
 int64_t Model::rowsOf(llvm::StringRef role) const {
@@ -51,11 +51,17 @@ bool Model::hasBias(llvm::StringRef role) const {
     return family->expertShape.biases;
   if (role == "blk.o")
     return outputBias;
+  if (role == "head")
+    return headBias;
   if (role == "blk.conv")
     return ssm.convBias;
   if (role.starts_with("blk.lru_") || role == "blk.ssm_step")
     return true;
   return role.starts_with("blk.ssm_") ? ssm.projectionBias : mlpBias;
+}
+
+bool Model::sharesNorm(const Sublayer &sublayer) const {
+  return parallel && sharedNorm && llvm::none_of(kinds, [&](const LayerKind &kind) { return kind.spec->sublayers.begin() == &sublayer; });
 }
 
 static void checkRecurrence(const Model &model, Report &report) {
@@ -137,6 +143,10 @@ void llmc::frontends::checkModel(const Model &model, Report &report) {
   inRange("vocabulary", model.vocab, maxSize);
   inRange("context length", model.context, maxContext);
   inRange("feed-forward size", model.ffn, maxSize);
+  if (model.embeddingSize)
+    inRange("size of embeddings", model.embeddingSize, maxSize);
+  if (!(model.attentionSoftcap >= 0 && model.attentionSoftcap <= 1e12) || !(model.logitSoftcap >= 0 && model.logitSoftcap <= 1e12))
+    report.invalid("cap of scores or logits: want a positive number");
   if (model.mla.rank)
     checkLatent(model, report);
   if (model.moe.count)
@@ -161,7 +171,8 @@ void llmc::frontends::assignKinds(Model &model, llvm::ArrayRef<LayerType> types,
                                   llvm::function_ref<int64_t(const LayerSpec &)> ropeOf, Report &report) {
   for (auto [layer, type] : llvm::enumerate(types)) {
     auto isOfType = [&](const LayerSpec &spec) { return spec.type == type.type && spec.experts == type.experts; };
-    auto kind = llvm::find_if(model.kinds, [&](const LayerKind &kind) { return isOfType(*kind.spec); });
+    auto isSame = [&](const LayerKind &kind) { return isOfType(*kind.spec) && kind.turns == type.turns; };
+    auto kind = llvm::find_if(model.kinds, isSame);
     if (kind == model.kinds.end()) {
       auto spec = llvm::find_if(model.family->layers, isOfType);
       if (spec == model.family->layers.end()) {
@@ -170,13 +181,13 @@ void llmc::frontends::assignKinds(Model &model, llvm::ArrayRef<LayerType> types,
       }
       if (spec->windowed && (window < 1 || window > maxContext))
         report.invalid("sliding_window: want 1 to " + llvm::Twine(maxContext) + ", got " + llvm::Twine(window));
-      model.kinds.push_back({spec, typeSymbol(type), spec->windowed ? window : 0, -1, {}});
+      model.kinds.push_back({spec, typeSymbol(type), spec->windowed ? window : 0, -1, type.turns, {}});
       kind = std::prev(model.kinds.end());
     }
     kind->layers.push_back(layer);
   }
   for (LayerKind &kind : model.kinds)
-    kind.rope = kind.spec->rotary ? ropeOf(*kind.spec) : -1;
+    kind.rope = kind.spec->rotary && kind.turns ? ropeOf(*kind.spec) : -1;
   if (model.kinds.size() == 1)
     model.kinds.front().symbol = "layer";
 }

@@ -29,13 +29,15 @@ struct LayerKind {
   std::string symbol;
   int64_t window = 0;          // 0: none
   int64_t rope = -1;           // index of its table; -1: none
+  bool turns = true;           // LayerType's
   std::vector<int64_t> layers; // where it occurs, ascending
 };
 
-// What a layer is, by its configuration: a LayerSpec has the same two.
+// What a layer is, by its configuration: a LayerSpec has the same first two.
 struct LayerType {
   std::string type;
   bool experts = false;
+  bool turns = true; // q and k, where the type has a rope table
 };
 
 // Convolutions, scans and gates over channels of their own (Mamba and its kin).
@@ -82,7 +84,11 @@ struct Model {
   double attentionScale = 1, attentionSoftcap = 0, logitSoftcap = 0;
   double embeddingScale = 1, residualScale = 1, logitScale = 1;
   int64_t attentionInput = 0;                                              // channels that q, k and v are made of; 0: hidden
-  bool tied = false, qkvBias = false, outputBias = false, mlpBias = false; // biases: Hugging Face only
+  int64_t embeddingSize = 0;                                               // Family's; 0: hidden
+  bool tied = false;
+  bool qkvBias = false, outputBias = false, mlpBias = false, headBias = false; // Hugging Face only
+  bool parallel = false, sharedNorm = false, normAfter = false;            // Family's
+  std::vector<float> slopes;                                               // of ALiBi, one for each head; none: no such bias
   Recurrence ssm;
   Experts moe;
   Latent mla; // the part that turns is headDim
@@ -98,6 +104,8 @@ struct Model {
   // Rows of the [out, in] weight (and length of the bias) of a role that linear ops use.
   int64_t rowsOf(llvm::StringRef role) const;
   bool hasBias(llvm::StringRef role) const; // in Hugging Face
+  bool sharesNorm(const Sublayer &sublayer) const; // reads what the norm of the layer's first part gives
+  int64_t outputSize() const { return embeddingSize ? embeddingSize : hidden; } // channels of what the head reads
   bool hasAdapter(llvm::StringRef role) const;
 };
 

@@ -21,7 +21,7 @@ Value LayerBuilder::linear(Value x, llvm::StringRef role) {
 
 Value LayerBuilder::norm(Value x, llvm::StringRef role) {
   llvm::APFloat eps(normEps);
-  Value gain = load(role);
+  Value gain = load(has(role) ? role : unitGain);
   if (model.family->norm == llm::NormKind::layer) {
     std::string bias = (role + "_bias").str();
     return llm::LayerNormOp::create(builder, at(role), x, gain, has(bias) ? load(bias) : Value(), eps);
@@ -67,7 +67,7 @@ static Value turned(LayerBuilder &b, Value x, llvm::StringRef normRole, llvm::St
   if (b.kind->rope < 0)
     return x;
   const Model &model = b.model;
-  llm::RotaryStyle style = model.container == Container::Gguf ? model.family->ggufRotary : llm::RotaryStyle::half;
+  llm::RotaryStyle style = model.container == Container::Gguf ? model.family->ggufRotary : model.family->rotary;
   auto rotary = llm::RotaryAttr::get(b.builder.getContext(), style, model.ropes[b.kind->rope].dim);
   return llm::RopeOp::create(b.builder, b.at(name), x, b.ropes[b.kind->rope], static_cast<uint64_t>(model.headDim),
                              rotary);
@@ -77,8 +77,9 @@ static Value buildAttention(LayerBuilder &b, Value x) {
   Value q = turned(b, b.linear(x, "blk.q"), "blk.q_norm", "q_rope");
   Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
   Value v = clamped(b, b.linear(x, "blk.v"), "v_clamp");
+  auto orNone = [&](llvm::StringRef role) { return b.has(role) ? b.load(role) : Value(); };
   Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
-                                     Value(), Value(), b.has("blk.sinks") ? b.load("blk.sinks") : Value(), /*slopes=*/Value(), "kv", llvm::APFloat(b.model.attentionScale),
+                                     Value(), Value(), orNone("blk.sinks"), orNone("slopes"), "kv", llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
                                      llm::RotaryAttr(), llm::NormAttr());
   if (b.has("blk.attn_gate"))

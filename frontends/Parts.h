@@ -8,6 +8,9 @@
 
 namespace llmc::frontends {
 
+// The weight of ones that norms without gain have.
+inline constexpr llvm::StringRef unitGain = "unit_gain";
+
 // Builds the function of one layer kind. Weights are those that the part asked for.
 class LayerBuilder {
 public:

@@ -70,13 +70,15 @@ RopeScalingKind RopeReader::kind() const {
     if (own && !name)
       name = jsonString(*own, key);
   llvm::StringRef text = name ? llvm::StringRef(*name) : "default";
+  if (text == "yarn" && own && jsonMember(*own, "short_factor")) // Phi 3 before longrope had a name
+    text = "longrope";
   auto kind = llvm::StringSwitch<std::optional<RopeScalingKind>>(text)
                   .Case("default", RopeScalingKind::none)
                   .Case("linear", RopeScalingKind::linear)
                   .Case("dynamic", RopeScalingKind::dynamic)
                   .Case("llama3", RopeScalingKind::llama3)
                   .Case("yarn", RopeScalingKind::yarn)
-                  .Case("longrope", RopeScalingKind::longrope)
+                  .Cases({"longrope", "su"}, RopeScalingKind::longrope)
                   .Default(std::nullopt);
   if (!kind)
     report.unsupported("config.json: rope_type " + quoteText(text));
@@ -84,10 +86,13 @@ RopeScalingKind RopeReader::kind() const {
 }
 
 int64_t RopeReader::dim() const {
+  const Family &family = *model.family;
   std::optional<double> part = number("partial_rotary_factor");
   if (!part)
-    part = config.number({"partial_rotary_factor", model.family->partialRotary});
+    part = config.number({family.partialRotaryKey, family.partialRotary});
   double dim = std::floor(static_cast<double>(model.headDim) * *part);
+  if (!family.rotaryDim.name.empty())
+    dim = config.number(family.rotaryDim);
   if (dim >= 2 && dim <= model.headDim && std::fmod(dim, 2) == 0)
     return static_cast<int64_t>(dim);
   report.invalid("config.json: rotary size: want an even number from 2 to " + llvm::Twine(model.headDim) + ", got " +
@@ -199,7 +204,7 @@ RopeTable frontends::readRope(mlir::MLIRContext &context, const Model &model, co
   if (local && !nested)
     parameters = nullptr;
   RopeReader reader(parameters, config, model, report);
-  llvm::StringRef key = local ? family.localThetaKey : "rope_theta";
+  llvm::StringRef key = local ? family.localThetaKey : family.thetaKey;
   double fallback = config.number({key, local ? family.localTheta : family.ropeTheta});
   RopeTable table;
   table.dim = reader.dim();

@@ -59,6 +59,7 @@ bool Weights::exists(llvm::StringRef role) const {
   if (role.ends_with("_adapter_in") || role.ends_with("_adapter_out"))
     return model.hasAdapter(role);
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
+  linearBias |= role == "head_bias";
   bool byPresence = gguf && (linearBias || role == "blk.router_correction");
   if (!byPresence)
     return !linearBias || model.hasBias(role);
@@ -70,6 +71,16 @@ void Weights::use(llvm::StringRef role, ArrayRef<int64_t> shape, ArrayRef<int64_
   Use &use = uses[role.str()];
   use.shape.assign(shape.begin(), shape.end());
   use.layers.insert(layers.begin(), layers.end());
+}
+
+void Weights::useConstant(llvm::StringRef role, int64_t size, ArrayRef<float> values) {
+  use(role, {size}, {});
+  uses[role.str()].values.assign(values.begin(), values.end());
+}
+
+bool Weights::isOfModel(llvm::StringRef role) const {
+  auto at = uses.find(role.str());
+  return at != uses.end() && at->second.layers.empty();
 }
 
 RankedTensorType Weights::valueType(llvm::StringRef role) const {
@@ -104,6 +115,8 @@ static StackedRows stackedRows(const Model &model, const TensorName &name, llvm:
   }
   if (name.turns == TensorName::Turns::Rows && count)
     result.rows = {place, result.all, count};
+  else if (name.turns == TensorName::Turns::KVHeads && count)
+    result.rows = inTurns(result, model.kvHeads);
   else if (name.turns != TensorName::Turns::None && count)
     result.rows = inTurns(result, name.turns == TensorName::Turns::Heads ? model.heads : model.ssm.keyHeads);
   return result;
@@ -206,6 +219,14 @@ static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert,
   return result;
 }
 
+void Weights::declareConstant(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
+  auto type = llm::WeightsType::get(builder.getContext(), 1, use.shape, builder.getF32Type());
+  use.valueType = type.getValueType();
+  llm::WeightOp::create(builder, loc, builder.getStringAttr(role), TypeAttr::get(type), builder.getStringAttr(""),
+                        /*layers=*/nullptr, /*formats=*/nullptr, /*rows=*/nullptr, /*transpose=*/nullptr, /*entries=*/nullptr,
+                        /*names=*/nullptr, /*columns=*/nullptr, builder.getDenseF32ArrayAttr(use.values));
+}
+
 void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
   SmallVector<int64_t> layers(use.layers.begin(), use.layers.end());
   Places places = this->places(role, layers);
@@ -250,5 +271,5 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
 
 void Weights::declare(OpBuilder &builder, Location loc) {
   for (auto &[role, use] : uses)
-    declareOne(role, use, builder, loc);
+    use.values.empty() ? declareOne(role, use, builder, loc) : declareConstant(role, use, builder, loc);
 }

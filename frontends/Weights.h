@@ -20,6 +20,10 @@ public:
   bool exists(llvm::StringRef role) const;
   // Notes that `layers` (empty: the model as a whole) use the weight of `role`, of this shape.
   void use(llvm::StringRef role, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> layers);
+  // Numbers of the model that no file holds: one for all of `size` elements, or one each.
+  void useConstant(llvm::StringRef role, int64_t size, llvm::ArrayRef<float> values);
+  // Whether the weight is one for all layers.
+  bool isOfModel(llvm::StringRef role) const;
   // Creates the ops, in the order of first use. Reports tensors that are missing or of another shape.
   void declare(mlir::OpBuilder &builder, mlir::Location loc);
 
@@ -33,6 +37,7 @@ private:
     llvm::SmallVector<int64_t> shape;
     std::set<int64_t> layers;
     mlir::RankedTensorType valueType;
+    llvm::SmallVector<float> values; // of a constant
   };
   // The tensors of an array: the name of each entry ({expert} still in it), the first layer that uses it, and the entry
   // of each layer that the array serves.
@@ -48,6 +53,7 @@ private:
   std::optional<llm::Format> format(const Places &places, size_t entry, int64_t expert,
                                     llvm::ArrayRef<int64_t> fileShape);
   std::vector<llm::Format> formats(const Places &places, const Use &use, llvm::ArrayRef<int64_t> fileShape);
+  void declareConstant(llvm::StringRef role, Use &use, mlir::OpBuilder &builder, mlir::Location loc);
   void declareOne(llvm::StringRef role, Use &use, mlir::OpBuilder &builder, mlir::Location loc);
 
   const Model &model;

@@ -47,6 +47,31 @@ inline constexpr TensorName headNormTensors[] = {
     {"blk.k_norm", "model.layers.{layer}.self_attn.k_norm.weight", "blk.{layer}.attn_k_norm.weight"},
 };
 
+// Biases of norms (StableLM, StarCoder 2).
+inline constexpr TensorName normBiasTensors[] = {
+    {"norm_bias", "model.norm.bias", "output_norm.bias"},
+    {"blk.attn_norm_bias", "model.layers.{layer}.input_layernorm.bias", "blk.{layer}.attn_norm.bias"},
+    {"blk.ffn_norm_bias", "model.layers.{layer}.post_attention_layernorm.bias", "blk.{layer}.ffn_norm.bias"},
+};
+
+// Roles that one tensor stacks.
+inline constexpr llvm::StringRef qkvRoles[] = {"blk.q", "blk.k", "blk.v"}, gateUpRoles[] = {"blk.gate", "blk.up"};
+
+// One tensor for q, k and v, and one for their biases, whose rows take turns. In GGUF all of q come first.
+constexpr std::array<TensorName, 12> fusedQkv(llvm::StringRef weight, llvm::StringRef bias, TensorName::Turns turns) {
+  auto inTurns = [&](llvm::StringRef role, llvm::StringRef name) -> TensorName { return {role, name, "", false, qkvRoles, turns}; };
+  auto inOrder = [&](llvm::StringRef role, llvm::StringRef name) -> TensorName { return {role, "", name, false, qkvRoles}; };
+  constexpr llvm::StringRef ggufWeight = "blk.{layer}.attn_qkv.weight", ggufBias = "blk.{layer}.attn_qkv.bias";
+  return {inTurns("blk.q", weight),      inTurns("blk.k", weight),         inTurns("blk.v", weight),
+          inTurns("blk.q_bias", bias),   inTurns("blk.k_bias", bias),      inTurns("blk.v_bias", bias),
+          inOrder("blk.q", ggufWeight),  inOrder("blk.k", ggufWeight),     inOrder("blk.v", ggufWeight),
+          inOrder("blk.q_bias", ggufBias), inOrder("blk.k_bias", ggufBias), inOrder("blk.v_bias", ggufBias)};
+}
+
+inline constexpr Sublayer preNormPlain[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &plainMlp}};
+inline constexpr LayerSpec plainLayers[] = {{"full_attention", preNormPlain},
+                                            {"sliding_attention", preNormPlain, /*windowed=*/true}};
+
 inline constexpr Sublayer preNormGated[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &gatedMlp}};
 inline constexpr LayerSpec preNormLayers[] = {{"full_attention", preNormGated},
                                               {"sliding_attention", preNormGated, /*windowed=*/true}};

@@ -5,7 +5,22 @@
 
 namespace llmc::frontends {
 
+extern const Family bloom;                 // Bloom.cpp
+extern const Family cohere;                // Cohere.cpp
+extern const Family falcon;                // Falcon.cpp
+extern const Family gemma, gemma2;         // Gemma.cpp
+extern const Family gptJ;                  // GPTJ.cpp
+extern const Family gptNeo;                // GPTNeo.cpp
+extern const Family gptNeoX;               // GPTNeoX.cpp
+extern const Family granite;               // Granite.cpp
 extern const Family llama, mistral, qwen2; // Llama.cpp
+extern const Family mpt;                   // MPT.cpp
+extern const Family olmo, olmo2;           // OLMo.cpp
+extern const Family opt;                   // OPT.cpp
+extern const Family phi, phi3;             // Phi.cpp
+extern const Family smolLM3;               // SmolLM3.cpp
+extern const Family stableLM;              // StableLM.cpp
+extern const Family starCoder2;            // StarCoder2.cpp
 extern const Family gemma3;                // Gemma3.cpp
 extern const Family qwen3;                 // Qwen3.cpp
 extern const Family gpt2;                  // GPT2.cpp
