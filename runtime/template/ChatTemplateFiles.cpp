@@ -99,6 +99,20 @@ Expected<ChatTemplates> ChatTemplates::fromHuggingFace(const std::string &path) 
   return read;
 }
 
+Expected<ChatTemplates> ChatTemplates::fromFile(const std::string &path) {
+  if (path.ends_with(".gguf")) {
+    LLMC_TRY(file, Gguf::open(path));
+    return fromGguf(*file);
+  }
+  LLMC_TRY(read, fromHuggingFace(path));
+  std::string name = fs::path(path).filename().string();
+  if (name == "chat_template.jinja" || name == "chat_template.json" || name == "tokenizer_config.json")
+    return std::move(read);
+  LLMC_TRY(text, readTextFile(path, maxFileBytes));
+  read.replaceBy(std::move(text));
+  return std::move(read);
+}
+
 Expected<ChatTemplates> ChatTemplates::fromGguf(const Gguf &file) {
   static constexpr std::string_view key = "tokenizer.chat_template";
   static constexpr std::pair<const char *, const char *> ids[] = {

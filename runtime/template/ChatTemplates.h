@@ -24,8 +24,8 @@ struct ChatRequest {
   // and whatever else the template reads. A message is an object with "role", "content" and the like.
   std::string_view request;
   bool addGenerationPrompt = true; // unless the request says
-  std::optional<std::tm> now;      // what strftime_now tells; absent: local time
-  jinja::Limits limits;
+  std::optional<std::tm> now = {}; // what strftime_now tells; absent: local time
+  jinja::Limits limits = {};
 };
 
 class ChatTemplates {
@@ -35,12 +35,17 @@ public:
   // A directory without any template gives an empty object.
   static Expected<ChatTemplates> fromHuggingFace(const std::string &path);
   static Expected<ChatTemplates> fromGguf(const Gguf &file);
+  // What a module's asset names: a GGUF file, one of the files above, or any other text as the template, with the special tokens of
+  // the files beside it.
+  static Expected<ChatTemplates> fromFile(const std::string &path);
   static Expected<ChatTemplates> fromBlob(std::string_view blob); // of toBlob(); empty: no template
   std::string toBlob() const;                                      // empty if there is no template
 
   bool empty() const { return templates.empty(); }
   // A template instead of the model's own.
   void replaceBy(std::string text) { templates = {{"default", std::move(text)}}; }
+  // A special token's text ("bos_token"), unless it is known.
+  void addToken(std::string name, std::string text) { tokens.emplace(std::move(name), std::move(text)); }
 
   // As transformers' apply_chat_template: "tool_use" is taken if there is one of this name and the request has tools,
   // else "default". Errors: InvalidInput if there is no template, the request is malformed, the template is or refuses the conversation,

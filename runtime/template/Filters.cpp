@@ -54,6 +54,7 @@ Expected<Value> filterCenter(Rendering &rendering, const Value &input, Arguments
 Expected<Value> filterTitle(Rendering &rendering, const Value &input, Arguments given) {
   LLMC_CHECK(Parameters::bind("title", std::move(given), {}));
   LLMC_TRY(text, softText(rendering, input));
+  LLMC_CHECK(rendering.budget.step(text.text().size() / 8));
   std::string out;
   bool begins = true;
   for (std::string_view character : CodePoints(text.text())) {
@@ -145,6 +146,7 @@ Expected<Value> filterTruncate(Rendering &rendering, const Value &input, Argumen
   LLMC_TRY(length, bound.integer(0, 255));
   LLMC_TRY(end, bound.text(2));
   LLMC_TRY(leeway, bound.integer(3, 5));
+  LLMC_CHECK(rendering.budget.step(text.text().size() / 64));
   std::string ending = end.value_or("...");
   int64_t kept = length - int64_t(countCodePoints(ending));
   if (kept < 0 || leeway < 0)
@@ -192,7 +194,7 @@ Expected<std::optional<int64_t>> truncated(double value) {
   return int64_t(value);
 }
 
-Expected<Value> filterInt(Rendering &, const Value &input, Arguments given) {
+Expected<Value> filterInt(Rendering &rendering, const Value &input, Arguments given) {
   LLMC_TRY(bound, Parameters::bind("int", std::move(given), {"default", "base"}));
   Value otherwise = bound.has(0) ? bound.at(0) : Value::of(int64_t(0));
   LLMC_TRY(base, bound.integer(1, 10));
@@ -205,6 +207,7 @@ Expected<Value> filterInt(Rendering &, const Value &input, Arguments given) {
     LLMC_TRY(whole, truncated(input.number()));
     result = whole;
   } else if (input.is(Kind::String)) {
+    LLMC_CHECK(rendering.budget.step(input.text().size() / 8));
     result = parseInt(input.text(), int(std::clamp<int64_t>(base, -1, 100)));
     if (auto number = result ? std::nullopt : parseFloat(input.text()); number && std::isfinite(*number)) {
       LLMC_TRY(whole, truncated(*number));
@@ -214,12 +217,13 @@ Expected<Value> filterInt(Rendering &, const Value &input, Arguments given) {
   return result ? Value::of(*result) : otherwise;
 }
 
-Expected<Value> filterFloat(Rendering &, const Value &input, Arguments given) {
+Expected<Value> filterFloat(Rendering &rendering, const Value &input, Arguments given) {
   LLMC_TRY(bound, Parameters::bind("float", std::move(given), {"default"}));
   if (input.is(Kind::Undefined))
     return undefinedError(input);
   if (input.isNumber())
     return Value::of(input.number());
+  LLMC_CHECK(rendering.budget.step(input.is(Kind::String) ? input.text().size() / 8 : 0));
   auto parsed = input.is(Kind::String) ? parseFloat(input.text()) : std::nullopt;
   return parsed ? Value::of(*parsed) : bound.has(0) ? bound.at(0) : Value::of(0.0);
 }
@@ -362,7 +366,7 @@ bool isFilter(std::string_view name) {
 }
 
 Expected<Value> applyFilter(Rendering &rendering, const std::string &name, const Value &input, Arguments given) {
-  LLMC_CHECK(rendering.budget.step());
+  LLMC_CHECK(rendering.budget.step(1 + given.positional.size() + given.keywords.size()));
   auto found = std::ranges::find(filters, std::string_view(name), &FilterRow::name);
   if (found != std::end(filters))
     return found->filter(rendering, input, std::move(given));

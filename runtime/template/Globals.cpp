@@ -31,13 +31,15 @@ Expected<void> fill(Rendering &rendering, Dict &dict, Arguments given) {
   if (given.positional.size() > 1)
     return invalidInput("want at most one dictionary, got " + std::to_string(given.positional.size()));
   for (const Value &from : given.positional) {
+    if (from.is(Kind::Undefined))
+      return undefinedError(from);
     LLMC_TRY(items, iterate(rendering, from));
     for (const Value &item : items) {
       bool isPair = item.isSequence() && item.sequence().items.size() == 2;
       if (!from.is(Kind::Dict) && !isPair)
         return invalidInput("want a dictionary or a list of pairs");
       Value key = from.is(Kind::Dict) ? item : item.sequence().items[0];
-      LLMC_CHECK(checkHashable(key));
+      LLMC_CHECK(checkHashable(rendering, key));
       dict.set(key, from.is(Kind::Dict) ? *from.dict().find(item) : item.sequence().items[1]);
     }
   }

@@ -15,17 +15,30 @@ namespace llmc::jinja {
 struct Scope : Object {
   Scope *parent = nullptr;
   std::vector<std::pair<std::string_view, Value>> variables;
+  std::unordered_map<std::string_view, size_t> index; // filled beyond a few variables
 
   Value *find(std::string_view name) {
+    if (variables.size() > smallScope) {
+      auto found = index.find(name);
+      return found == index.end() ? nullptr : &variables[found->second].second;
+    }
     auto found = std::ranges::find(variables, name, &std::pair<std::string_view, Value>::first);
     return found == variables.end() ? nullptr : &found->second;
   }
   void set(std::string_view name, Value value) {
-    if (Value *there = find(name))
+    if (Value *there = find(name)) {
       *there = std::move(value);
-    else
-      variables.emplace_back(name, std::move(value));
+      return;
+    }
+    variables.emplace_back(name, std::move(value));
+    if (variables.size() == smallScope + 1)
+      for (size_t i = 0; i < smallScope; ++i)
+        index.emplace(variables[i].first, i);
+    if (variables.size() > smallScope)
+      index.emplace(name, variables.size() - 1);
   }
+
+  static constexpr size_t smallScope = 16;
 };
 
 namespace {
@@ -51,8 +64,7 @@ private:
       globals->set(name, value);
     for (const auto &[name, value] : variables)
       globals->set(name, value);
-    LLMC_TRY(root, pushScope());
-    (void)root;
+    LLMC_CHECK(pushScope());
     std::string text;
     out = &text;
     isWhole = true;
@@ -187,7 +199,7 @@ private:
     loop->outer = outer;
     loop->depth = depth;
     loop->items = std::move(items);
-    loop->heap = &rendering.heap;
+    loop->rendering = &rendering;
     if (node.condition)
       loop->keeps = [this, &node, outer](const Value &item) { return keeps(node, outer, item); };
     LLMC_TRY(some, runIterations(node, *loop));
@@ -457,7 +469,7 @@ private:
     LLMC_TRY(dict, rendering.heap.make<Dict>());
     for (const auto &[keyNode, valueNode] : node.items) {
       LLMC_TRY(key, evaluate(*keyNode));
-      LLMC_CHECK(checkHashable(key));
+      LLMC_CHECK(checkHashable(rendering, key));
       LLMC_TRY(value, evaluate(*valueNode));
       LLMC_CHECK(rendering.budget.bytes(2 * sizeof(Value)));
       dict->set(key, value);
@@ -561,6 +573,8 @@ private:
     LLMC_TRY(dict, evaluate(node));
     if (!dict.is(Kind::Dict))
       return invalidInput("want a dictionary after **, got " + typeName(dict));
+    if (dict.dict().entries.size() > maxArguments)
+      return invalidInput("want at most " + std::to_string(maxArguments) + " arguments after **");
     for (const auto &[key, value] : dict.dict().entries) {
       if (!key.is(Kind::String))
         return invalidInput("keywords must be strings");

@@ -299,7 +299,7 @@ Expected<Value> filterUnique(Rendering &rendering, const Value &input, Arguments
   std::vector<Value> kept;
   for (const Value &item : items) {
     LLMC_TRY(by, key(rendering, item));
-    LLMC_CHECK(checkHashable(by));
+    LLMC_CHECK(checkHashable(rendering, by));
     if (seen.find(by))
       continue;
     seen.set(by, Value::none());
@@ -362,9 +362,9 @@ Expected<Value> filterJoin(Rendering &rendering, const Value &input, Arguments g
   return Value::of(std::move(out));
 }
 
-Expected<Value> filterLength(Rendering &, const Value &input, Arguments given) {
+Expected<Value> filterLength(Rendering &rendering, const Value &input, Arguments given) {
   LLMC_CHECK(Parameters::bind("length", std::move(given), {}));
-  LLMC_TRY(length, lengthOf(input));
+  LLMC_TRY(length, lengthOf(rendering, input));
   return Value::of(length);
 }
 

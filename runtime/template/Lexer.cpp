@@ -235,8 +235,9 @@ private:
     std::string digits = source.substr(start, at - start);
     bool hasPrefix = digits.size() > 1 && !isDigitByte(digits[1]) && digits[1] != '_';
     auto value = parseInt(digits, hasPrefix ? 0 : 10);
-    if (!value)
-      return fail(start, "want an integer below 2^63, got " + quoteText(digits));
+    bool hasLeadingZeros = digits[0] == '0' && !hasPrefix && value != 0;
+    if (!value || hasLeadingZeros)
+      return fail(start, "want an integer below 2^63 without leading zeros, got " + quoteText(digits));
     add(TokenKind::Integer, start, digits, Value::of(*value));
     return {};
   }

@@ -43,10 +43,20 @@ Expected<Value> LoopState::next() {
 }
 
 Expected<Value> LoopState::makeCycle() {
-  return heap->function("cycle", [this](Arguments values) -> Expected<Value> {
+  return rendering->heap.function("cycle", [this](Arguments values) -> Expected<Value> {
     if (values.positional.empty())
       return invalidInput("loop.cycle: want at least one item");
     return values.positional[size_t(index) % values.positional.size()];
+  });
+}
+
+// Whether its arguments are others than at its last call.
+Expected<Value> LoopState::makeChanged() {
+  return rendering->heap.function("changed", [this](Arguments values) -> Expected<Value> {
+    LLMC_TRY(now, rendering->heap.tuple(std::move(values.positional)));
+    LLMC_TRY(same, lastChanged ? equals(*rendering, *lastChanged, now) : Expected<bool>(false));
+    lastChanged = now;
+    return Value::of(!same);
   });
 }
 
@@ -64,7 +74,7 @@ Expected<std::optional<Value>> LoopState::attribute(const std::string &name) {
   if (name == "cycle")
     return makeCycle();
   if (name == "changed")
-    return unsupported("loop.changed is not supported");
+    return makeChanged();
   if (name == "last" || name == "nextitem") {
     LLMC_TRY(following, next());
     return name == "last" ? Value::of(following.is(Kind::Undefined) && given == ahead.size()) : following;

@@ -13,7 +13,7 @@ struct LoopState : AttributeOwner {
   int64_t depth = 0;      // of recursive loops, from 0
   std::vector<Value> items;
   std::function<Expected<bool>(const Value &)> keeps; // the loop's `if`; null: all
-  Heap *heap = nullptr;
+  Rendering *rendering = nullptr;
 
   // The next item, or nothing at the end.
   Expected<std::optional<Value>> advance();
@@ -24,12 +24,14 @@ private:
   Expected<int64_t> length();
   Expected<Value> next();
   Expected<Value> makeCycle();
+  Expected<Value> makeChanged();
 
   size_t taken = 0;             // of items
   std::vector<Value> ahead;     // fetched and kept by the filter, not yet given
   size_t given = 0;             // of ahead
   int64_t index = -1;           // from 0
   Value previous = Value::undefined("there is no previous item"), current;
+  std::optional<Value> lastChanged; // a tuple
 };
 
 } // namespace llmc::jinja

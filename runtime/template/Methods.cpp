@@ -88,8 +88,9 @@ struct Window {
   bool isOutside = false; // begins behind the end: nothing is found there, not even an empty text
 };
 
-Expected<Window> windowOf(const Value &self, const Parameters &bound, size_t startIndex) {
+Expected<Window> windowOf(Rendering &rendering, const Value &self, const Parameters &bound, size_t startIndex) {
   std::string_view text = self.text();
+  LLMC_CHECK(rendering.budget.step(text.size() / 64));
   int64_t size = int64_t(countCodePoints(text));
   LLMC_TRY(start, bound.integer(startIndex, 0));
   LLMC_TRY(stop, bound.integer(startIndex + 1, size));
@@ -103,7 +104,7 @@ Expected<Window> windowOf(const Value &self, const Parameters &bound, size_t sta
 
 template <bool atEnd> Expected<Value> hasAffix(Rendering &rendering, const Value &self, Arguments given) {
   LLMC_TRY(bound, Parameters::bind(atEnd ? "endswith" : "startswith", std::move(given), {"affix", "start", "end"}, 1));
-  LLMC_TRY(window, windowOf(self, bound, 1));
+  LLMC_TRY(window, windowOf(rendering, self, bound, 1));
   Value affix = bound.at(0);
   std::vector<Value> candidates{affix};
   if (affix.is(Kind::Tuple))
@@ -124,7 +125,7 @@ template <bool atEnd> Expected<Value> hasAffix(Rendering &rendering, const Value
 template <bool fromRight, bool mustBeThere> Expected<Value> findText(Rendering &rendering, const Value &self, Arguments given) {
   LLMC_TRY(bound, Parameters::bind("find", std::move(given), {"sub", "start", "end"}, 1));
   LLMC_TRY(text, bound.text(0));
-  LLMC_TRY(window, windowOf(self, bound, 1));
+  LLMC_TRY(window, windowOf(rendering, self, bound, 1));
   LLMC_CHECK(rendering.budget.step(self.text().size() / 64));
   size_t at = window.isOutside || !text ? std::string::npos : fromRight ? window.text.rfind(*text) : window.text.find(*text);
   if (at != std::string::npos)
@@ -135,7 +136,7 @@ template <bool fromRight, bool mustBeThere> Expected<Value> findText(Rendering &
 Expected<Value> countText(Rendering &rendering, const Value &self, Arguments given) {
   LLMC_TRY(bound, Parameters::bind("count", std::move(given), {"sub", "start", "end"}, 1));
   LLMC_TRY(text, bound.text(0));
-  LLMC_TRY(window, windowOf(self, bound, 1));
+  LLMC_TRY(window, windowOf(rendering, self, bound, 1));
   LLMC_CHECK(rendering.budget.step(self.text().size() / 8));
   if (!text || window.isOutside)
     return Value::of(int64_t(0));
@@ -301,10 +302,10 @@ Expected<Value> dictValues(Rendering &rendering, const Value &self, Arguments gi
   LLMC_CHECK(Parameters::bind("values", std::move(given), {}));
   return dictView(rendering, self.dict(), "dict_values", [](const auto &entry) { return Expected<Value>(entry.second); });
 }
-Expected<Value> dictGet(Rendering &, const Value &self, Arguments given) {
+Expected<Value> dictGet(Rendering &rendering, const Value &self, Arguments given) {
   LLMC_TRY(bound, Parameters::bind("get", std::move(given), {"key", "default"}, 1));
   Value key = bound.at(0);
-  LLMC_CHECK(checkHashable(key));
+  LLMC_CHECK(checkHashable(rendering, key));
   const Value *found = self.dict().find(key);
   return found ? *found : bound.at(1);
 }

@@ -146,7 +146,7 @@ std::optional<size_t> positionOf(int64_t index, size_t size) {
 // Without falling back to attributes; nullopt if it is not there.
 Expected<std::optional<Value>> findItem(Rendering &rendering, const Value &object, const Value &index) {
   if (object.is(Kind::Dict)) {
-    if (auto hashable = checkHashable(index); !hashable)
+    if (auto hashable = checkHashable(rendering, index); !hashable)
       return std::nullopt;
     const Value *found = object.dict().find(index);
     return found ? std::optional(*found) : std::nullopt;

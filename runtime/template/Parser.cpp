@@ -265,6 +265,8 @@ private:
       if (!signature.parameters.empty())
         LLMC_CHECK(expectOperator(","));
       uint32_t offset = current().offset;
+      if (signature.parameters.size() == maxArguments)
+        return fail(offset, "want at most " + std::to_string(maxArguments) + " parameters");
       LLMC_TRY(name, expectName());
       ExpressionRef standard = nullptr;
       if (skipOperator("=")) {
@@ -710,6 +712,8 @@ private:
     bool isKeyword = !isList && !isDict && current().kind == TokenKind::Name &&
                      following().kind == TokenKind::Operator && following().text == "=";
     bool isPlain = !isList && !isDict && !isKeyword;
+    if (arguments.positional.size() + arguments.keywords.size() == maxArguments)
+      return fail(offset, "want at most " + std::to_string(maxArguments) + " arguments");
     if (arguments.dict || (isList && arguments.list) || (isPlain && (arguments.list || !arguments.keywords.empty())))
       return fail(offset, "this argument can't follow those before it");
     std::string keyword = isKeyword ? advance().text : "";

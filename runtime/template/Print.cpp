@@ -234,8 +234,10 @@ private:
 } // namespace
 
 Expected<std::string> toText(Rendering &rendering, const Value &value) {
-  if (value.is(Kind::String))
+  if (value.is(Kind::String)) {
+    LLMC_CHECK(rendering.budget.step(value.text().size() / 64));
     return value.text();
+  }
   if (value.is(Kind::Undefined))
     return std::string();
   return toRepr(rendering, value);

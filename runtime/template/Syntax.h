@@ -91,6 +91,8 @@ struct Slice : Expression {
   Slice() : Expression(ExpressionKind::Slice) {}
   ExpressionRef start = nullptr, stop = nullptr, step = nullptr;
 };
+constexpr size_t maxArguments = 250; // of a call, and parameters of a macro
+
 struct CallArguments {
   std::vector<ExpressionRef> positional;
   std::vector<std::pair<std::string, ExpressionRef>> keywords;

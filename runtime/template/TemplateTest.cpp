@@ -89,6 +89,22 @@ TEST(Template, BoundsDepth) {
   EXPECT_NE(std::string::npos, errorOf(nesting + std::string("{{ ns.x | tojson }}")).find("levels"));
 }
 
+TEST(Template, BoundsWhatKeysTake) {
+  const char *wide = "{% set t = (0,) * 1000 %}{% set u = (t,) * 1000 %}{% set v = (u,) * 1000 %}{{ {v: 1} }}";
+  EXPECT_NE(std::string::npos, errorOf(wide).find("steps"));
+  std::string many = "{{ f(";
+  for (int i = 0; i < 300; ++i)
+    many += "a" + std::to_string(i) + "=1,";
+  EXPECT_NE(std::string::npos, errorOf(many + ") }}").find("at most 250 arguments"));
+}
+
+TEST(Template, KeepsManyVariables) {
+  std::string source;
+  for (int i = 0; i < 40; ++i)
+    source += "{% set v" + std::to_string(i) + " = " + std::to_string(i) + " %}";
+  EXPECT_EQ("0 39 7", render(source + "{% set v3 = 7 %}{{ v0 }} {{ v39 }} {{ v3 }}").value_or(""));
+}
+
 TEST(Template, FreesNamespacesThatHoldThemselves) {
   EXPECT_NE(std::string::npos, errorOf("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}").find("levels"));
 }

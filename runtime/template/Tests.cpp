@@ -144,7 +144,7 @@ constexpr TestRow tests[] = {
 bool isTest(std::string_view name) { return std::ranges::find(tests, name, &TestRow::name) != std::end(tests); }
 
 Expected<bool> applyTest(Rendering &rendering, const std::string &name, const Value &input, Arguments given) {
-  LLMC_CHECK(rendering.budget.step());
+  LLMC_CHECK(rendering.budget.step(1 + given.positional.size() + given.keywords.size()));
   auto found = std::ranges::find(tests, std::string_view(name), &TestRow::name);
   if (found == std::end(tests))
     return invalidInput("no test is called " + quoteText(name, 40));

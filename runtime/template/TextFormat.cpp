@@ -311,15 +311,18 @@ private:
 } // namespace
 
 Expected<std::string> formatWithBraces(Rendering &rendering, const std::string &format, const Arguments &arguments) {
+  LLMC_CHECK(rendering.budget.step(format.size() / 8));
   return BraceFormatter(rendering, format, arguments).run();
 }
 
 Expected<Value> formatPercent(Rendering &rendering, const std::string &format, const Value &arguments) {
+  LLMC_CHECK(rendering.budget.step(format.size() / 8));
   LLMC_TRY(text, PercentFormatter(rendering, format, arguments).run());
   return rendering.heap.text(std::move(text));
 }
 
 Expected<Value> padText(Rendering &rendering, const Value &text, int64_t width, int alignment, std::string_view fill) {
+  LLMC_CHECK(rendering.budget.step(text.text().size() / 64));
   int64_t missing = width - int64_t(countCodePoints(text.text()));
   if (missing <= 0)
     return text;

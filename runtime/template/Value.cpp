@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 namespace llmc::jinja {
 namespace {
@@ -11,16 +12,27 @@ namespace {
 constexpr size_t smallDict = 8;
 constexpr size_t maxKeyDepth = 8;
 
+// Nobody can choose keys that collide without knowing it.
+size_t hashSeed() {
+  static const size_t seed = std::random_device()();
+  return seed;
+}
+
+size_t mixed(size_t hash) {
+  hash = (hash ^ hashSeed()) * 0x9e3779b97f4a7c15;
+  return hash ^ hash >> 32;
+}
+
 // Equal keys hash alike: 1, 1.0 and True are one key.
 size_t hashOf(const Value &value) {
   switch (value.kind()) {
   case Kind::Bool:
   case Kind::Int:
-    return std::hash<int64_t>()(value.integer());
+    return mixed(size_t(value.integer()));
   case Kind::Float: {
     double number = value.number();
     if (std::trunc(number) == number && std::fabs(number) < 0x1p63)
-      return std::hash<int64_t>()(int64_t(number));
+      return mixed(size_t(int64_t(number)));
     return std::hash<double>()(number);
   }
   case Kind::String:
@@ -92,16 +104,16 @@ Expected<bool> isLessSequence(Rendering &rendering, const std::vector<Value> &a,
   return a.size() < b.size();
 }
 
-// So that keys may be hashed and compared without a budget.
-Expected<void> checkKeyDepth(const Value &value, size_t depth) {
+Expected<void> checkKey(Rendering &rendering, const Value &value, size_t depth) {
+  LLMC_CHECK(rendering.budget.step(value.is(Kind::String) ? 1 + value.text().size() / 64 : 4));
+  if (value.is(Kind::List) || value.is(Kind::Dict))
+    return invalidInput("unhashable type: '" + typeName(value) + "'");
+  if (!value.is(Kind::Tuple))
+    return {};
   if (depth == maxKeyDepth)
     return invalidInput("want a key of at most " + std::to_string(maxKeyDepth) + " tuples within one another");
-  if (value.is(Kind::Tuple))
-    for (const Value &item : value.sequence().items) {
-      if (item.is(Kind::List) || item.is(Kind::Dict))
-        return invalidInput("unhashable type: '" + typeName(item) + "'");
-      LLMC_CHECK(checkKeyDepth(item, depth + 1));
-    }
+  for (const Value &item : value.sequence().items)
+    LLMC_CHECK(checkKey(rendering, item, depth + 1));
   return {};
 }
 
@@ -218,11 +230,7 @@ bool isTrue(const Value &value) {
   }
 }
 
-Expected<void> checkHashable(const Value &value) {
-  if (value.is(Kind::List) || value.is(Kind::Dict))
-    return invalidInput("unhashable type: '" + typeName(value) + "'");
-  return checkKeyDepth(value, 0);
-}
+Expected<void> checkHashable(Rendering &rendering, const Value &value) { return checkKey(rendering, value, 0); }
 
 Expected<bool> equals(Rendering &rendering, const Value &a, const Value &b) {
   LLMC_CHECK(rendering.budget.step());
@@ -251,8 +259,10 @@ Expected<bool> isLess(Rendering &rendering, const Value &a, const Value &b) {
   LLMC_CHECK(rendering.budget.step());
   if (a.isNumber() && b.isNumber())
     return compareNumbers(a, b) < 0;
-  if (a.is(Kind::String) && b.is(Kind::String))
+  if (a.is(Kind::String) && b.is(Kind::String)) {
+    LLMC_CHECK(rendering.budget.step(std::min(a.text().size(), b.text().size()) / 64));
     return a.text() < b.text(); // bytes of UTF-8 are in the order of code points
+  }
   if (a.isSequence() && a.kind() == b.kind())
     return isLessSequence(rendering, a.sequence().items, b.sequence().items);
   for (const Value *side : {&a, &b})
@@ -288,11 +298,12 @@ Expected<std::vector<Value>> iterate(Rendering &rendering, const Value &value) {
   }
 }
 
-Expected<int64_t> lengthOf(const Value &value) {
+Expected<int64_t> lengthOf(Rendering &rendering, const Value &value) {
   switch (value.kind()) {
   case Kind::Undefined:
     return 0;
   case Kind::String:
+    LLMC_CHECK(rendering.budget.step(value.text().size() / 64));
     return int64_t(countCodePoints(value.text()));
   case Kind::Dict:
     return int64_t(value.dict().entries.size());
@@ -315,7 +326,7 @@ Expected<bool> contains(Rendering &rendering, const Value &container, const Valu
                                     : invalidInput("'in <string>' requires string as left operand, not " + typeName(item));
   }
   if (container.is(Kind::Dict)) {
-    LLMC_CHECK(checkHashable(item));
+    LLMC_CHECK(checkHashable(rendering, item));
     return container.dict().find(item) != nullptr;
   }
   LLMC_TRY(items, iterate(rendering, container));

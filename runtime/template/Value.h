@@ -169,8 +169,8 @@ struct Rendering {
 // "str", "list", "dict": Python's name of the type.
 std::string typeName(const Value &value);
 bool isTrue(const Value &value);
-// Whether Python could use it as a key.
-Expected<void> checkHashable(const Value &value);
+// Whether Python could use it as a key. Charges what finding it will take, which has no budget.
+Expected<void> checkHashable(Rendering &rendering, const Value &value);
 // Python's ==.
 Expected<bool> equals(Rendering &rendering, const Value &a, const Value &b);
 // Python's a < b. Errors: kinds that have no order.
@@ -180,7 +180,7 @@ std::unexpected<Error> undefinedError(const Value &value);
 // The items that a `for` goes over; a generator has none afterwards. Errors: what can't be iterated.
 Expected<std::vector<Value>> iterate(Rendering &rendering, const Value &value);
 // Python's len().
-Expected<int64_t> lengthOf(const Value &value);
+Expected<int64_t> lengthOf(Rendering &rendering, const Value &value);
 // Python's `item in container`.
 Expected<bool> contains(Rendering &rendering, const Value &container, const Value &item);
 
