@@ -104,7 +104,7 @@ static llvm::Expected<Json> readJson(const std::string &path) {
   return std::move(*json);
 }
 
-// Older checkpoints keep the chat template within the tokenizer's configuration.
+// Older checkpoints keep the chat template within the tokenizer's or the processor's configuration.
 static bool holdsTemplate(const std::string &path) {
   if (!llvm::sys::fs::is_regular_file(path))
     return false;
@@ -130,8 +130,10 @@ static std::vector<Asset> directoryAssets(const std::string &directory, const Ch
   for (const char *name : {"tokenizer.json", "tokenizer.model", "spiece.model"})
     if (add(llm::AssetKind::tokenizer, name))
       break;
-  if (!add(llm::AssetKind::chat_template, "chat_template.jinja") && holdsTemplate(directory + "/tokenizer_config.json"))
-    add(llm::AssetKind::chat_template, "tokenizer_config.json");
+  if (!add(llm::AssetKind::chat_template, "chat_template.jinja"))
+    for (const char *name : {"chat_template.json", "tokenizer_config.json"})
+      if (holdsTemplate(directory + "/" + name) && add(llm::AssetKind::chat_template, name))
+        break;
   add(llm::AssetKind::generation_config, "generation_config.json");
   return assets;
 }

@@ -5,6 +5,7 @@
 #include "dialects/llm/LLM.h"
 #include "runtime/formats/Gguf.h"
 #include "runtime/support/Files.h"
+#include "runtime/template/ChatTemplates.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 namespace llmc::artifact {
@@ -33,13 +34,22 @@ llvm::Expected<std::string> blob(const std::string &path) {
   return opened->toBlob();
 }
 
-llvm::Expected<std::string> text(const std::string &path) {
-  auto gguf = asGguf(path);
-  if (!gguf)
-    return gguf.takeError();
-  if (*gguf)
-    return std::string((*gguf)->getString("tokenizer.chat_template").value_or(""));
-  return toLlvm(readTextFile(path, kMaxTextBytes));
+llvm::Expected<std::string> chatTemplates(const std::string &path) {
+  auto templates = toLlvm(ChatTemplates::fromFile(path));
+  if (!templates)
+    return templates.takeError();
+  return templates->toBlob();
+}
+
+llvm::Expected<std::string> contentsOf(llm::AssetKind kind, const std::string &path) {
+  switch (kind) {
+  case llm::AssetKind::tokenizer:
+    return blob(path);
+  case llm::AssetKind::chat_template:
+    return chatTemplates(path);
+  default:
+    return toLlvm(readTextFile(path, kMaxTextBytes));
+  }
 }
 
 } // namespace
@@ -53,7 +63,7 @@ llvm::Expected<std::vector<std::pair<std::string, std::string>>> readAssets(mlir
     auto path = resolveAsset(directory, asset.getPath(), allowOutside);
     if (!path)
       return path.takeError();
-    auto contents = asset.getKind() == llm::AssetKind::tokenizer ? blob(*path) : text(*path);
+    auto contents = contentsOf(asset.getKind(), *path);
     if (!contents)
       return contents.takeError();
     assets.emplace_back(llm::stringifyAssetKind(asset.getKind()).str(), std::move(*contents));

@@ -11,7 +11,7 @@
 
 namespace llmc::artifact {
 
-// Name and contents of each: "tokenizer" (Tokenizer::toBlob), "chat_template" (text), "generation_config" (JSON).
+// Name and contents of each: "tokenizer" (Tokenizer::toBlob), "chat_template" (ChatTemplates::toBlob), "generation_config" (JSON).
 // Errors: as reading those files.
 llvm::Expected<std::vector<std::pair<std::string, std::string>>> readAssets(mlir::ModuleOp module, const std::string &directory,
                                                                              bool allowOutside);

@@ -4,6 +4,7 @@
 #include "llmc/llmc.h"
 #include "runtime/engine/Context.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -83,6 +84,15 @@ template <class T> Expected<void> writeStruct(T ours, T *room, const char *name)
   ours.struct_size = room->struct_size;
   std::memcpy(room, &ours, std::min(room->struct_size, sizeof(T)));
   return {};
+}
+
+// Zero-terminated, to be freed with llmc_free.
+inline char *ownedText(const std::string &text) {
+  char *copy = static_cast<char *>(std::malloc(text.size() + 1));
+  if (!copy)
+    throw std::bad_alloc();
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
 }
 
 template <class T> Expected<void> notNull(const T *pointer, const char *name) {

@@ -69,6 +69,7 @@ int32_t llmc_model_get_info(const llmc_model_handle *handle, llmc_model_info *in
     ours.library_path = model.libraryPath().c_str();
     ours.weights_path = model.weightsPath().c_str();
     ours.has_tokenizer = model.tokenizer().has_value();
+    ours.has_chat_template = model.asset("chat_template").value_or(std::span<const std::byte>()).size() > 0;
     ours.device = model.device().c_str();
     return writeStruct(ours, info, "llmc_model_info");
   });

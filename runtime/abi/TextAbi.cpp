@@ -33,15 +33,6 @@ template <class T> void copyOut(const T *from, size_t count, T *to, int64_t capa
     std::copy_n(from, std::clamp<int64_t>(capacity, 0, int64_t(count)), to);
 }
 
-// Zero-terminated, to be freed with llmc_free.
-char *ownedText(const std::string &text) {
-  char *copy = static_cast<char *>(std::malloc(text.size() + 1));
-  if (!copy)
-    throw std::bad_alloc();
-  std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
-}
-
 Expected<void> tellDecoded(llmc_decoder *decoder, std::string text, const char **out, int64_t *bytes) {
   decoder->text = repairUtf8(std::move(text));
   *out = decoder->text.c_str();

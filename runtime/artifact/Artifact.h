@@ -128,7 +128,7 @@ struct llmc_state {
 };
 
 struct llmc_asset {
-  const char *name; // "tokenizer" (blob of runtime/tokenizer), "chat_template" (text), "generation_config" (JSON)
+  const char *name; // "tokenizer" (blob of runtime/tokenizer), "chat_template" (JSON, of runtime/template), "generation_config" (JSON)
   const uint8_t *data;
   int64_t size;
 };

@@ -394,6 +394,51 @@ TEST_F(Text, TokenizesBatches) {
   EXPECT_NE("no error", take(api, error));
 }
 
+// What llmc_apply_chat_template makes; its error's message if it makes nothing.
+std::string chatText(const llmc_api &api, const llmc_model_handle *model, llmc_chat_options options) {
+  options.struct_size = sizeof options;
+  char *text = nullptr;
+  int64_t bytes = 0;
+  llmc_error *error = nullptr;
+  if (api.apply_chat_template(model, &options, &text, &bytes, &error) != LLMC_OK)
+    return take(api, error);
+  std::string result(text, size_t(bytes));
+  api.free(text);
+  return result;
+}
+
+TEST_F(Text, AppliesItsChatTemplate) {
+  llmc_model_info info{};
+  info.struct_size = sizeof info;
+  ASSERT_EQ(LLMC_OK, api.model_get_info(model, &info, nullptr));
+  EXPECT_EQ(1, info.has_chat_template);
+  llmc_chat_options options{};
+  options.request = R"([{"role": "user", "content": "ab"}, {"role": "assistant", "content": "cd"}])";
+  EXPECT_EQ("abcdm", chatText(api, model, options));
+  options.no_generation_prompt = 1;
+  EXPECT_EQ("abcd</s>", chatText(api, model, options));
+  options.chat_template = "{{ messages[-1].role }}{{ eos_token }}";
+  EXPECT_EQ("assistant</s>", chatText(api, model, options));
+  options.chat_template_bytes = 2; // of it
+  EXPECT_EQ("chat template: line 1, column 1: this tag has no end: want '}}'", chatText(api, model, options));
+}
+
+TEST_F(Text, SaysWhyAChatTemplateRefuses) {
+  llmc_chat_options options{};
+  EXPECT_EQ("request: got NULL", chatText(api, model, options));
+  options.request = "[{\"content\": \"no\"}]";
+  EXPECT_NE(std::string::npos, chatText(api, model, options).find("the template refuses this conversation: not that"));
+  options.request_bytes = 3; // of it
+  EXPECT_NE(std::string::npos, chatText(api, model, options).find("messages: line 1"));
+}
+
+TEST_F(Abi, AModelWithoutAChatTemplateSaysSo) {
+  open();
+  llmc_chat_options options{};
+  options.request = "[{\"content\": \"a\"}]";
+  EXPECT_EQ("the model has no chat template: give one with --chat-template FILE, or use a plain prompt", chatText(api, model, options));
+}
+
 TEST(Loader, RefusesWhatIsNoModel) {
   llmc_api api;
   char message[512];

@@ -141,11 +141,16 @@ static const uint8_t generationConfig[] = "{\"do_sample\": false, \"eos_token_id
 static const _Alignas(64) uint8_t tokenizer[] = {
 #include FAKE_TOKENIZER
 };
+// What was said, without a word between; a message "no" is refused.
+static const uint8_t chatTemplate[] =
+    "{\"templates\": {\"default\": \"{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not that') }}{% endif %}"
+    "{{ m.content }}{% endfor %}{{ 'm' if add_generation_prompt else eos_token }}\"}, \"tokens\": {\"eos_token\": \"</s>\"}}";
 #endif
 static const struct llmc_asset assets[] = {
     {"generation_config", generationConfig, sizeof generationConfig - 1},
 #ifdef FAKE_TOKENIZER
     {"tokenizer", tokenizer, sizeof tokenizer},
+    {"chat_template", chatTemplate, sizeof chatTemplate - 1},
 #endif
 };
 #ifdef FAKE_WEIGHT_FILE

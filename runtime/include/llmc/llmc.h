@@ -110,12 +110,13 @@ struct llmc_model_info {
   const char *weights_path; // the file the weights are mapped from
   int32_t has_tokenizer;    // 0: only token ids go in and out
   const char *device;       // where steps run: "cpu", "cuda:0/graph"
+  int32_t has_chat_template; // 0: llmc_apply_chat_template needs one given
 };
 LLMC_API int32_t llmc_model_get_info(const struct llmc_model_handle *model, struct llmc_model_info *info,
                                      struct llmc_error **error);
 // What the compiler recorded: family, sizes, formats, mode, sources, targets (docs/reference/Artifact.md). JSON.
 LLMC_API const char *llmc_model_metadata(const struct llmc_model_handle *model);
-// An asset by name ("chat_template", "generation_config"); NULL and 0 bytes if the model has none of this name.
+// An asset by name ("generation_config"); NULL and 0 bytes if the model has none of this name.
 LLMC_API const void *llmc_model_asset(const struct llmc_model_handle *model, const char *name, int64_t *bytes);
 
 struct llmc_weight_memory_info {
@@ -383,6 +384,28 @@ LLMC_API int32_t llmc_sampler_sample(struct llmc_sampler *sampler, const float *
 LLMC_API int32_t llmc_sampler_accept(struct llmc_sampler *sampler, int32_t token, struct llmc_error **error);
 LLMC_API void llmc_sampler_reset(struct llmc_sampler *sampler); // forgets the tokens, and starts the seed anew
 LLMC_API void llmc_sampler_free(struct llmc_sampler *sampler);
+
+// ---- High level: chat -----------------------------------------------------------------------------------------------
+
+struct llmc_chat_options {
+  size_t struct_size;
+  // JSON: a list of messages [{"role": "user", "content": "…"}, …], or an object with "messages" and, if wanted, "tools",
+  // "documents", "add_generation_prompt" and whatever else the template reads ("enable_thinking": false).
+  const char *request;
+  int64_t request_bytes;         // 0: up to the terminating zero
+  const char *chat_template;     // a Jinja template instead of the model's own; NULL: the model's
+  int64_t chat_template_bytes;   // 0: up to the terminating zero
+  int32_t no_generation_prompt;  // 1: the text ends with the last message, not with the beginning of an answer
+};
+
+// The conversation as one text, by the model's chat template as Hugging Face transformers renders it (zero-terminated, `bytes` without the
+// zero; free with llmc_free). Its special tokens are text: give it to llmc_tokenize with LLMC_PARSE_SPECIAL alone, or to
+// llmc_generate with LLMC_NO_SPECIAL | LLMC_PROMPT_SPECIAL. In the slot of the turns before, only what is new is evaluated.
+// Templates come from the model's files and are not trusted: their steps, memory and output are bounded. Any thread.
+// Errors: INVALID_INPUT if there is no template, the request is malformed, or the template is or refuses the conversation, with line
+// and column; UNSUPPORTED if it uses what the engine has not.
+LLMC_API int32_t llmc_apply_chat_template(const struct llmc_model_handle *model, const struct llmc_chat_options *options, char **text,
+                                          int64_t *bytes, struct llmc_error **error);
 
 // ---- High level: generate -------------------------------------------------------------------------------------------
 

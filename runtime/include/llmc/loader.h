@@ -67,6 +67,7 @@
   X(sampler_accept)                                                                                                    \
   X(sampler_reset)                                                                                                     \
   X(sampler_free)                                                                                                      \
+  X(apply_chat_template)                                                                                               \
   X(generate)
 
 struct llmc_api {
