@@ -143,7 +143,7 @@ suite_lit() {
 }
 
 suite_golden() {
-  lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl,beam
+  lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl,beam,chat
 }
 
 suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/bin"; }
@@ -230,6 +230,7 @@ fuzz() { # FUZZER SECONDS: starts from the seeds beside it in the tree, if there
   name=$(basename "$1")
   mkdir -p "$corpus"
   [ ! -d "test/hostile/seeds/$name" ] || seeds=("test/hostile/seeds/$name")
+  [ "$name" != TemplateFuzz ] || seeds=(test/conformance/chat/templates test/conformance/chat/conversations)
   "$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$results/$name-" "$corpus" "${seeds[@]}"
 }
 
@@ -257,6 +258,7 @@ suite_conformance() {
   [ $full = yes ] || return 0
   lastLine bash -c 'test/conformance/run.sh --llmc "$1" --lowerings --results "$2" | tee "$2.log"
     grep -E "^[0-9]+ passed, " "$2.log" | awk "{p += \$1; f += \$3} END {print p \" passed, \" f \" failed\"}"' _ "$build/bin/llmc" "$results/conformance"
+  check "chat templates' goldens are what transformers makes" "$cacheDir/venv-hf/bin/python" test/conformance/chat/make_goldens.py --check
 }
 
 finish() {

@@ -3,12 +3,15 @@
 #include "llmc/loader.h"
 #include "runtime/support/Files.h"
 #include "runtime/support/Json.h"
+#include "runtime/tools/ApiChatModel.h"
 #include "runtime/tools/SamplerFlags.h"
 
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <limits>
+#include <unistd.h>
 
 using namespace llmc;
 
@@ -19,14 +22,14 @@ constexpr int interruptedStatus = 130;
 
 struct Options {
   std::string model, weights, isa, device;
-  std::string prompt, promptFile, tokensFile, session;
+  std::string prompt, promptFile, tokensFile, session, system, templateFile;
   std::vector<int32_t> tokens;
   llmc_context_options context{sizeof(llmc_context_options), 0, 0, 0, 0};
   SamplerFlags sampler;
   int32_t hugePages = LLMC_HUGE_PAGES_AUTO;
   int64_t count = -1;
   std::vector<std::string> stops;
-  bool ids = false, ignoreEos = false, noSpecial = false, parseSpecial = false, showSpecial = false, quiet = false;
+  bool ids = false, ignoreEos = false, noSpecial = false, parseSpecial = false, showSpecial = false, quiet = false, chat = false;
 };
 
 void addOptions(CLI::App &app, Options &options) {
@@ -36,7 +39,10 @@ void addOptions(CLI::App &app, Options &options) {
   prompt->add_option("-f,--file", options.promptFile, "File with the text");
   prompt->add_option("--tokens", options.tokens, "Token ids: 1,2,3; nothing is added to them")->delimiter(',');
   prompt->add_option("--tokens-file", options.tokensFile, "JSON list of token ids");
+  auto *chat = prompt->add_flag("--chat", options.chat, "Converse: each line of standard input is a turn; /reset, /exit");
   prompt->require_option(1);
+  app.add_option("--system,--system-prompt", options.system, "With --chat: the system message")->needs(chat);
+  app.add_option("--chat-template", options.templateFile, "With --chat: a file with a Jinja template instead of the model's own")->needs(chat);
   app.add_option("--session,--prompt-cache", options.session,
                  "File that keeps the evaluated tokens: read if it is there, written at the end");
   app.add_flag("--no-special", options.noSpecial, "Add no BOS or EOS to the text");
@@ -187,11 +193,15 @@ uint32_t flagsOf(Options &options) {
          (options.ignoreEos ? LLMC_IGNORE_EOS : 0) | (options.showSpecial ? LLMC_SHOW_SPECIAL : 0) | LLMC_NO_LOGITS;
 }
 
-Expected<int> generate(Session &session, Options &options) {
+Expected<llmc_sampler_options> samplerOf(Session &session, Options &options) {
   llmc_sampler_options sampler{};
   sampler.struct_size = sizeof sampler;
   LLMC_CHECK(session.call(session.api.sampler_defaults, session.model, &sampler));
-  sampler = options.sampler.over(sampler);
+  return options.sampler.over(sampler);
+}
+
+Expected<int> generate(Session &session, Options &options) {
+  LLMC_TRY(sampler, samplerOf(session, options));
   std::vector<const char *> stops;
   for (const std::string &stop : options.stops)
     stops.push_back(stop.c_str());
@@ -222,15 +232,49 @@ Expected<int> generate(Session &session, Options &options) {
   return stats.finish == LLMC_FINISH_CANCELLED ? interruptedStatus : 0;
 }
 
+class InterruptibleChat final : public ApiChatModel {
+public:
+  using ApiChatModel::ApiChatModel;
+
+private:
+  Expected<void> interruptible(const std::function<Expected<void>()> &work) override {
+    std::signal(SIGINT, onInterrupt);
+    auto done = work();
+    std::signal(SIGINT, SIG_DFL);
+    return done;
+  }
+};
+
+Expected<int> chat(Session &session, Options &options) {
+  ApiChatOptions how;
+  if (!options.templateFile.empty()) {
+    LLMC_TRY(text, readTextFile(options.templateFile, maxPromptBytes));
+    how.chatTemplate = std::move(text);
+  }
+  LLMC_TRY(sampler, samplerOf(session, options));
+  how.sampler = sampler;
+  how.maxTokens = std::max<int64_t>(options.count, 0);
+  how.stops = options.stops;
+  how.showsSpecial = options.showSpecial;
+  InterruptibleChat model(session.api, session.model, session.context, std::move(how));
+  ChatLoop loop(model, {.system = options.system, .isInteractive = isatty(STDIN_FILENO) == 1, .isQuiet = options.quiet});
+  return loop.run(std::cin);
+}
+
+Expected<int> generateInterruptibly(Session &session, Options &options) {
+  std::signal(SIGINT, onInterrupt);
+  auto status = generate(session, options);
+  std::signal(SIGINT, SIG_DFL);
+  return status;
+}
+
 Expected<int> run(Options &options) {
   LLMC_CHECK(readPrompt(options));
   Session session;
   LLMC_CHECK(open(session, options));
   LLMC_CHECK(readSession(session, options));
   interruptible = &session;
-  std::signal(SIGINT, onInterrupt);
-  auto status = generate(session, options);
-  std::signal(SIGINT, SIG_DFL);
+  auto status = options.chat ? chat(session, options) : generateInterruptibly(session, options);
   if (status)
     LLMC_CHECK(writeSession(session, options));
   return status;

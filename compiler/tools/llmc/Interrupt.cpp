@@ -37,3 +37,4 @@ CancelScope::CancelScope(const llmc_api &api, llmc_context *context) {
 CancelScope::~CancelScope() { running = nullptr; }
 
 bool llmc::tools::isInterrupted() { return interrupted; }
+void llmc::tools::forgetInterrupt() { interrupted = false; }

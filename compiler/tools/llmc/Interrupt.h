@@ -16,5 +16,7 @@ public:
 };
 
 bool isInterrupted();
+// The next Ctrl-C counts as the first again.
+void forgetInterrupt();
 
 } // namespace llmc::tools

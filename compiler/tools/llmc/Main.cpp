@@ -23,10 +23,9 @@ void addRefused(CLI::App &program, Action &chosen, const char *name) {
 }
 
 void addVerbs(CLI::App &program, Action &chosen) {
-  for (auto add : {addImport, addCompile, addRun, addBench, addEval, addTokenize, addInspect, addVerify, addQuantize})
+  for (auto add : {addImport, addCompile, addRun, addChat, addBench, addEval, addTokenize, addInspect, addVerify, addQuantize})
     add(program, chosen);
-  for (const char *name : {"chat", "serve"})
-    addRefused(program, chosen, name);
+  addRefused(program, chosen, "serve");
   program.require_subcommand(1);
   program.set_version_flag("--version", std::string("llmc " LLMC_VERSION ", commit ") + llmcBuiltCommit);
   program.footer("SRC is a Hugging Face directory, a .gguf or a .mlir; MODEL is a SRC (compiled just in time, cached) or a compiled .so.\n"

@@ -112,16 +112,14 @@ public:
   }
 
   Expected<std::string> tokenizerOf(const std::string &source, bool allowOutside) override {
-    mlir::MLIRContext context(registry);
-    LLMC_TRY(module, importSource(context, source, ""));
-    for (auto asset : module->getOps<llm::AssetOp>())
-      if (asset.getKind() == llm::AssetKind::tokenizer) {
-        auto path = resolveAsset(frontends::moduleDirectory(source), asset.getPath(), allowOutside);
-        if (!path)
-          return std::unexpected(importFailure(path.takeError()));
-        return *path;
-      }
-    return invalidInput(source + ": names no tokenizer (llm.asset @… tokenizer \"…\")");
+    LLMC_TRY(path, assetOf(source, llm::AssetKind::tokenizer, allowOutside));
+    if (path.empty())
+      return invalidInput(source + ": names no tokenizer (llm.asset @… tokenizer \"…\")");
+    return std::move(path);
+  }
+
+  Expected<std::string> chatTemplateOf(const std::string &source, bool allowOutside) override {
+    return assetOf(source, llm::AssetKind::chat_template, allowOutside);
   }
 
   Expected<Verification> verify(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
@@ -135,6 +133,20 @@ public:
   }
 
 private:
+  // Real path of the file; empty if the module names none of this kind.
+  Expected<std::string> assetOf(const std::string &source, llm::AssetKind kind, bool allowOutside) {
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    for (auto asset : module->getOps<llm::AssetOp>())
+      if (asset.getKind() == kind) {
+        auto path = resolveAsset(frontends::moduleDirectory(source), asset.getPath(), allowOutside);
+        if (!path)
+          return std::unexpected(importFailure(path.takeError()));
+        return *path;
+      }
+    return std::string();
+  }
+
   using Work = llvm::function_ref<llvm::Error(mlir::ModuleOp, const CompileOptions &)>;
   Expected<void> withModule(const std::string &source, const CompileOptions &options, Work work) {
     mlir::MLIRContext context(registry);

@@ -51,6 +51,8 @@ public:
   virtual Expected<std::string> describe(const std::string &source) = 0;
   // Real path of the tokenizer that a .mlir names; InvalidInput if it names none.
   virtual Expected<std::string> tokenizerOf(const std::string &module, bool allowOutside) = 0;
+  // Likewise of its chat template; empty if it names none.
+  virtual Expected<std::string> chatTemplateOf(const std::string &module, bool allowOutside) = 0;
   // Runs the reference interpreter over the tokens of one sequence: as imported, and after each phase that it can run.
   virtual Expected<Verification> verify(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
                                         const CompileOptions &options) = 0;

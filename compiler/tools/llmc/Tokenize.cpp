@@ -4,10 +4,13 @@
 #include "compiler/tools/llmc/Service.h"
 #include "compiler/tools/llmc/Verbs.h"
 #include "runtime/formats/Gguf.h"
+#include "runtime/template/ChatTemplates.h"
 #include "runtime/tokenizer/TokenizeBatch.h"
 #include "runtime/tokenizer/Tokenizer.h"
+#include "runtime/tools/ApiChatModel.h"
 
 #include <cstdio>
+#include <optional>
 #include <sys/stat.h>
 
 using namespace llmc;
@@ -16,10 +19,10 @@ using namespace llmc::tools;
 namespace {
 
 struct Options {
-  std::string model, text, file;
+  std::string model, text, file, chat, templateFile;
   CLI::Option *textGiven = nullptr;
-  bool ids = false, json = false, noSpecial = false, parseSpecial = false, decode = false, batch = false, allowOutside = false;
-  std::unique_ptr<Unsupported> refused;
+  bool ids = false, json = false, noSpecial = false, parseSpecial = false, decode = false, batch = false, allowOutside = false,
+       noGenerationPrompt = false;
 };
 
 // A tokenizer that reads files, or one inside a compiled model.
@@ -30,11 +33,13 @@ public:
   virtual absl::StatusOr<std::string> decode(const std::vector<int32_t> &ids, bool special) = 0;
   virtual absl::StatusOr<std::string> batch(const std::string &request) = 0;
   virtual std::string piece(int32_t id) = 0;
+  // The text of a conversation (llmc_chat_options.request).
+  virtual absl::StatusOr<std::string> chat(const std::string &request, const std::optional<std::string> &chatTemplate, bool prompt) = 0;
 };
 
 class FileCodec final : public TextCodec {
 public:
-  explicit FileCodec(Tokenizer tokenizer) : tokenizer(std::move(tokenizer)) {}
+  FileCodec(Tokenizer tokenizer, const Options &options) : tokenizer(std::move(tokenizer)), options(options) {}
   absl::StatusOr<std::vector<int32_t>> encode(const std::string &text, EncodeOptions options) override {
     return toStatus(tokenizer.encode(text, options));
   }
@@ -45,9 +50,15 @@ public:
     return toStatus(tokenizeBatch(tokenizer, request));
   }
   std::string piece(int32_t id) override { return std::string(tokenizer.piece(id)); }
+  absl::StatusOr<std::string> chat(const std::string &request, const std::optional<std::string> &chatTemplate, bool prompt) override {
+    return toStatus(applyTemplate(request, chatTemplate, prompt));
+  }
 
 private:
+  Expected<std::string> applyTemplate(const std::string &request, const std::optional<std::string> &chatTemplate, bool prompt);
+
   Tokenizer tokenizer;
+  const Options &options;
 };
 
 class LibraryCodec final : public TextCodec {
@@ -74,6 +85,10 @@ public:
     return text ? std::string(text, size_t(bytes)) : "";
   }
 
+  absl::StatusOr<std::string> chat(const std::string &request, const std::optional<std::string> &chatTemplate, bool prompt) override {
+    return toStatus(applyChatTemplate(model->api(), model->handle(), request, chatTemplate, prompt));
+  }
+
 private:
   std::unique_ptr<Model> model;
 };
@@ -92,6 +107,31 @@ bool isGguf(const std::string &path) {
   return is;
 }
 
+bool isGgufFile(const std::string &path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (path.ends_with(".gguf") || isGguf(path));
+}
+
+Expected<ChatTemplates> readTemplates(const Options &options) {
+  std::string path = options.model;
+  if (isGgufFile(path)) {
+    LLMC_TRY(file, Gguf::open(path));
+    return ChatTemplates::fromGguf(*file);
+  }
+  if (!path.ends_with(".mlir"))
+    return ChatTemplates::fromHuggingFace(path);
+  LLMC_TRY(service, loadService());
+  LLMC_TRY(named, service->chatTemplateOf(path, options.allowOutside));
+  return named.empty() ? ChatTemplates() : ChatTemplates::fromFile(named);
+}
+
+Expected<std::string> FileCodec::applyTemplate(const std::string &request, const std::optional<std::string> &chatTemplate, bool prompt) {
+  LLMC_TRY(templates, readTemplates(options));
+  if (chatTemplate)
+    templates.replaceBy(*chatTemplate);
+  return templates.apply({.request = request, .addGenerationPrompt = prompt});
+}
+
 Expected<Tokenizer> readTokenizer(const Options &options) {
   std::string path = options.model;
   if (path.ends_with(".mlir")) {
@@ -99,8 +139,7 @@ Expected<Tokenizer> readTokenizer(const Options &options) {
     LLMC_TRY(named, service->tokenizerOf(path, options.allowOutside));
     path = named;
   }
-  struct stat info;
-  if (stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (path.ends_with(".gguf") || isGguf(path)))
+  if (isGgufFile(path))
     return readGguf(path);
   return Tokenizer::fromHuggingFace(path);
 }
@@ -114,7 +153,7 @@ absl::StatusOr<std::unique_ptr<TextCodec>> openCodec(const Options &options) {
     return std::make_unique<LibraryCodec>(std::move(model));
   }
   LLMC_ASSIGN(tokenizer, toStatus(readTokenizer(options)));
-  return std::make_unique<FileCodec>(std::move(tokenizer));
+  return std::make_unique<FileCodec>(std::move(tokenizer), options);
 }
 
 absl::Status decodeText(const Options &options, TextCodec &codec, const std::string &text) {
@@ -125,8 +164,8 @@ absl::Status decodeText(const Options &options, TextCodec &codec, const std::str
   return absl::OkStatus();
 }
 
-absl::Status encodeText(const Options &options, TextCodec &codec, const std::string &text) {
-  LLMC_ASSIGN(ids, codec.encode(text, {.addSpecial = !options.noSpecial, .parseSpecial = options.parseSpecial}));
+absl::Status encodeText(const Options &options, TextCodec &codec, const std::string &text, EncodeOptions how) {
+  LLMC_ASSIGN(ids, codec.encode(text, how));
   if (options.json) {
     Json result{{"text", text}, {"ids", ids}};
     printf("%s\n", result.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
@@ -139,10 +178,31 @@ absl::Status encodeText(const Options &options, TextCodec &codec, const std::str
   return absl::OkStatus();
 }
 
+// A template writes all special tokens itself, as text.
+absl::Status encodeChat(const Options &options, TextCodec &codec) {
+  LLMC_ASSIGN(request, readInput(options.chat));
+  std::optional<std::string> chatTemplate;
+  if (!options.templateFile.empty()) {
+    LLMC_ASSIGN(text, readInput(options.templateFile));
+    chatTemplate = std::move(text);
+  }
+  LLMC_ASSIGN(text, codec.chat(request, chatTemplate, !options.noGenerationPrompt));
+  return encodeText(options, codec, text, {.addSpecial = false, .parseSpecial = true});
+}
+
+absl::Status checkOptions(const Options &options) {
+  int texts = int(options.textGiven->count() > 0) + int(!options.file.empty()) + int(!options.chat.empty()) + int(options.batch);
+  if (texts != 1)
+    return invalidArgument("want one text: TEXT, -f FILE, --chat FILE or --batch");
+  if (options.chat.empty() && (!options.templateFile.empty() || options.noGenerationPrompt))
+    return invalidArgument("--chat-template and --no-generation-prompt belong to --chat FILE");
+  if (!options.chat.empty() && options.decode)
+    return invalidArgument("--decode wants ids, --chat a conversation: give one of the two");
+  return absl::OkStatus();
+}
+
 absl::Status tokenize(const Options &options) {
-  LLMC_RETURN_IF_ERROR(options.refused->check());
-  if (!options.batch && (options.textGiven->count() > 0) == !options.file.empty())
-    return invalidArgument("want one text: TEXT or -f FILE");
+  LLMC_RETURN_IF_ERROR(checkOptions(options));
   LLMC_ASSIGN(codec, openCodec(options));
   if (options.batch) {
     LLMC_ASSIGN(request, readInput("-"));
@@ -150,12 +210,15 @@ absl::Status tokenize(const Options &options) {
     printf("%s\n", result.c_str());
     return absl::OkStatus();
   }
+  if (!options.chat.empty())
+    return encodeChat(options, *codec);
   std::string text = options.text;
   if (!options.file.empty()) {
     LLMC_ASSIGN(read, readInput(options.file));
     text = std::move(read);
   }
-  return options.decode ? decodeText(options, *codec, text) : encodeText(options, *codec, text);
+  return options.decode ? decodeText(options, *codec, text)
+                        : encodeText(options, *codec, text, {.addSpecial = !options.noSpecial, .parseSpecial = options.parseSpecial});
 }
 
 } // namespace
@@ -173,10 +236,14 @@ void tools::addTokenize(CLI::App &program, Action &chosen) {
   verb->add_flag("--decode", options->decode, "TEXT holds ids: print what they say");
   verb->add_flag("--batch", options->batch, "Read a JSON list of {\"text\": …, \"special\": …} on standard input");
   verb->add_flag("--allow-outside", options->allowOutside, "A .mlir may name files outside of its directory");
-  options->refused = std::make_unique<Unsupported>(*verb, std::initializer_list<Unsupported::Option>{{"--chat", "chat templates are"}});
+  verb->add_option("--chat", options->chat, "A JSON file ('-': standard input) with a list of messages, or an object with \"messages\" and \"tools\": "
+                                            "the text that the model's chat template makes of it, and its ids");
+  verb->add_option("--chat-template", options->templateFile, "With --chat: a file with a Jinja template instead of the model's own");
+  verb->add_flag("--no-generation-prompt", options->noGenerationPrompt, "With --chat: end with the last message, not with the beginning of an answer");
   verb->footer("Examples:\n"
                "  llmc tokenize model.gguf 'Hello world'\n"
                "  llmc tokenize model.gguf --decode 2,9259,1902\n"
-               "  llmc tokenize --batch tokenizer.json < texts.json");
+               "  llmc tokenize --batch tokenizer.json < texts.json\n"
+               "  llmc tokenize model.gguf --chat messages.json --json");
   verb->callback([=, &chosen] { chosen = [=] { return tokenize(*options); }; });
 }

@@ -15,6 +15,7 @@ using Action = std::function<absl::Status()>;
 void addImport(CLI::App &program, Action &chosen);
 void addCompile(CLI::App &program, Action &chosen);
 void addRun(CLI::App &program, Action &chosen);
+void addChat(CLI::App &program, Action &chosen);
 void addBench(CLI::App &program, Action &chosen);
 void addEval(CLI::App &program, Action &chosen);
 void addEvalPerplexity(CLI::App &eval, Action &chosen);
