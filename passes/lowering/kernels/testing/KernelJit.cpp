@@ -213,6 +213,7 @@ std::string KernelJit::assembly(const std::string &cpu) {
   for (const auto &[name, bytes] : shared) { // a function that is no entry has its caller's registers to keep
     module->getFunction(name)->setCallingConv(CallingConv::PTX_Kernel);
     module->getFunction(name)->addFnAttr("nvvm.maxntid", std::to_string(threads));
+    module->getFunction(name)->addFnAttr("nvvm.minctasm", "1"); // as those of steps have it
   }
   optimise(*module, *machine);
   SmallString<0> code;
