@@ -259,6 +259,7 @@ suite_conformance() {
   lastLine bash -c 'test/conformance/run.sh --llmc "$1" --lowerings --results "$2" | tee "$2.log"
     grep -E "^[0-9]+ passed, " "$2.log" | awk "{p += \$1; f += \$3} END {print p \" passed, \" f \" failed\"}"' _ "$build/bin/llmc" "$results/conformance"
   check "chat templates' goldens are what transformers makes" "$cacheDir/venv-hf/bin/python" test/conformance/chat/make_goldens.py --check
+  lastLine "$cacheDir/venv-hf/bin/python" test/conformance/chat/mutate.py --render "$build/unittests/RenderBatchMain"
 }
 
 finish() {

@@ -125,8 +125,6 @@ Expected<ChatTemplates> ChatTemplates::fromGguf(const Gguf &file) {
     if (name.starts_with(std::string(key) + ".") && read.templates.size() < maxTemplates)
       if (auto text = file.getString(name))
         read.templates.emplace(name.substr(key.size() + 1), *text);
-  if (read.empty())
-    return read;
   auto pieces = file.getStrings("tokenizer.ggml.tokens");
   for (auto [token, word] : ids) {
     auto id = file.getInt("tokenizer.ggml." + std::string(word) + "_token_id");

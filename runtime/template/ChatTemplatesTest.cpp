@@ -1,6 +1,9 @@
 // Where templates are found, which one is taken, and how a request is read.
 #include "runtime/template/ChatTemplates.h"
 
+#include "runtime/formats/Gguf.h"
+#include "runtime/formats/TestFiles.h"
+
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -64,6 +67,39 @@ TEST_F(ChatTemplatesTest, ChoosesByName) {
   write("chat_template.jinja", "main");
   write("chat_templates/tool_use.jinja", "more");
   EXPECT_EQ("more", apply(R"({"messages": [{"role": "user", "content": "Hello"}], "tools": [{}]})"));
+}
+
+TEST_F(ChatTemplatesTest, ReadsWhatAModuleNames) {
+  write("tokenizer_config.json", R"({"chat_template": "config", "bos_token": "<s>"})");
+  write("mine.txt", "{{ bos_token }}mine");
+  auto text = [&](const char *name) {
+    auto read = ChatTemplates::fromFile(folder / name);
+    return read ? read->apply({.request = hello}).value_or("") : read.error().message;
+  };
+  EXPECT_EQ("config", text("tokenizer_config.json"));
+  EXPECT_EQ("<s>mine", text("mine.txt"));
+}
+
+std::string ggufText(test::GgufBuilder builder, const std::string &request, std::optional<std::string> own = {}) {
+  builder.array("tokenizer.ggml.tokens", GgufType::String, std::vector<std::string>{"a", "<s>", "</s>"});
+  builder.scalar<uint32_t>("tokenizer.ggml.bos_token_id", GgufType::U32, 1).scalar<uint32_t>("tokenizer.ggml.eos_token_id", GgufType::U32, 99);
+  std::string bytes = builder.build(0);
+  auto file = Gguf::parse(test::asBytes(bytes), "test.gguf");
+  EXPECT_TRUE(file.has_value());
+  auto read = ChatTemplates::fromGguf(**file);
+  if (own)
+    read->replaceBy(*own);
+  auto text = read->apply({.request = request});
+  return text ? *text : text.error().message;
+}
+
+TEST(ChatTemplates, ReadsGgufMetadata) {
+  test::GgufBuilder builder;
+  EXPECT_NE(std::string::npos, ggufText(builder, hello).find("no chat template"));
+  EXPECT_EQ("<s>", ggufText(builder, hello, "{{ bos_token }}{{ eos_token }}")); // an id beyond the vocabulary has no text
+  builder.text("tokenizer.chat_template", "{{ bos_token }}plain").text("tokenizer.chat_template.tool_use", "tools");
+  EXPECT_EQ("<s>plain", ggufText(builder, hello));
+  EXPECT_EQ("tools", ggufText(builder, R"({"messages": [{}], "tools": [{}]})"));
 }
 
 TEST_F(ChatTemplatesTest, RefusesAModelWithoutOne) {

@@ -198,11 +198,11 @@ private:
 
   Expected<const Statement *> parseFor(uint32_t offset) {
     auto *node = make<For>(offset);
-    LLMC_TRY(target, parseTarget(false, {"in"}));
+    LLMC_TRY(target, parseTarget(false));
     node->target = target;
     if (!skipName("in"))
       return wanted("'in'");
-    LLMC_TRY(over, parseTuple(false, {"recursive"}));
+    LLMC_TRY(over, parseTuple(false));
     node->over = over;
     if (skipName("if")) {
       LLMC_TRY(condition, parseExpression());
@@ -222,7 +222,7 @@ private:
   }
 
   Expected<const Statement *> parseSet(uint32_t offset) {
-    LLMC_TRY(target, parseTarget(true, {}));
+    LLMC_TRY(target, parseTarget(true));
     if (skipOperator("=")) {
       auto *node = make<Set>(offset);
       node->target = target;
@@ -309,7 +309,7 @@ private:
     while (current().kind != TokenKind::BlockEnd) {
       if (!node->values.empty())
         LLMC_CHECK(expectOperator(","));
-      LLMC_TRY(target, parseTarget(false, {}));
+      LLMC_TRY(target, parseTarget(false));
       LLMC_CHECK(expectOperator("="));
       LLMC_TRY(value, parseExpression());
       node->values.emplace_back(target, value);
@@ -345,14 +345,14 @@ private:
   }
 
   // A name, a member of a namespace, or several with commas between.
-  Expected<const Target *> parseTarget(bool allowsMember, Words ends) {
+  Expected<const Target *> parseTarget(bool allowsMember) {
     LLMC_CHECK(enter());
     Leave leave{nesting};
     uint32_t offset = current().offset;
     std::vector<const Target *> parts;
     bool isTuple = false;
-    while (!(isTuple && (isTupleEnd(ends) || isOperator("=")))) {
-      LLMC_TRY(part, parseTargetPart(allowsMember, ends));
+    while (!isTuple || !isTupleEnd()) {
+      LLMC_TRY(part, parseTargetPart(allowsMember));
       parts.push_back(part);
       if (!skipOperator(","))
         break;
@@ -366,10 +366,10 @@ private:
     return several;
   }
 
-  Expected<const Target *> parseTargetPart(bool allowsMember, Words ends) {
+  Expected<const Target *> parseTargetPart(bool allowsMember) {
     uint32_t offset = current().offset;
     if (skipOperator("(")) {
-      LLMC_TRY(inner, parseTarget(allowsMember, ends));
+      LLMC_TRY(inner, parseTarget(allowsMember));
       LLMC_CHECK(expectOperator(")"));
       return inner;
     }
@@ -390,16 +390,16 @@ private:
 
   // --- expressions, from the loosest to the tightest ---
 
-  bool isTupleEnd(Words ends) const {
-    return current().kind == TokenKind::VariableEnd || current().kind == TokenKind::BlockEnd || isOperator(")") || isOneOf(ends);
+  bool isTupleEnd() const {
+    return current().kind == TokenKind::VariableEnd || current().kind == TokenKind::BlockEnd || isOperator(")");
   }
 
   // One expression, or several with commas between.
-  Expected<ExpressionRef> parseTuple(bool allowsCondition = true, Words ends = {}, bool allowsEmpty = false) {
+  Expected<ExpressionRef> parseTuple(bool allowsCondition = true, bool allowsEmpty = false) {
     uint32_t offset = current().offset;
     std::vector<ExpressionRef> items;
     bool isTuple = false;
-    while (!isTupleEnd(ends)) {
+    while (!isTupleEnd()) {
       LLMC_TRY(item, allowsCondition ? parseExpression() : parseOr());
       items.push_back(item);
       if (!skipOperator(","))
@@ -564,7 +564,7 @@ private:
       break;
     }
     if (skipOperator("(")) {
-      LLMC_TRY(inner, parseTuple(true, {}, true));
+      LLMC_TRY(inner, parseTuple(true, true));
       LLMC_CHECK(expectOperator(")"));
       return inner;
     }
