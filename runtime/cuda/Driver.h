@@ -24,10 +24,12 @@ using Module = struct CUmod_st *;
 using Function = struct CUfunc_st *;
 using Graph = struct CUgraph_st *;
 using GraphExec = struct CUgraphExec_st *;
+using Event = struct CUevent_st *;
 
 constexpr Result kOutOfMemory = 2, kNoDevice = 100, kNoBinaryForGpu = 209, kInvalidPtx = 218, kUnsupportedPtxVersion = 222;
 
 // CUdevice_attribute
+constexpr int kClockKhz = 13, kMemoryClockKhz = 36, kMemoryBusBits = 37;
 constexpr int kMultiprocessors = 16, kComputeMajor = 75, kComputeMinor = 76, kConcurrentManagedAccess = 89, kCooperativeLaunch = 95;
 constexpr int kMaxDynamicSharedBytes = 8;            // CUfunction_attribute
 constexpr unsigned kAttachGlobal = 1;                // CUmemAttach_flags
@@ -72,6 +74,10 @@ constexpr int kInfoLog = 3, kInfoLogBytes = 4, kErrorLog = 5, kErrorLogBytes = 6
   X(graphLaunch, (cuda::GraphExec, cuda::Stream), "cuGraphLaunch")                                                     \
   X(graphDestroy, (cuda::Graph), "cuGraphDestroy")                                                                     \
   X(graphExecDestroy, (cuda::GraphExec), "cuGraphExecDestroy")                                                         \
+  X(eventCreate, (cuda::Event *, unsigned), "cuEventCreate")                                                           \
+  X(eventRecord, (cuda::Event, cuda::Stream), "cuEventRecord")                                                         \
+  X(eventElapsedTime, (float *, cuda::Event, cuda::Event), "cuEventElapsedTime")                                       \
+  X(eventDestroy, (cuda::Event), "cuEventDestroy_v2")                                                                  \
   X(moduleLoadDataEx, (cuda::Module *, const void *, unsigned, int *, void **), "cuModuleLoadDataEx")                  \
   X(moduleUnload, (cuda::Module), "cuModuleUnload")                                                                    \
   X(moduleGetFunction, (cuda::Function *, cuda::Module, const char *), "cuModuleGetFunction")                          \

@@ -14,7 +14,7 @@ Expected<GpuFacts> readFacts(const Driver &driver, int index) {
   size_t bytes = 0;
   LLMC_CHECK(driver.check("cuDeviceTotalMem", driver.deviceTotalMem(&bytes, facts.handle)));
   facts.memoryBytes = int64_t(bytes);
-  int major = 0, minor = 0, processors = 0, cooperative = 0, shares = 0;
+  int major = 0, minor = 0, processors = 0, cooperative = 0, shares = 0, clock = 0, memoryClock = 0, busBits = 0;
   struct {
     int attribute;
     int *value;
@@ -22,13 +22,17 @@ Expected<GpuFacts> readFacts(const Driver &driver, int index) {
                 {cuda::kComputeMinor, &minor},
                 {cuda::kMultiprocessors, &processors},
                 {cuda::kCooperativeLaunch, &cooperative},
-                {cuda::kConcurrentManagedAccess, &shares}};
+                {cuda::kConcurrentManagedAccess, &shares},
+                {cuda::kClockKhz, &clock},
+                {cuda::kMemoryClockKhz, &memoryClock},
+                {cuda::kMemoryBusBits, &busBits}};
   for (auto [attribute, value] : wanted)
     LLMC_CHECK(driver.check("cuDeviceGetAttribute", driver.deviceGetAttribute(value, attribute, facts.handle)));
   facts.compute = 10 * int64_t(major) + minor;
   facts.processors = processors;
   facts.cooperative = cooperative != 0;
   facts.sharesMemory = shares != 0;
+  facts.clockKhz = clock, facts.memoryClockKhz = memoryClock, facts.memoryBusBits = busBits;
   return facts;
 }
 

@@ -17,6 +17,7 @@ struct GpuFacts {
   std::string name = {};
   int64_t compute = 0; // 90: capability 9.0
   int64_t processors = 0, memoryBytes = 0;
+  int64_t clockKhz = 0, memoryClockKhz = 0, memoryBusBits = 0; // at most
   bool cooperative = false; // blocks of a kernel may wait for one another
   bool sharesMemory = false; // the CPU may touch memory of both while the GPU works
   std::string title() const { return "GPU " + std::to_string(index) + " (" + name + ")"; }

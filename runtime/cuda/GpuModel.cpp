@@ -204,12 +204,7 @@ Expected<void> GpuModel::load() {
 
 Expected<void> GpuModel::loadEntry(const llmc_gpu_entry &entry) {
   Kernels kernels;
-  if (launches == LaunchWay::Graph) {
-    for (const char *name : std::span(entry.phases, size_t(entry.phase_count))) {
-      LLMC_TRY(phase, function(name, entry.shared_bytes));
-      kernels.phases.push_back(phase);
-    }
-  } else {
+  if (launches == LaunchWay::Persistent) {
     LLMC_TRY(step, function(entry.step, entry.shared_bytes));
     kernels.step = step;
     int resident = 0;
@@ -219,6 +214,10 @@ Expected<void> GpuModel::loadEntry(const llmc_gpu_entry &entry) {
     if (resident < 1)
       return unsupported(gpu->facts().title() + ": a block of " + entry.step + " does not fit a multiprocessor; run with --device cuda/graph");
     blockCount = std::min(blockCount, gpu->facts().processors * resident);
+  }
+  for (const char *name : std::span(entry.phases, size_t(entry.phase_count))) {
+    LLMC_TRY(phase, function(name, entry.shared_bytes));
+    kernels.phases.push_back(phase);
   }
   entries.push_back(std::move(kernels));
   return {};

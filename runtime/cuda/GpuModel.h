@@ -27,7 +27,7 @@ public:
   const uint8_t *const *weightTable() const { return table.pointer<const uint8_t *>(); }
   struct Kernels {
     cuda::Function step = nullptr; // Persistent
-    std::vector<cuda::Function> phases; // Graph
+    std::vector<cuda::Function> phases;
   };
   const Kernels &kernels(int64_t entry) const { return entries[size_t(entry)]; }
   // "cuda:0/graph"

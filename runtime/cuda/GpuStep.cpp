@@ -74,17 +74,26 @@ GpuStep::~GpuStep() {
   GpuDevice::Use use(model.device());
   for (auto &[key, graph] : graphs)
     model.device().driver().graphExecDestroy(graph);
+  for (cuda::Event event : events)
+    model.device().driver().eventDestroy(event);
 }
 
-Expected<void> GpuStep::run(const llmc_step &step, int64_t entry) {
+Expected<void> GpuStep::run(const llmc_step &step, int64_t entry, const PhaseTimes &times) {
   std::lock_guard turn(model.turn());
   const Driver &driver = model.device().driver();
   GpuDevice::Use use(model.device());
   int64_t bytes = fill(step);
   LLMC_CHECK(driver.check("cuMemcpyHtoDAsync", driver.memcpyHtoDAsync(taken.address(), given.host(), size_t(bytes), stream)));
-  LLMC_CHECK(launch(step, entry));
+  std::vector<int64_t> phases;
+  if (times) {
+    LLMC_TRY(launched, launchTimed(step, entry));
+    phases = std::move(launched);
+  } else {
+    LLMC_CHECK(launch(step, entry));
+  }
   LLMC_CHECK(fetch(step));
   LLMC_CHECK(stream.finish());
+  LLMC_CHECK(tell(phases, times));
   int64_t bestWords = step.best ? step.rows * step.best : 0;
   if (bestWords) {
     std::memcpy(step.best_panels, panels.host(), size_t(bestWords) * sizeof(int32_t));
@@ -153,12 +162,13 @@ Expected<void> GpuStep::launchGraph(const llmc_step &step, int64_t entry) {
 }
 
 // What the artifact's function that launches all phases calls back.
-struct GpuStep::Capture {
+struct GpuStep::Launches {
   GpuStep &owner;
   int64_t entry;
+  std::vector<int64_t> *timed = nullptr; // the phases, in order: an event follows each
   Expected<void> done = {};
 
-  static void launch(llmc_launcher *launcher, int64_t phase, int64_t layer) { static_cast<Capture *>(launcher->engine)->launch(phase, layer); }
+  static void launch(llmc_launcher *launcher, int64_t phase, int64_t layer) { static_cast<Launches *>(launcher->engine)->launch(phase, layer); }
   void launch(int64_t phase, int64_t layer) {
     const auto &phases = owner.model.kernels(entry).phases;
     if (done && (phase < 0 || phase >= int64_t(phases.size())))
@@ -171,14 +181,49 @@ struct GpuStep::Capture {
     const llmc_gpu &code = owner.model.code();
     done = driver.check("cuLaunchKernel", driver.launchKernel(phases[size_t(phase)], unsigned(owner.model.blocks()), 1, 1, unsigned(code.threads), 1, 1,
                                                               unsigned(code.entries[entry].shared_bytes), owner.stream, arguments, nullptr));
+    if (!done || !timed)
+      return;
+    timed->push_back(phase);
+    done = owner.recordEvent(timed->size());
   }
 };
+
+// Events count what a launch takes as well: a microsecond or two, where a graph would have none.
+Expected<std::vector<int64_t>> GpuStep::launchTimed(const llmc_step &step, int64_t entry) {
+  std::vector<int64_t> phases;
+  LLMC_CHECK(recordEvent(0));
+  Launches launches{*this, entry, &phases};
+  llmc_launcher launcher{Launches::launch, &launches};
+  model.code().entries[entry].launches(&step, &launcher);
+  LLMC_CHECK(launches.done);
+  return phases;
+}
+
+Expected<void> GpuStep::recordEvent(size_t number) {
+  const Driver &driver = model.device().driver();
+  while (events.size() <= number) {
+    cuda::Event event = nullptr;
+    LLMC_CHECK(driver.check("cuEventCreate", driver.eventCreate(&event, 0)));
+    events.push_back(event);
+  }
+  return driver.check("cuEventRecord", driver.eventRecord(events[number], stream));
+}
+
+Expected<void> GpuStep::tell(const std::vector<int64_t> &phases, const PhaseTimes &times) {
+  const Driver &driver = model.device().driver();
+  for (size_t i = 0; i < phases.size(); ++i) {
+    float milliseconds = 0;
+    LLMC_CHECK(driver.check("cuEventElapsedTime", driver.eventElapsedTime(&milliseconds, events[i], events[i + 1])));
+    times(phases[i], int64_t(double(milliseconds) * 1e6));
+  }
+  return {};
+}
 
 Expected<cuda::GraphExec> GpuStep::capture(const llmc_step &step, int64_t entry) {
   const Driver &driver = model.device().driver();
   LLMC_CHECK(driver.check("cuStreamBeginCapture", driver.streamBeginCapture(stream, cuda::kCaptureThreadLocal)));
-  Capture capture{*this, entry};
-  llmc_launcher launcher{Capture::launch, &capture};
+  Launches capture{*this, entry};
+  llmc_launcher launcher{Launches::launch, &capture};
   model.code().entries[entry].launches(&step, &launcher);
   cuda::Graph graph = nullptr; // a capture that was begun is ended, whatever came of it
   auto done = driver.check("cuStreamEndCapture", driver.streamEndCapture(stream, &graph));

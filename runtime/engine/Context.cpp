@@ -1,5 +1,6 @@
 #include "runtime/engine/Context.h"
 
+#include "runtime/cuda/GpuLimits.h"
 #include "runtime/engine/Machine.h"
 
 #include <algorithm>
@@ -100,10 +101,13 @@ std::span<const ScoredToken> Context::lastBest() const {
 }
 
 Expected<void> Context::beginProfile() {
-  if (gpu)
-    return unsupported("a profile: there is none of steps on a GPU; run with --device cpu");
-  LLMC_TRY(begun, Profile::create(*owner, workers->count()));
+  LLMC_TRY(begun, Profile::create(*owner, gpu ? 1 : workers->count()));
   profile = std::move(begun);
+  if (!gpu)
+    return {};
+  const GpuFacts &facts = owner->gpu()->device().facts();
+  GpuLimits limits = gpuLimits(facts);
+  profile->setLimits({{"name", facts.name}, {"read_bytes_per_second", limits.readBytesPerSecond}, {"operations_per_second", limits.operationsPerSecond}});
   return {};
 }
 

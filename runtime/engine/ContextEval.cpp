@@ -175,7 +175,10 @@ Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidde
   int64_t entry = owner->entryIndexFor(chunk.tokens);
   if (gpu) {
     step.hidden = chunk.wantsHidden ? hidden : nullptr;
-    return gpu->run(step, entry);
+    if (!profile)
+      return gpu->run(step, entry);
+    profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows);
+    return gpu->run(step, entry, [&](int64_t phase, int64_t ns) { profile->record(phase, ns); });
   }
   step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows) : Profile::none();
   runOnWorkers(step, entry);

@@ -107,13 +107,24 @@ void Profile::mark(llmc_profile *profile, int64_t worker, int64_t site, int64_t 
   at.runs += moment == LLMC_PROFILE_PASSED;
 }
 
+void Profile::record(int64_t site, int64_t ns) {
+  std::vector<Site> &sites = current->workers.front().sites;
+  if (site < 0 || site >= int64_t(sites.size()))
+    return; // a damaged artifact's
+  sites[size_t(site)].busyNs += ns;
+  ++sites[size_t(site)].runs;
+}
+
 void Profile::count(llmc_profile *profile, int64_t counter, int64_t row, int64_t amount) {
   auto &table = static_cast<Profile *>(profile->engine)->current->counters[size_t(counter)];
   table[size_t(row)].fetch_add(amount, std::memory_order_relaxed);
 }
 
 // The part of a site's weights that its runs read, as runs of the whole: counted where it varies.
+// On a GPU nobody counts: the most that it can be, each choice of a step another matrix.
 double Profile::weightRuns(const Version &version, const Json &described, double runs) {
+  if (double matrices = number(described, "matrices"); matrices > 0)
+    return runs * std::min(1.0, double(version.tokens) / double(version.steps) * number(described, "choices") / matrices);
   double calls = number(described, "weight_calls");
   if (calls <= 0)
     return runs;
@@ -175,7 +186,10 @@ std::string Profile::json() const {
                     {"sites", std::move(sites)},
                     {"counters", std::move(counters)}});
   }
-  return Json{{"versions", std::move(list)}}.dump();
+  Json all{{"versions", std::move(list)}};
+  if (!bounds.is_null())
+    all["limits"] = bounds;
+  return all.dump();
 }
 
 } // namespace llmc

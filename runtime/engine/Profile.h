@@ -24,7 +24,11 @@ public:
 
   // What a step of this entry gets; `positions`: of its tokens; `wanted`: rows whose logits are.
   llmc_profile *begin(int64_t entry, std::span<const int32_t> positions, int64_t wanted);
-  // {"versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes", "operations", "arithmetic"}], "counters":
+  // What a GPU took for a run of a site, of the step that began last.
+  void record(int64_t site, int64_t ns);
+  // What bounds the steps where they run, as llmc bench has it: {"name", "read_bytes_per_second", "operations_per_second"}.
+  void setLimits(Json limits) { bounds = std::move(limits); }
+  // {"limits": as they were set, "versions": [{"max_tokens", "steps", "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes", "operations", "arithmetic"}], "counters":
   // [{"name", "layer_rows", "counts"}]}]}: of the versions that ran. `ns` as the first worker saw it; `busy_ns`: the mean worker's without its waiting.
   std::string json() const;
 
@@ -54,6 +58,7 @@ private:
   static Json siteJson(const Version &version, size_t site);
 
   llmc_profile hooks{};
+  Json bounds; // null: not known here
   std::vector<Version> versions; // as the level's entries
   Version *current = nullptr;
 };

@@ -72,8 +72,13 @@ struct Stream {
   Graph *capturing = nullptr;
 };
 
+struct Event {
+  int64_t at = -1; // runs before it; -1: not recorded
+};
+
 struct Machine {
-  int retained = 0, pushed = 0;
+  int retained = 0, pushed = 0, events = 0;
+  int64_t runs = 0, finished = 0; // kernels that ran, and those that somebody waited for
   std::map<uint64_t, size_t> memory; // the GPU's and the shared
   std::set<void *> pinned;
 } machine;
@@ -132,6 +137,7 @@ int run(const Launch &launch) {
     misuse("the code has no llmc_run_grid");
   if (launch.shared > launch.function->sharedBytes && launch.shared > 48 << 10)
     return invalidValue;
+  ++machine.runs;
   grid(launch.function->code, launch.a, launch.b, launch.blocks, launch.threads, launch.shared, number("backwards", "0"));
   return 0;
 }
@@ -194,7 +200,10 @@ int cuDeviceTotalMem_v2(size_t *bytes, int) { return *bytes = size_t(number("mem
 int cuDeviceGetAttribute(int *value, int attribute, int) {
   FAILS("cuDeviceGetAttribute");
   switch (attribute) {
+  case 13: *value = 1000000; break; // kHz
   case 16: *value = int(number("sms", "3")); break;
+  case 36: *value = 500000; break;
+  case 37: *value = 512; break;
   case 75: *value = computeOf(0); break;
   case 76: *value = computeOf(1); break;
   case 89: *value = int(number("managed", "1")); break;
@@ -211,8 +220,8 @@ int cuDevicePrimaryCtxRetain(void **context, int) {
 int cuDevicePrimaryCtxRelease_v2(int) {
   if (--machine.retained < 0)
     misuse("a context was released twice");
-  if (machine.retained == 0 && (!machine.memory.empty() || !machine.pinned.empty()))
-    misuse("memory is left when the context goes");
+  if (machine.retained == 0 && (!machine.memory.empty() || !machine.pinned.empty() || machine.events))
+    misuse("memory or events are left when the context goes");
   return 0;
 }
 int cuCtxPushCurrent_v2(void *) { return ++machine.pushed, 0; }
@@ -286,7 +295,34 @@ int cuStreamCreate(void **stream, unsigned) {
 int cuStreamDestroy_v2(void *stream) { return delete static_cast<Stream *>(stream), 0; }
 int cuStreamSynchronize(void *) {
   FAILS("cuStreamSynchronize");
+  machine.finished = machine.runs;
   return 0;
+}
+int cuEventCreate(void **event, unsigned) {
+  FAILS("cuEventCreate");
+  wantContext();
+  ++machine.events;
+  return *event = new Event, 0;
+}
+int cuEventRecord(void *event, void *stream) {
+  FAILS("cuEventRecord");
+  if (auto *ours = static_cast<Stream *>(stream); ours && ours->capturing)
+    misuse("an event in a capture has no time");
+  return static_cast<Event *>(event)->at = machine.runs, 0;
+}
+// A kernel takes a microsecond.
+int cuEventElapsedTime(float *milliseconds, void *first, void *second) {
+  FAILS("cuEventElapsedTime");
+  int64_t from = static_cast<Event *>(first)->at, to = static_cast<Event *>(second)->at;
+  if (from < 0 || to < 0)
+    return invalidValue;
+  if (to > machine.finished)
+    return 600; // CUDA_ERROR_NOT_READY
+  return *milliseconds = float(to - from) * 1e-3f, 0;
+}
+int cuEventDestroy_v2(void *event) {
+  --machine.events;
+  return delete static_cast<Event *>(event), 0;
 }
 int cuStreamBeginCapture_v2(void *stream, int) {
   FAILS("cuStreamBeginCapture");

@@ -1,4 +1,5 @@
 // Contexts on a GPU: the same rows and sequences as on the CPU, launched both ways.
+#include "runtime/cuda/GpuLimits.h"
 #include "runtime/cuda/tests/FakeGpu.h"
 
 #include <cstring>
@@ -166,10 +167,56 @@ TEST_F(FakeGpuTest, ACaptureThatFailsIsEndedAndMadeAgain) {
   EXPECT_EQ(evalRows(*gpu, {3}), evalRows(*cpu, {3}));
 }
 
-TEST_P(GpuContext, ThereIsNoProfile) {
-  auto profile = onGpu()->beginProfile();
-  ASSERT_FALSE(profile);
-  EXPECT_EQ(profile.error().message, "a profile: there is none of steps on a GPU; run with --device cpu");
+// As a launch for each phase, whatever the way; the rows stay the same.
+TEST_P(GpuContext, ProfilesEachPhase) {
+  llmc_artifact artifact = fat;
+  std::string sites = R"("sites": [{"name": "a", "weight_bytes": 100}, {"name": "b", "weight_bytes": 800, "matrices": 20, "choices": 1},
+    {"name": "c", "row_operations": 3, "arithmetic": "bf16"}, {"name": "d", "row_operations": 2, "wanted": 1}])";
+  std::string metadata = R"({"profile": {"sm_80": [{"max_tokens": 1, )" + sites + R"(}, {"max_tokens": 4, )" + sites + R"(}, {"max_tokens": 16, )" + sites + "}]}}";
+  artifact.metadata = metadata.c_str();
+  auto gpu = make(artifact, GetParam().first), cpu = onCpu();
+  ASSERT_TRUE(gpu->beginProfile());
+  auto ids = countingTokens(10);
+  EXPECT_EQ(evalRows(*gpu, ids), evalRows(*cpu, ids));
+  EXPECT_EQ(evalRows(*gpu, {2}), evalRows(*cpu, {2}));
+  EXPECT_EQ(evalRows(*gpu, {3}), evalRows(*cpu, {3}));
+  auto text = gpu->profileJson();
+  ASSERT_TRUE(text) << text.error().message;
+  Json profile = Json::parse(*text);
+  EXPECT_EQ(profile["limits"]["name"], "Fake 0");
+  EXPECT_EQ(profile["limits"]["read_bytes_per_second"], 2 * 5e8 * 512 / 8);
+  ASSERT_EQ(profile["versions"].size(), 2u);
+  const Json &one = profile["versions"][0], &many = profile["versions"][1];
+  EXPECT_EQ(one["steps"], 2);
+  EXPECT_EQ(many["steps"], 1);
+  const int64_t runs[] = {1, 1, FAKE_LAYERS, 1};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(one["sites"][i]["runs"], 2 * runs[i]) << i;
+    EXPECT_EQ(one["sites"][i]["ns"], 2 * runs[i] * 1000) << i;
+    EXPECT_EQ(many["sites"][i]["ns"], runs[i] * 1000) << i;
+  }
+  EXPECT_EQ(one["sites"][0]["bytes"], 2 * 100);
+  EXPECT_EQ(one["sites"][1]["bytes"], 2 * 800 / 20); // one of 20 matrices a step
+  EXPECT_EQ(many["sites"][1]["bytes"], 800 / 2);      // at most ten
+  EXPECT_EQ(many["sites"][2]["operations"], FAKE_LAYERS * 10 * 3);
+  gpu->endProfile();
+  EXPECT_EQ(evalRows(*gpu, {4}), evalRows(*cpu, {4}));
+}
+
+TEST_F(FakeGpuTest, AProfileIsThereOnlyIfItWasCompiled) {
+  auto begun = make(fat, "cuda/graph")->beginProfile();
+  ASSERT_FALSE(begun);
+  EXPECT_EQ(begun.error().message, "the model was compiled without a profile: compile it with --profile");
+}
+
+TEST(GpuLimits, AreTheMakers) {
+  GpuFacts h100{.compute = 90, .processors = 132, .clockKhz = 1830000, .memoryClockKhz = 2619000, .memoryBusBits = 5120};
+  GpuLimits limits = gpuLimits(h100);
+  EXPECT_NEAR(limits.readBytesPerSecond, 3.35e12, 1e10);
+  EXPECT_NEAR(limits.operationsPerSecond["bf16"], 989e12, 1e12);
+  EXPECT_NEAR(limits.operationsPerSecond["f32"], 62e12, 1e12);
+  h100.compute = 999;
+  EXPECT_TRUE(gpuLimits(h100).operationsPerSecond.empty());
 }
 
 TEST_P(GpuContext, WhatDoesNotFitIsSaid) {

@@ -262,7 +262,9 @@ LLMC_API int32_t llmc_profile_set(struct llmc_context *context, int32_t on, stru
 // "tokens", "ns", "sites": [{"name", "runs", "ns", "busy_ns", "bytes"}], "counters": [{"name", "layer_rows", "counts"}]}]},
 // of the versions of the step that ran. A site is a loop: its kernels, and the weights and states they work on; `ns` as the first
 // worker saw it, `busy_ns` the mean worker's without its waiting, `bytes` what the cost model says it moved. The counter "experts": how
-// often each expert was chosen, `layer_rows` of them for each layer, layer after layer (zeros where a layer has none).
+// often each expert was chosen, `layer_rows` of them for each layer, layer after layer (zeros where a layer has none). On a GPU the phases
+// are launched one by one while a profile is on, nothing is counted, and "limits" says what the card can do: {"name",
+// "read_bytes_per_second", "operations_per_second": {"f32", "bf16", "int8"}}.
 LLMC_API int32_t llmc_profile_read(const struct llmc_context *context, char **json, struct llmc_error **error);
 
 // ---- Middle level: tokenizer ----------------------------------------------------------------------------------------
