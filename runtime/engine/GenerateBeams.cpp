@@ -109,7 +109,8 @@ private:
   Expected<void> rowError;
 };
 
-Expected<BeamOptions> beamOptions(const Generation &generation, const llmc_sampler_options &options, int64_t promptTokens) {
+Expected<BeamOptions> beamOptions(const Generation &generation, const llmc_sampler_options &options, std::span<const TokenId> prompt) {
+  int64_t promptTokens = int64_t(prompt.size());
   const llmc_generate_options &given = generation.options;
   int64_t room = generation.context.plan().context + 1 - promptTokens;
   BeamOptions chosen;
@@ -117,6 +118,9 @@ Expected<BeamOptions> beamOptions(const Generation &generation, const llmc_sampl
   chosen.lengthPenalty = options.length_penalty;
   chosen.earlyStopping = EarlyStopping(options.early_stopping);
   chosen.maxTokens = given.max_tokens > 0 ? std::min(given.max_tokens, room) : room;
+  chosen.noRepeatNgram = options.no_repeat_ngram;
+  chosen.repeatPenalty = options.repeat_penalty;
+  chosen.prompt.assign(prompt.begin(), prompt.end());
   auto stops = generation.context.model().stopTokens();
   if (!(given.flags & LLMC_IGNORE_EOS))
     chosen.stops.assign(stops.begin(), stops.end());
@@ -159,7 +163,7 @@ void tellResults(Generation &generation, const std::vector<BeamSearch::Finished>
 Expected<void> generateBeams(Generation &generation, const llmc_sampler_options &options, std::span<const TokenId> prompt) {
   int64_t promptTokens = int64_t(prompt.size());
   LLMC_CHECK(generation.checkFits(promptTokens));
-  LLMC_TRY(chosen, beamOptions(generation, options, promptTokens));
+  LLMC_TRY(chosen, beamOptions(generation, options, prompt));
   Beams beams(generation, chosen, promptTokens);
   LLMC_CHECK(beams.run(prompt));
   if (!generation.stats.finish)

@@ -1,7 +1,10 @@
 #include "runtime/sampler/BeamSearch.h"
 
+#include "runtime/sampler/Repetition.h"
+
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace llmc {
 namespace {
@@ -25,6 +28,9 @@ Expected<void> validate(const BeamOptions &options) {
     return invalidInput("length-penalty: want a finite number, got " + std::to_string(options.lengthPenalty));
   if (options.earlyStopping < EarlyStopping::Heuristic || options.earlyStopping > EarlyStopping::Never)
     return invalidInput("early-stopping: " + std::to_string(int(options.earlyStopping)) + " is no member of llmc_early_stopping");
+  if (options.noRepeatNgram < 0 || !(options.repeatPenalty > 0) || !std::isfinite(options.repeatPenalty))
+    return invalidInput("beams: want no-repeat-ngram of at least 0 and repeat-penalty above 0, got " + std::to_string(options.noRepeatNgram) +
+                        " and " + std::to_string(options.repeatPenalty));
   if (options.maxTokens < 1)
     return invalidInput("beams: want room for at least one token, got " + std::to_string(options.maxTokens));
   return {};
@@ -39,13 +45,39 @@ bool BeamSearch::comesFirst(const Continuation &a, const Continuation &b) {
   return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
 }
 
+// Repeat penalty and block of n-grams, by what the sequence holds.
+void BeamSearch::punish(size_t beam, std::vector<float> &logProbabilities) const {
+  std::vector<TokenId> history = options.prompt;
+  history.insert(history.end(), beams[beam].tokens.begin(), beams[beam].tokens.end());
+  std::vector<TokenId> blocked = repeatingTokens(history, size_t(options.noRepeatNgram));
+  std::ranges::sort(history);
+  history.erase(std::unique(history.begin(), history.end()), history.end());
+  for (TokenId id : history)
+    if (size_t(id) < logProbabilities.size())
+      logProbabilities[size_t(id)] *= options.repeatPenalty;
+  for (TokenId id : blocked)
+    if (size_t(id) < logProbabilities.size())
+      logProbabilities[size_t(id)] = -std::numeric_limits<float>::infinity();
+}
+
 Expected<void> BeamSearch::addRow(size_t beam, std::span<const float> logits) {
-  keepBest(logits, kept, row);
-  if (row.empty() || !std::isfinite(row.front().logit))
-    return invalidInput("beams: logits: want finite ones, got " + (row.empty() ? "none" : std::to_string(row.front().logit)));
-  double all = logSumExp(logits, row.front().logit);
-  for (const ScoredToken &token : row)
-    continuations.push_back({float(double(token.logit) - all) + beams[beam].logProbability, beam, token.id});
+  float greatest = logits.empty() ? 0 : greatestOf(logits);
+  if (logits.empty() || !std::isfinite(greatest))
+    return invalidInput("beams: logits: want finite ones, got " + (logits.empty() ? "none" : std::to_string(greatest)));
+  double all = logSumExp(logits, greatest);
+  bool isPunished = options.noRepeatNgram > 0 || options.repeatPenalty != 1;
+  if (isPunished) {
+    logProbabilities.clear();
+    for (float logit : logits)
+      logProbabilities.push_back(float(double(logit) - all));
+    punish(beam, logProbabilities);
+  }
+  keepBest(isPunished ? std::span<const float>(logProbabilities) : logits, kept, row);
+  for (const ScoredToken &token : row) {
+    float logProbability = isPunished ? token.logit : float(double(token.logit) - all);
+    if (std::isfinite(logProbability))
+      continuations.push_back({logProbability + beams[beam].logProbability, beam, token.id});
+  }
   return {};
 }
 

@@ -32,6 +32,10 @@ struct BeamOptions {
   EarlyStopping earlyStopping = EarlyStopping::Heuristic;
   int64_t maxTokens = 0; // of each sequence; 1 or more
   std::vector<TokenId> stops = {}; // end a sequence, and belong to it; ascending
+  // As SamplerOptions has them, but of log-probabilities, and looking back on all of the sequence.
+  int32_t noRepeatNgram = 0;
+  float repeatPenalty = 1;
+  std::vector<TokenId> prompt = {}; // which they look back on, too
 };
 
 // Errors: InvalidInput, naming the option, its range and its value.
@@ -82,7 +86,10 @@ private:
   std::vector<Beam> beams;
   std::vector<Finished> finished;
   std::vector<Continuation> continuations;
-  std::vector<ScoredToken> row; // working memory
+  void punish(size_t beam, std::vector<float> &logProbabilities) const;
+  // Working memory.
+  std::vector<ScoredToken> row;
+  std::vector<float> logProbabilities;
 };
 
 } // namespace llmc

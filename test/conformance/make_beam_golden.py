@@ -40,10 +40,11 @@ class Table(PreTrainedModel, GenerationMixin):
         return {"input_ids": input_ids}
 
 
-def record(levels, scale, beams, length_penalty, early_stopping, stops, tokens):
+def record(levels, scale, beams, length_penalty, early_stopping, stops, tokens, ngram=0, penalty=1.0):
     model = Table(table(levels, scale))
     config = GenerationConfig(num_beams=beams, num_return_sequences=beams, do_sample=False, max_new_tokens=tokens, length_penalty=length_penalty,
-                              early_stopping=early_stopping, eos_token_id=stops or None, pad_token_id=0, use_cache=False,
+                              early_stopping=early_stopping, eos_token_id=stops or None, pad_token_id=0, use_cache=False, no_repeat_ngram_size=ngram,
+                              repetition_penalty=penalty,
                               return_dict_in_generate=True, output_scores=True)
     with torch.no_grad():
         found = model.generate(torch.tensor([[3]]), attention_mask=torch.ones(1, 1, dtype=torch.long), generation_config=config)
@@ -55,7 +56,7 @@ def record(levels, scale, beams, length_penalty, early_stopping, stops, tokens):
     names = {False: "Heuristic", True: "Always", "never": "Never"}
     braces = lambda values: "{" + ", ".join(map(str, values)) + "}"
     rows = ", ".join(braces([braces(ids), f"{score:.6g}f"]) for ids, score in zip(sequences, found.sequences_scores.tolist()))
-    return f"{{{levels}, {scale}, {{{beams}, {length_penalty}f, EarlyStopping::{names[early_stopping]}, {tokens}, {braces(stops)}}}, {{{rows}}}}},"
+    return f"{{{levels}, {scale}, {{{beams}, {length_penalty}f, EarlyStopping::{names[early_stopping]}, {tokens}, {braces(stops)}, {ngram}, {penalty}f, {braces([3])}}}, {{{rows}}}}},"
 
 
 def main():
@@ -64,6 +65,8 @@ def main():
         print(record(1009, 200, 4, length_penalty, early_stopping, [5, 11], 14))
     for beams, stops in itertools.product([2, 7], [[], [8]]):
         print(record(1009, 400, beams, 1.0, False, stops, 9))
+    for ngram, penalty in [(2, 1.0), (1, 1.0), (0, 1.3), (3, 1.2)]:
+        print(record(1009, 200, 4, 1.0, False, [5], 14, ngram, penalty))
 
 
 if __name__ == "__main__":
