@@ -1,6 +1,7 @@
 #include "runtime/engine/Generate.h"
 
 #include "runtime/engine/GenerateBeams.h"
+#include "runtime/engine/GenerateSamples.h"
 #include "runtime/engine/GenerateTokens.h"
 #include "runtime/engine/SamplerSetup.h"
 #include "runtime/support/Text.h"
@@ -36,6 +37,24 @@ Expected<std::vector<std::string>> stopStrings(const llmc_generate_options &opti
   return stops;
 }
 
+// Beams, samples, or token by token.
+Expected<void> generateAs(Generation &generation, const llmc_sampler_options &chosen, const SamplerOptions &sampling,
+                          std::span<const TokenId> prompt) {
+  const llmc_generate_options &options = generation.options;
+  bool isSeveral = options.samples > 1, isGuessing = chosen.lookup_tokens || options.draft;
+  if (options.samples < 0)
+    return invalidInput("samples: want at least 0, got " + std::to_string(options.samples));
+  if ((options.flags & LLMC_VOTE) && !isSeveral)
+    return invalidInput("vote: want two samples or more, got " + std::to_string(options.samples));
+  if (int(chosen.beams != 0) + int(isSeveral) + int(isGuessing) > 1)
+    return invalidInput("want one of beams, samples and guesses (lookup, a draft model), got several");
+  if (chosen.beams)
+    return generateBeams(generation, chosen, prompt);
+  if (isSeveral)
+    return generateSamples(generation, sampling, prompt);
+  return generateTokens(generation, chosen, sampling, prompt);
+}
+
 } // namespace
 
 Expected<void> generate(Context &context, const llmc_generate_options &options, llmc_generate_stats &stats) {
@@ -48,7 +67,7 @@ Expected<void> generate(Context &context, const llmc_generate_options &options, 
   if (!tokenizer && (options.on_text || !stops.empty()))
     return std::unexpected(std::move(tokenizer.error()));
   Generation generation(context, options, stops, tokenizer ? *tokenizer : nullptr);
-  LLMC_CHECK(chosen.beams ? generateBeams(generation, chosen, prompt) : generateTokens(generation, chosen, sampling, prompt));
+  LLMC_CHECK(generateAs(generation, chosen, sampling, prompt));
   generation.measure();
   stats = generation.stats;
   stats.seed = sampling.seed;

@@ -9,23 +9,27 @@ double nowMs() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Generation::Generation(Context &context, const llmc_generate_options &options, std::vector<std::string> stops,
+void showTokens(StreamDecoder &decoder, std::span<const TokenId> before) {
+  constexpr size_t enough = 8;
+  for (TokenId id : before.last(std::min(enough, before.size())))
+    decoder.push(id);
+}
+
+std::string tokenText(StreamDecoder &decoder, const Tokenizer &tokenizer, TokenId token, uint32_t flags) {
+  std::string piece = decoder.push(token);
+  if ((flags & LLMC_SHOW_SPECIAL) && tokenizer.isSpecial(token))
+    piece += tokenizer.piece(token);
+  return piece;
+}
+
+Generation::Generation(Context &context, const llmc_generate_options &options, std::vector<std::string> stopTexts,
                        const Tokenizer *tokenizer)
-    : context(context), options(options), tokenizer(tokenizer), text(std::move(stops)) {
+    : context(context), options(options), tokenizer(tokenizer), stops(std::move(stopTexts)), text(stops) {
   if (tokenizer)
     decoder.emplace(*tokenizer);
 }
 
 // ---- The prompt -----------------------------------------------------------------------------------------------------
-
-// What a token's text is can depend on those before it: the first word of a text has no space before it, the next
-// has.
-void Generation::showDecoder(std::span<const TokenId> prompt) {
-  constexpr size_t enough = 8;
-  if (decoder)
-    for (TokenId id : prompt.last(std::min(enough, prompt.size())))
-      decoder->push(id);
-}
 
 Expected<void> Generation::checkFits(int64_t promptTokens) const {
   if (promptTokens <= context.plan().context)
@@ -47,7 +51,8 @@ Expected<void> Generation::evalPrompt(std::span<const TokenId> prompt) {
   startMs = nowMs();
   stats.prompt_tokens = count;
   LLMC_CHECK(checkFits(count));
-  showDecoder(prompt);
+  if (decoder)
+    showTokens(*decoder, prompt);
   int64_t same = commonPrefix(prompt);
   if (same == count && context.recall(options.slot, count))
     return tellPromptIsThere();
@@ -116,18 +121,9 @@ void Generation::tell(TokenId token, std::span<const float> logits) {
   if (options.on_token && options.on_token(options.user, token, logits.data(), int64_t(logits.size())))
     stats.finish = LLMC_FINISH_CALLBACK;
   else if (!stats.finish)
-    tellText(tokenText(token));
+    tellText(decoder ? tokenText(*decoder, *tokenizer, token, options.flags) : std::string());
   if (!stats.finish && stats.generated_tokens == options.max_tokens)
     stats.finish = LLMC_FINISH_LENGTH;
-}
-
-std::string Generation::tokenText(TokenId token) {
-  if (!decoder)
-    return {};
-  std::string piece = decoder->push(token);
-  if ((options.flags & LLMC_SHOW_SPECIAL) && tokenizer->isSpecial(token))
-    piece += tokenizer->piece(token);
-  return piece;
 }
 
 void Generation::tellText(std::string piece) {

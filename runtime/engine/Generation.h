@@ -11,6 +11,12 @@ namespace llmc {
 // Milliseconds of a clock that only goes forward.
 double nowMs();
 
+// What a token's text is can depend on those before it: the first word of a text has no space before it, the next
+// has.
+void showTokens(StreamDecoder &decoder, std::span<const TokenId> before);
+// The text of a token, as llmc_generate_flags want it; of an incomplete character nothing.
+std::string tokenText(StreamDecoder &decoder, const Tokenizer &tokenizer, TokenId token, uint32_t flags);
+
 // One sequence on its way out: ids and text to the callbacks. What ends it sets `stats.finish`.
 class Generation {
 public:
@@ -34,6 +40,8 @@ public:
   void noteEnd(EvalEnd end);
   bool tellsLogits() const { return options.on_token && !(options.flags & LLMC_NO_LOGITS); }
   bool isStop(TokenId token) const;
+  const Tokenizer *words() const { return tokenizer; }
+  const std::vector<std::string> &stopStrings() const { return stops; }
   // Fills in what follows from the times.
   void measure();
 
@@ -42,15 +50,14 @@ public:
   llmc_generate_stats stats{};
 
 private:
-  void showDecoder(std::span<const TokenId> prompt);
   int64_t commonPrefix(std::span<const TokenId> prompt) const;
   Expected<void> tellPromptIsThere();
   static bool reportPrompt(void *user, int64_t done);
-  std::string tokenText(TokenId token);
   void tellText(std::string piece);
   void emit(const std::string &piece);
 
   const Tokenizer *tokenizer;
+  std::vector<std::string> stops;
   std::optional<StreamDecoder> decoder;
   TextStream text;
   double startMs = 0, firstMs = 0, lastMs = 0;

@@ -7,7 +7,7 @@ namespace llmc {
 namespace {
 
 constexpr const char *drawingGroup = "Sampling (defaults: the model's own)";
-constexpr const char *beamGroup = "Beam search", *guessGroup = "Speculation";
+constexpr const char *beamGroup = "Beam search", *sampleGroup = "Several samples", *guessGroup = "Speculation";
 
 } // namespace
 
@@ -105,6 +105,25 @@ void SamplerFlags::addGuesses(CLI::App &app) {
   add(app, "--lookup", &llmc_sampler_options::lookup_tokens,
       "Guess up to N tokens from what followed the last few before, and check them in one step; the text stays the same; 0: off")
       ->group(guessGroup);
+}
+
+void SamplerFlags::addSeveral(CLI::App &app) {
+  app.add_option("--draft,--model-draft", draft, "A smaller model of the same vocabulary that guesses; the text stays the same")
+      ->group(guessGroup);
+  app.add_option("--draft-max", draftTokens, "Tokens that it guesses at a time (8)")->group(guessGroup)->check(CLI::Range(1, 64).description(""));
+  app.add_option("--draft-p-min", draftMinProbability, "It stops where its likeliest token is less probable (0.75)")->group(guessGroup);
+  app.add_option("--samples", samples, "Draw N continuations at once, with the seeds SEED, SEED + 1, …")
+      ->group(sampleGroup)
+      ->check(CLI::Range(1, 1024).description(""));
+  app.add_flag("--vote", vote, "Print the answer that most of them come to")->group(sampleGroup);
+  app.add_option("--answer", answer, "Regular expression whose last match is a text's answer (default: its last number, else its last line)")
+      ->group(sampleGroup);
+}
+
+void SamplerFlags::describe(llmc_generate_options &request) const {
+  request.samples = samples;
+  request.flags |= vote ? LLMC_VOTE : 0;
+  request.answer = answer.empty() ? nullptr : answer.c_str();
 }
 
 void SamplerFlags::add(CLI::App &app) {

@@ -4,7 +4,9 @@
 #include "runtime/support/Files.h"
 #include "runtime/support/Json.h"
 #include "runtime/tools/ApiChatModel.h"
+#include "runtime/tools/DraftModel.h"
 #include "runtime/tools/SamplerFlags.h"
+#include "runtime/tools/Sequences.h"
 
 #include <csignal>
 #include <cstdio>
@@ -122,19 +124,44 @@ struct Session {
   }
 };
 
-Expected<void> open(Session &session, Options &options) {
-  // dlopen searches the system's folders for a name without a slash; a user means a file.
-  std::string path = options.model.find('/') == std::string::npos ? "./" + options.model : options.model;
+// dlopen searches the system's folders for a name without a slash; a user means a file.
+Expected<void> openLibrary(Session &session, const std::string &name) {
+  std::string path = name.find('/') == std::string::npos ? "./" + name : name;
   char message[1024];
   if (llmc_api_open(path.c_str(), &session.api, message, sizeof message))
     return invalidInput(message);
+  return {};
+}
+
+Expected<void> open(Session &session, Options &options) {
+  LLMC_CHECK(openLibrary(session, options.model));
   llmc_open_options how{sizeof how, options.weights.empty() ? nullptr : options.weights.c_str(),
                         options.isa.empty() ? nullptr : options.isa.c_str(), options.hugePages,
                         options.device.empty() ? nullptr : options.device.c_str()};
   LLMC_CHECK(session.call(session.api.model_open, &how, &session.model));
   llmc_context_options context = options.context;
-  context.slots = options.sampler.beams();
+  context.slots = options.sampler.slots();
   return session.call(session.api.context_create, session.model, &context, &session.context);
+}
+
+// The model that guesses, if one was named: its context is no longer than it can be.
+Expected<void> openDraft(Session &draft, const Session &session, const Options &options) {
+  LLMC_CHECK(openLibrary(draft, options.sampler.draft));
+  llmc_open_options how{};
+  how.struct_size = sizeof how;
+  how.huge_pages = options.hugePages;
+  how.device = options.device.empty() ? nullptr : options.device.c_str();
+  LLMC_CHECK(draft.call(draft.api.model_open, &how, &draft.model));
+  LLMC_CHECK(checkSameVocabulary(session.api, session.model, draft.api, draft.model));
+  llmc_context_info large{};
+  llmc_model_info own{};
+  large.struct_size = sizeof large;
+  own.struct_size = sizeof own;
+  session.api.context_get_info(session.context, &large, nullptr);
+  draft.api.model_get_info(draft.model, &own, nullptr);
+  llmc_context_options context = options.context;
+  context.context = std::min(large.context, own.context);
+  return draft.call(draft.api.context_create, draft.model, &context, &draft.context);
 }
 
 Expected<void> readSession(Session &session, Options &options) {
@@ -162,12 +189,31 @@ int32_t printText(void *, const char *text, int64_t bytes) {
   return !written;
 }
 
-// user: whether an id was printed before.
+struct Output {
+  bool some = false; // an id was printed
+  Sequences sequences;
+};
+
 int32_t printId(void *user, int32_t id, const float *, int64_t) {
-  bool &some = *static_cast<bool *>(user);
+  bool &some = static_cast<Output *>(user)->some;
   std::printf(some ? ",%d" : "%d", id);
   some = true;
   return std::fflush(stdout) != 0;
+}
+
+int32_t keepSequence(void *user, const llmc_sequence *sequence) {
+  static_cast<Output *>(user)->sequences.add(*sequence);
+  return 0;
+}
+
+// What was not printed as it came.
+void printRest(const Output &output, const Options &options) {
+  if (options.sampler.wantsVote())
+    std::printf("%s\n", output.sequences.answer().c_str());
+  else
+    std::fputs(options.sampler.wantsSamples() ? output.sequences.listing(options.ids).c_str() : "\n", stdout);
+  std::fflush(stdout); // before the figures
+  std::fputs(output.sequences.votesText().c_str(), stderr);
 }
 
 const char *finishName(int32_t finish) {
@@ -205,7 +251,9 @@ Expected<int> generate(Session &session, Options &options) {
   std::vector<const char *> stops;
   for (const std::string &stop : options.stops)
     stops.push_back(stop.c_str());
-  bool some = false;
+  Output output;
+  Session small;
+  llmc_draft draft{};
   llmc_generate_options request{};
   request.struct_size = sizeof request;
   request.prompt = options.tokens.empty() ? options.prompt.c_str() : nullptr;
@@ -217,16 +265,22 @@ Expected<int> generate(Session &session, Options &options) {
   request.sampler = &sampler;
   request.stop = stops.data();
   request.stop_count = int64_t(stops.size());
-  request.user = &some;
-  if (options.ids)
+  request.user = &output;
+  request.on_sequence = keepSequence;
+  options.sampler.describe(request);
+  if (!options.sampler.draft.empty()) {
+    LLMC_CHECK(openDraft(small, session, options));
+    draft = draftOf(small.api, small.model, small.context, options.sampler.draftTokens, options.sampler.draftMinProbability);
+    request.draft = &draft;
+  }
+  if (options.ids && !options.sampler.wantsSamples())
     request.on_token = printId;
-  else
+  else if (!options.sampler.wantsSamples())
     request.on_text = printText;
   llmc_generate_stats stats{};
   stats.struct_size = sizeof stats;
   LLMC_CHECK(session.call(session.api.generate, session.context, &request, &stats));
-  std::printf("\n");
-  std::fflush(stdout); // before the figures
+  printRest(output, options);
   if (!options.quiet)
     printFigures(stats);
   return stats.finish == LLMC_FINISH_CANCELLED ? interruptedStatus : 0;
@@ -246,6 +300,8 @@ private:
 };
 
 Expected<int> chat(Session &session, Options &options) {
+  if (options.sampler.wantsSamples() || options.sampler.wantsVote() || !options.sampler.draft.empty())
+    return invalidInput("--chat: takes no --samples, --vote or --draft; leave them out");
   ApiChatOptions how;
   if (!options.templateFile.empty()) {
     LLMC_TRY(text, readTextFile(options.templateFile, maxPromptBytes));
@@ -287,6 +343,7 @@ int main(int argc, char **argv) {
   Options options;
   addOptions(app, options);
   options.sampler.add(app);
+  options.sampler.addSeveral(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

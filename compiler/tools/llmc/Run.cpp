@@ -4,7 +4,9 @@
 #include "compiler/tools/llmc/OpenModel.h"
 #include "compiler/tools/llmc/Progress.h"
 #include "compiler/tools/llmc/Verbs.h"
+#include "runtime/tools/DraftModel.h"
 #include "runtime/tools/SamplerFlags.h"
+#include "runtime/tools/Sequences.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -34,8 +36,7 @@ struct Output {
   Progress progress;
   std::vector<int32_t> ids;
   std::string text;
-  std::vector<std::vector<int32_t>> sequences; // of beam search
-  std::vector<double> scores;
+  Sequences sequences; // of beam search, samples
 };
 
 int32_t onText(void *user, const char *text, int64_t bytes) {
@@ -58,9 +59,7 @@ int32_t onToken(void *user, int32_t token, const float *logits, int64_t) {
 }
 
 int32_t onSequence(void *user, const llmc_sequence *sequence) {
-  auto *output = static_cast<Output *>(user);
-  output->sequences.emplace_back(sequence->tokens, sequence->tokens + sequence->token_count);
-  output->scores.push_back(sequence->score);
+  static_cast<Output *>(user)->sequences.add(*sequence);
   return 0;
 }
 
@@ -133,14 +132,43 @@ void printResult(const Output &output) {
   if (output.options.json) {
     Json result{{"sequences", {output.ids}}};
     if (!output.sequences.empty())
-      result = {{"sequences", output.sequences}, {"scores", output.scores}};
+      result = output.sequences.json();
     if (!output.text.empty())
       result["text"] = output.text;
     printf("%s\n", result.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+  } else if (output.options.sampler.wantsVote()) {
+    printf("%s\n", output.sequences.answer().c_str());
+  } else if (output.options.sampler.wantsSamples()) {
+    fputs(output.sequences.listing(output.options.ids).c_str(), stdout);
   } else {
     printf("%s\n", output.options.ids ? joinIds(output.ids, ",").c_str() : "");
   }
   fflush(stdout); // before the figures
+  fputs(output.sequences.votesText().c_str(), stderr);
+}
+
+// A model that guesses, and its context; empty if none was named.
+struct Draft {
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Context> context;
+  llmc_draft draft{};
+};
+
+absl::StatusOr<Draft> openDraft(const RunOptions &options, const Context &context) {
+  Draft result;
+  if (options.sampler.draft.empty())
+    return result;
+  ModelOptions smaller = options.model;
+  smaller.model = options.sampler.draft;
+  LLMC_ASSIGN(model, openModel(smaller));
+  const Model &large = context.model();
+  LLMC_RETURN_IF_ERROR(toStatus(checkSameVocabulary(large.api(), large.handle(), model->api(), model->handle())));
+  LLMC_ASSIGN(own, Context::create(*model, std::min(context.info().context, model->info().context), options.context.threads));
+  result.model = std::move(model);
+  result.context = std::move(own);
+  result.draft = draftOf(result.model->api(), result.model->handle(), result.context->handle(), options.sampler.draftTokens,
+                         options.sampler.draftMinProbability);
+  return result;
 }
 
 absl::Status generate(RunOptions &options, const Prompt &prompt, Context &context, Output &output) {
@@ -165,7 +193,10 @@ absl::Status generate(RunOptions &options, const Prompt &prompt, Context &contex
   request.sampler = &sampler;
   request.stop = stop.data();
   request.stop_count = int64_t(stop.size());
-  request.on_text = model.info().has_tokenizer && !options.ids ? onText : nullptr;
+  options.sampler.describe(request);
+  LLMC_ASSIGN(draft, openDraft(options, context));
+  request.draft = draft.model ? &draft.draft : nullptr;
+  request.on_text = model.info().has_tokenizer && !options.ids && !options.sampler.wantsSamples() ? onText : nullptr;
   request.on_token = onToken;
   request.on_prompt = onPrompt;
   request.on_sequence = onSequence;
@@ -202,21 +233,21 @@ absl::Status run(RunOptions &options) {
   LLMC_RETURN_IF_ERROR(options.refused->check());
   if (options.count == 0 || options.count < -1)
     return invalidArgument("-n: want a number of tokens, or -1 for as many as the model writes, got " + std::to_string(options.count));
-  if (options.sampler.beams() && !options.stepLogits.empty())
-    return invalidArgument("--step-logits: with --beams no one row chooses a token; give one of the two");
+  if (options.sampler.slots() > 0 && !options.stepLogits.empty())
+    return invalidArgument("--step-logits: with --beams or --samples no one row chooses a token; leave one out");
   LLMC_ASSIGN(prompt, readPrompt(options));
   LLMC_ASSIGN(model, openModel(options.model));
   if (!model->info().has_tokenizer && (prompt.tokens.empty() || !(options.ids || options.json)))
     return invalidArgument(options.model.model + ": has no tokenizer: give --tokens and --ids");
   LLMC_ASSIGN(context, Context::create(*model, {.context = options.context.context,
-                                                .slots = options.sampler.beams(),
+                                                .slots = options.sampler.slots(),
                                                 .threads = options.context.threads}));
   std::unique_ptr<NpyWriter> stepLogits;
   if (!options.stepLogits.empty()) {
     LLMC_ASSIGN(writer, NpyWriter::create(options.stepLogits, model->info().vocab));
     stepLogits = std::move(writer);
   }
-  Output output{options, stepLogits.get(), {}, {}, {}};
+  Output output{options, stepLogits.get(), {}, {}, {}, {}};
   LLMC_RETURN_IF_ERROR(readSession(*context, options.session));
   absl::Status generated = generate(options, prompt, *context, output);
   if (generated.ok() || absl::IsCancelled(generated))
@@ -237,6 +268,7 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   verb->add_option("-n,--n-predict", options->count, "Tokens to generate; -1 (default): until the model stops or the context is full");
   addContextOptions(*verb, options->context);
   options->sampler.add(*verb);
+  options->sampler.addSeveral(*verb);
   verb->add_option("--session,--prompt-cache", options->session,
                    "File that keeps the evaluated tokens: read if it is there, written at the end");
   verb->add_option("--stop,-r,--reverse-prompt", options->stop, "Text that ends the output; may be repeated")
@@ -247,7 +279,7 @@ void tools::addRun(CLI::App &program, Action &chosen) {
   verb->add_flag("--parse-special", options->parseSpecial, "The text of special tokens in the prompt becomes their ids");
   verb->add_flag("--show-special", options->showSpecial, "Print special tokens as their text");
   verb->add_flag("--ids", options->ids, "Print token ids instead of text: one line, comma-separated");
-  verb->add_flag("--json", options->json, "Print {\"sequences\": [[ids]], \"text\": …}; of beam search all sequences, and their \"scores\"");
+  verb->add_flag("--json", options->json, "Print {\"sequences\": [[ids]], \"text\": …}; of beam search and samples all sequences, with \"scores\", or \"texts\" and \"votes\"");
   verb->add_option("--step-logits", options->stepLogits, "Write the logits that chose each token to this .npy file");
   verb->add_flag("-q,--quiet", options->quiet, "Print no speeds");
   options->refused = std::make_unique<Unsupported>(

@@ -336,7 +336,8 @@ struct llmc_sampler_options {
   int32_t repeat_last_n; // tokens the penalties look back on; -1: all
   uint64_t seed;
   // llmc_generate only: beam search with so many live sequences instead of drawing, 1 … 256; 0: off. A sequence scores the sum of its
-  // tokens' log-probabilities over (tokens ^ length_penalty); scores, stopping and order are those of transformers' generate.
+  // tokens' log-probabilities over (tokens ^ length_penalty); scores, stopping and order are those of transformers' generate. Of the others
+  // repeat_penalty and no_repeat_ngram act, on log-probabilities and on the whole sequence.
   int32_t beams;
   float length_penalty;   // above 0 prefers long sequences
   int32_t early_stopping; // enum llmc_early_stopping
@@ -417,6 +418,7 @@ enum llmc_generate_flags {
   LLMC_IGNORE_EOS = 4,       // stop tokens are tokens like others
   LLMC_SHOW_SPECIAL = 8,     // special tokens appear in the text
   LLMC_NO_PREFIX_REUSE = 16, // evaluate the whole prompt though the slot begins with a part of it
+  LLMC_VOTE = 64,            // of `samples`, on_token and on_text hear the first that has the most frequent answer
   LLMC_NO_LOGITS = 32,       // on_token gets NULL and 0 for logits: greedy and top-k decoding then compute only the best
 };
 
@@ -436,6 +438,13 @@ struct llmc_sequence {
   const int32_t *tokens; // [token_count], a final stop token included; without the prompt
   int64_t token_count;
   double score; // of beam search; else 0
+  // Of drawn samples; else NULL and 0.
+  const char *text; // [text_bytes], zero-terminated
+  int64_t text_bytes;
+  int32_t finish;     // enum llmc_finish
+  const char *answer; // [answer_bytes], zero-terminated: what LLMC_VOTE found in the text; empty: none
+  int64_t answer_bytes;
+  int64_t votes; // samples with this answer
 };
 
 // A smaller model of the same vocabulary that guesses tokens, which the model then checks in one step: a context of its library, and that
@@ -475,10 +484,15 @@ struct llmc_generate_options {
   // Called after each chunk of the prompt; once, if nothing of it is evaluated. Returns 0 to go on.
   int32_t (*on_prompt)(void *user, int64_t done, int64_t total);
   void *user;
-  // Beam search: called at the end for each sequence that was found, best first; then on_token (without logits) and on_text hear the best. It
+  // Beam search and samples: called at the end for each sequence. Of beam search the best comes first, which then on_token (without logits) and on_text hear; it
   // uses the slots slot … slot + beams - 1: afterwards the first holds the prompt, the others are empty. Returns 0 to go on.
   int32_t (*on_sequence)(void *user, const struct llmc_sequence *sequence);
   const struct llmc_draft *draft; // NULL: none
+  // Continuations drawn together, one batch a step, with the seeds seed, seed + 1, …, in the slots slot … slot + samples - 1, which are left as by
+  // beam search. on_sequence hears all in this order, then on_token (without logits) and on_text the first. 0 or 1: one, as it is drawn.
+  int64_t samples;
+  // LLMC_VOTE: a regular expression whose last match in a text is its answer. NULL: its last number (without commas), else its last line.
+  const char *answer;
 };
 
 struct llmc_generate_stats {
