@@ -133,7 +133,10 @@ suite_runtime() {
   check "no LLVM on the include path, in a header read, or linked" noLlvmIn "$runtimeBuild"
 }
 
-suite_unit() { ctestOf unit "$build"; }
+suite_unit() {
+  ctestOf unit "$build"
+  check "each decoding strategy has tests that pass (docs/status.md)" "$python" test/conformance/decoding_check.py --build "$build"
+}
 
 suite_lit() {
   local counts

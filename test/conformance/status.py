@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Writes docs/status.md from test results.
 
-    status.py RESULTS.json... --out docs/status.md
+    status.py RESULTS.json... [--decoding decoding.json] --out docs/status.md
 
 RESULTS are written by hf_check.py --json (run.sh --results). A family's column says Yes when every check of that kind passed
-in every file given, No when one failed (or llmc said that it is not supported), Untested when none was run. Standard library only.
+in every file given, No when one failed (or llmc said that it is not supported), Untested when none was run. --decoding: what
+decoding_check.py --json wrote; without it its table says Untested. Standard library only.
 """
 import argparse
 import ast
 import collections
 import json
 import os
+
+import decoding_check
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 COLUMNS = [("logits", "Logits"), ("greedy", "Greedy text"), ("ppl", "Perplexity"), ("eos", "Stops at EOS"),
@@ -45,6 +48,25 @@ Steps of more than 16 tokens attend to caches of f16 by `mma.sync`, too (heads o
 """
 
 
+DECODING = """
+## Decoding
+
+Each strategy by its own tests (`test/conformance/decoding_check.py`): samplers by chi-squared over 100,000 draws against their definitions, beams against
+transformers' sequences and scores, speculation by equal texts and by chi-squared. What the options mean: [howto/ChooseTokens.md](howto/ChooseTokens.md).
+
+| Strategy | Options | |
+| --- | --- | --- |
+{rows}
+"""
+
+
+def decoding(path):
+    rows = json.load(open(path, encoding="utf-8")) if path else [
+        {"strategy": name, "options": options, "ok": None} for name, options, _, _ in decoding_check.STRATEGIES]
+    verdict = {True: "Yes", False: "No", None: "Untested"}
+    return DECODING.format(rows="\n".join(f"| {r['strategy']} | `{r['options']}` | {verdict[r['ok']]} |" for r in rows))
+
+
 def cases():
     """[(name, model_type, kind)] of hf_cases.py, read without importing it (that needs torch)."""
     tree = ast.parse(open(os.path.join(HERE, "hf_cases.py"), encoding="utf-8").read())
@@ -68,6 +90,7 @@ def verdicts(paths):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("results", nargs="*")
+    ap.add_argument("--decoding")
     ap.add_argument("--out", required=True)
     a = ap.parse_args()
     found = verdicts(a.results)
@@ -76,7 +99,7 @@ def main():
         cells = [{None: "Untested", True: "Yes", False: "No"}[found.get((name, op))] for op, _ in COLUMNS]
         text += f"| {name} | {family} | {kind} | {' | '.join(cells)} |\n"
     with open(a.out, "w", encoding="utf-8") as f:
-        f.write(text + GPUS)
+        f.write(text + decoding(a.decoding) + GPUS)
 
 
 if __name__ == "__main__":
