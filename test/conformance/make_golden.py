@@ -21,7 +21,7 @@ GOLDEN = {"llama_gqa_llama3rope": (300, 320, "bfloat16"), "gemma3_text": (480, 5
           "qwen3": (300, 320, None), "gpt2": (300, 320, "float16"), "jamba": (480, 512, None), "zamba2": (480, 512, None),
           "qwen3_next": (300, 320, None), "lfm2": (300, 320, "bfloat16"), "rwkv": (300, 320, None),
           "recurrent_gemma": (480, 512, None), "mixtral": (480, 512, None),
-          "mamba2": (300, 320, None), "granite": (300, 320, "bfloat16")}
+          "mamba2": (300, 320, None), "bloom": (300, 320, "float16"), "granite": (300, 320, "bfloat16")}
 NARROW = {"hidden_size": 32, "n_embd": 32, "intermediate_size": 64, "head_dim": 16, "num_hidden_layers": 2, "n_layer": 2,
           "attention_hidden_size": 32, "lru_width": 32, "num_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
           "moe_intermediate_size": 24, "shared_expert_intermediate_size": 24}
