@@ -16,7 +16,7 @@ namespace {
 constexpr StringLiteral kDecisions[] = {"tile-schedule.merge-rows",  "tile-schedule.group-heads", "tile-schedule.panel-turns",
                                         "tile-schedule.large-tiles", "tile-schedule.streams", "tile-schedule.int8-rows",   "tile-schedule.bf16-rows",
                                         "tile-schedule.bf16-attention", "tile-schedule.split-positions",
-                                        "tile-plan-memory.share"};
+                                        "tile-plan-memory.share", "tile-form-blocks.ahead"};
 // Passes of the phases that make code which only make it better.
 constexpr StringLiteral kBetterCode[] = {"cse"};
 

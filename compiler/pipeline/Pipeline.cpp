@@ -54,11 +54,13 @@ void schedule(OpPassManager &pm, const PipelineOptions &options) {
                                  .streams = keeps("tile-schedule.streams")}));
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createTilePlanMemory({.share = keeps("tile-plan-memory.share")}));
+  if (options.profile && options.device)
+    pm.addPass(createTileProfile());
   if (options.device)
-    pm.addPass(createTileFormBlocks());
+    pm.addPass(keeps("tile-form-blocks.ahead") ? createTileFormBlocks() : createTileFormBlocks({.aheadBytes = 0}));
   else
     pm.addNestedPass<func::FuncOp>(createTileFormWorkers());
-  if (options.profile)
+  if (options.profile && !options.device)
     pm.addPass(createTileProfile());
 }
 

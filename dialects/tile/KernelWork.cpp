@@ -30,6 +30,8 @@ KernelWork LinearAttr::getWork() const {
   return {stringifyArithmetic(getArithmetic()), products + epilogue};
 }
 
+KernelWork AheadAttr::getWork() const { return {}; }
+
 KernelWork BestPanelsAttr::getWork() const { return eachRow(panelCount(getOutputs())); }
 
 //===----------------------------------------------------------------------===//

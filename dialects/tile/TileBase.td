@@ -302,6 +302,15 @@ def Tile_LinearAttr : Tile_Kernel<"Linear", "linear"> {
                         ::llmc::llm::Real(0.0), Results::rows); }]>];
 }
 
+def Tile_AheadAttr : Tile_Kernel<"Ahead", "ahead"> {
+  let summary = "Kernel: ask for the weights that a tile of a product begins with";
+  let description = [{
+    Arguments of `linear`, of which it uses tile, weights and formats: up to `bytes` of the tile's panels go to the cache that all blocks of a GPU share.
+  }];
+  let parameters = (ins "::llmc::tile::LinearAttr":$linear, "int64_t":$bytes);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Tile_BestPanelsAttr : Tile_Kernel<"BestPanels", "best_panels"> {
   let summary = "Kernel: choose the panels of a row that hold its best results";
   let description = [{

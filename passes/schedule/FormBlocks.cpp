@@ -3,6 +3,7 @@
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Iterators.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -26,16 +27,49 @@ SmallVector<scf::ForallOp> loopsOf(func::FuncOp function) {
   return loops;
 }
 
-// The function of one loop. What the loop uses from outside of it is computed anew inside.
+// A loop's product: it reads panels by the tile's number, from weights that are known before the step.
+struct Product {
+  func::CallOp call;
+  tile::LinearAttr kernel;
+};
+
+// Whether the step's arguments, the loop's tile and the layer are enough to compute a value. What earlier loops wrote may not be there yet.
+bool isKnownAhead(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return true;
+  bool isPlain = isa<tile::TileDialect, arith::ArithDialect>(op->getDialect()) && op->getNumRegions() == 0 && !isa<tile::EntryOp>(op);
+  return isPlain && (isa<tile::BufferOp>(op) || isMemoryEffectFree(op)) && llvm::all_of(op->getOperands(), isKnownAhead);
+}
+
+// LLVM 22 has the instruction for these alone.
+bool canAskAhead(ModuleOp module) {
+  auto target = module->getAttrOfType<tile::TargetAttr>("tile.target");
+  StringRef name = target ? target.getName() : StringRef();
+  unsigned compute = 0;
+  return name.consume_front("sm_") && !name.getAsInteger(10, compute) && compute >= 90;
+}
+
+std::optional<Product> productOf(scf::ForallOp loop) {
+  auto module = loop->getParentOfType<ModuleOp>();
+  for (auto call : loop.getBody()->getOps<func::CallOp>()) {
+    auto callee = module.lookupSymbol<func::FuncOp>(call.getCallee());
+    auto kernel = callee ? callee->getAttrOfType<tile::LinearAttr>("tile.kernel") : tile::LinearAttr();
+    if (kernel && llvm::all_of(call.getOperands(), isKnownAhead))
+      return Product{call, kernel};
+  }
+  return std::nullopt;
+}
+
+// A function of one loop. What the loop uses from outside of it is computed anew inside.
 class Phase {
 public:
-  Phase(func::FuncOp step, scf::ForallOp loop, int64_t number) : step(step), loop(loop), b(step), loc(loop.getLoc()) {
+  Phase(func::FuncOp step, scf::ForallOp loop, StringRef what, int64_t number) : step(step), loop(loop), b(step), loc(loop.getLoc()) {
     auto pointer = step.getArgument(0).getType();
     Type i64 = b.getI64Type();
-    std::string name = llvm::formatv("{0}_phase_{1}", step.getName(), number).str();
+    std::string name = llvm::formatv("{0}_{1}_{2}", step.getName(), what, number).str();
     function = func::FuncOp::create(b, loc, name, b.getFunctionType({pointer, i64, i64}, {}));
     function.setPrivate();
-    function->setAttr("tile.phase", b.getI64IntegerAttr(number));
     if (Attribute bytes = step->getAttr("tile.scratch_bytes"))
       function->setAttr("tile.scratch_bytes", bytes);
     Block *body = function.addEntryBlock();
@@ -43,7 +77,9 @@ public:
     b.setInsertionPointToStart(body);
   }
 
-  LogicalResult build() {
+  // Runs the tiles that fall to the worker.
+  LogicalResult build(int64_t number) {
+    function->setAttr("tile.phase", b.getI64IntegerAttr(number));
     Value count = boundOfLoop();
     llvm::SetVector<Value> outer;
     getUsedValuesDefinedAbove(loop.getRegion(), outer);
@@ -60,6 +96,24 @@ public:
       scf::YieldOp::create(b, loc);
     });
     func::ReturnOp::create(b, loc);
+    return success();
+  }
+
+  // Asks for the weights of the first of them; `kernel` does that for a tile.
+  LogicalResult buildAhead(Product product, func::FuncOp kernel) {
+    Value count = boundOfLoop(), worker = function.getArgument(1);
+    if (!count)
+      return failure();
+    auto branch = scf::IfOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, worker, count));
+    func::ReturnOp::create(b, loc);
+    b.setInsertionPointToStart(branch.thenBlock());
+    map.map(loop.getInductionVar(0), arith::IndexCastOp::create(b, loc, b.getIndexType(), worker).getResult());
+    SmallVector<Value> operands;
+    for (Value operand : product.call.getOperands())
+      operands.push_back(inside(operand));
+    if (llvm::is_contained(operands, Value()))
+      return failure();
+    func::CallOp::create(b, loc, kernel, operands);
     return success();
   }
 
@@ -107,7 +161,16 @@ private:
   IRMapping map;
 };
 
+// What became of a loop: in the step, a call and a barrier.
+struct Formed {
+  tile::BarrierOp barrier;
+  func::FuncOp ahead; // null: the loop has no product whose weights are known ahead
+  Value layer;        // as Phase has it
+};
+
 struct FormBlocks : llmc::impl::TileFormBlocksBase<FormBlocks> {
+  using TileFormBlocksBase::TileFormBlocksBase;
+
   void runOnOperation() override {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (function->hasAttr("llm.max_tokens") && !function.isExternal() && failed(form(function)))
@@ -116,28 +179,104 @@ struct FormBlocks : llmc::impl::TileFormBlocksBase<FormBlocks> {
 
   LogicalResult form(func::FuncOp step) {
     func::FuncOp launches = copyForLaunches(step);
-    for (auto [number, pair] : llvm::enumerate(llvm::zip_equal(loopsOf(step), loopsOf(launches)))) {
+    bool isOfFew = step->getAttrOfType<IntegerAttr>("llm.max_tokens").getInt() <= schedule::kFewTokens;
+    bool asksAhead = aheadBytes > 0 && isOfFew && canAskAhead(getOperation());
+    SmallVector<Formed> formed;
+    for (auto [index, pair] : llvm::enumerate(llvm::zip_equal(loopsOf(step), loopsOf(launches)))) {
       auto [loop, launched] = pair;
-      Phase phase(step, loop, static_cast<int64_t>(number));
-      if (failed(phase.build()))
+      auto number = static_cast<int64_t>(index);
+      Phase phase(step, loop, "phase", number);
+      if (failed(phase.build(number)))
         return failure();
-      launch(launched, phase, static_cast<int64_t>(number), launches);
-      call(loop, phase, step);
+      func::FuncOp ahead;
+      if (asksAhead && failed(formAhead(step, loop, number, ahead)))
+        return failure();
+      launch(launched, phase, number, launches);
+      formed.push_back({call(loop, phase, step), ahead, phase.layer});
       ++phases;
     }
+    askAhead(step, formed);
     return finishLaunches(launches);
+  }
+
+  LogicalResult formAhead(func::FuncOp step, scf::ForallOp loop, int64_t number, func::FuncOp &ahead) {
+    std::optional<Product> product = productOf(loop);
+    if (!product)
+      return success();
+    Phase phase(step, loop, "ahead", number);
+    ahead = phase.function;
+    return phase.buildAhead(*product, aheadKernel(*product));
+  }
+
+  // The kernel beside the product's.
+  func::FuncOp aheadKernel(Product product) {
+    std::string name = (product.call.getCallee() + "_ahead").str();
+    if (auto known = getOperation().lookupSymbol<func::FuncOp>(name))
+      return known;
+    OpBuilder b = OpBuilder::atBlockEnd(getOperation().getBody());
+    auto kernel = func::FuncOp::create(b, product.call.getLoc(), name, product.call.getCalleeType());
+    kernel.setPrivate();
+    kernel->setAttr("tile.kernel", tile::AheadAttr::get(&getContext(), product.kernel, aheadBytes));
+    return kernel;
+  }
+
+  // Weights are asked for before the barrier of the product before; those of a loop's first product before its last one's, and before the loop.
+  void askAhead(func::FuncOp step, ArrayRef<Formed> formed) {
+    for (const Formed &product : formed) {
+      if (!product.ahead)
+        continue;
+      ++ahead;
+      Block *block = product.barrier->getBlock();
+      SmallVector<const Formed *> beside;
+      for (const Formed &other : formed)
+        if (other.ahead && other.barrier->getBlock() == block)
+          beside.push_back(&other);
+      auto *place = llvm::find(beside, &product);
+      if (place != beside.begin())
+        ask(step, OpBuilder((*(place - 1))->barrier), product, product.layer);
+      else if (auto loop = dyn_cast<scf::ForOp>(block->getParentOp()); loop && loop.getInductionVar().getType().isInteger(64))
+        askInLoop(step, loop, *beside.back(), product, formed);
+    }
+  }
+
+  static void askInLoop(func::FuncOp step, scf::ForOp loop, const Formed &last, const Formed &first, ArrayRef<Formed> formed) {
+    OpBuilder b(last.barrier);
+    auto layerOf = [&](Value turn) { return first.layer ? turn : Value(); };
+    Value next = arith::AddIOp::create(b, loop.getLoc(), loop.getInductionVar(), loop.getStep());
+    auto isThere = arith::CmpIOp::create(b, loop.getLoc(), arith::CmpIPredicate::slt, next, loop.getUpperBound());
+    auto branch = scf::IfOp::create(b, loop.getLoc(), isThere);
+    ask(step, OpBuilder(branch.thenYield()), first, layerOf(next));
+    for (const Formed &other : llvm::reverse(formed))
+      if (other.barrier->getBlock() == loop->getBlock() && other.barrier->isBeforeInBlock(loop))
+        return askBeforeLoop(step, loop, other, first, layerOf(loop.getLowerBound()));
+  }
+
+  // If there is a first turn; bounds that are not there yet are not waited for.
+  static void askBeforeLoop(func::FuncOp step, scf::ForOp loop, const Formed &before, const Formed &first, Value layer) {
+    DominanceInfo dominance(step);
+    if (!dominance.dominates(loop.getUpperBound(), before.barrier) || !dominance.dominates(loop.getLowerBound(), before.barrier))
+      return;
+    OpBuilder b(before.barrier);
+    auto isThere = arith::CmpIOp::create(b, loop.getLoc(), arith::CmpIPredicate::slt, loop.getLowerBound(), loop.getUpperBound());
+    ask(step, OpBuilder(scf::IfOp::create(b, loop.getLoc(), isThere).thenYield()), first, layer);
+  }
+
+  static void ask(func::FuncOp step, OpBuilder b, const Formed &product, Value layer) {
+    Location loc = product.barrier->getLoc();
+    func::CallOp::create(b, loc, product.ahead, ValueRange{step.getArgument(0), step.getArgument(1), layerOrZero(b, loc, layer)});
   }
 
   static Value layerOrZero(OpBuilder &b, Location loc, Value layer) {
     return layer ? layer : arith::ConstantIntOp::create(b, loc, 0, 64).getResult();
   }
 
-  static void call(scf::ForallOp loop, const Phase &phase, func::FuncOp step) {
+  static tile::BarrierOp call(scf::ForallOp loop, const Phase &phase, func::FuncOp step) {
     OpBuilder b(loop);
     Value layer = layerOrZero(b, loop.getLoc(), phase.layer);
     func::CallOp::create(b, loop.getLoc(), phase.function, ValueRange{step.getArgument(0), step.getArgument(1), layer});
-    tile::BarrierOp::create(b, loop.getLoc(), step.getArgument(0));
+    auto barrier = tile::BarrierOp::create(b, loop.getLoc(), step.getArgument(0));
     loop.erase();
+    return barrier;
   }
 
   // The step's second argument becomes the launcher once no loop uses it as a worker.

@@ -99,9 +99,20 @@ def TileFormBlocks : Pass<"tile-form-blocks", "::mlir::ModuleOp"> {
     ```
     What a loop uses from outside is computed anew in its function: ops of `tile` and `arith` that are free of side effects, and the index of
     one loop around it. Launches may depend on tables and the step's `best` alone.
+
+    On GPUs from sm_90 on, in steps of few tokens, where reading weights takes the time, a worker that has finished a product asks for the weights of the first tile that it
+    will have of the next one before it waits; the last of a loop's products for those of the loop's first, one turn on:
+    ```mlir
+    func.func private @step_1_ahead_2(%step, %worker, %layer) { … func.call @linear_5_ahead(%worker, …) }
+
+    func.call @step_1_phase_0(%step, %worker, %layer)
+    func.call @step_1_ahead_2(%step, %worker, %layer)
+    tile.barrier %step
+    ```
   }];
   let dependentDialects = ["::llmc::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
-  let statistics = [Statistic<"phases", "phases", "Functions formed">];
+  let options = [Option<"aheadBytes", "ahead-bytes", "int64_t", "65536", "Weights that a worker asks for before it waits; 0: none">];
+  let statistics = [Statistic<"phases", "phases", "Functions formed">, Statistic<"ahead", "ahead", "Products whose weights are asked for">];
 }
 
 def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
@@ -125,6 +136,9 @@ def TileProfile : Pass<"tile-profile", "::mlir::ModuleOp"> {
     Where a loop works on a stack of matrices, one a call, whoever builds it says so on the calls: `tile.calls` = the calls that would read
     all of the stack, `tile.choices` = the matrices that each row goes through. Such a loop's calls are counted when it runs (`weight_calls`, and
     `weight_counter`, the number of a table with one row): what it read is that part of `weight_bytes`.
+
+    On a GPU it runs before --tile-form-blocks and only describes: site n is phase n, which the engine times. Of a stack's matrices it says how many there
+    are (`matrices`, on calls `tile.matrices`) and how many each row goes through (`choices`): what is read of `weight_bytes` is then estimated.
 
     After each call of a router, its choices are counted, in table n of the n-th such call (`tile.counters`: `name`, `rows` = layers * experts,
     `layer_rows` = experts):

@@ -39,6 +39,8 @@ No GPU was at hand: nothing below has been seen on one. `test/gpu/make-artifacts
 | Kernels | emulated: each instruction by its definition in PTX, both orders of threads; assembled by `ptxas` for sm_80 and sm_90 (`test/gpu/code_check.py`) | sums inside `mma.sync`, races that the emulator's schedule does not show |
 | Driver, launches, graphs, caches in shared memory | a fake driver that checks how it is used (`CudaTest`, `test/gpu/fake_check.sh`) | the real driver; how fast pages of shared memory move when both processors touch them |
 | The persistent kernel's barrier | the emulator, and that it compiles to acquire and release at the scope of the GPU | whether it is live and how long it takes with all blocks of a card |
+| The next product's weights, asked for at the barrier (sm_90) | the emulator reads what is asked for; `tile-form-blocks.mlir` | whether the lines stay in L2 until they are read |
+| `bench --profile`, phase by phase | a fake driver whose kernels take a microsecond each (`CudaTest`, `fake_check.sh`) | how much of a phase is the launch |
 | Speed | nothing | all of it |
 
 Blocks of threads share the work of every kernel that the test models have; `test/gpu/code_check.py` refuses code that leaves one to a single thread, which is what happens, right and slow, beyond

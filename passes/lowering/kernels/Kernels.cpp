@@ -147,6 +147,9 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::LinearAttr lin
     return function.emitOpError() << "linear: scale, softcap and results want one weight and no residual";
   return emitLinear(b, linear), success();
 }
+LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::AheadAttr) {
+  return function.emitOpError() << "ahead: want a target with blocks of threads, got " << b.target;
+}
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::BestPanelsAttr kernel) {
   if (kernel.getOutputs() < 1)
     return function.emitOpError() << "best_panels: want outputs, got " << kernel.getOutputs();
@@ -192,6 +195,7 @@ std::string arguments(tile::LinearAttr linear) {
   return "iipp" + std::string(weights, 'p') + std::string(weights, 'i') + std::string(linear.getBias() ? weights : 0, 'p') +
          (linear.getResidual() ? "p" : "") + std::string(linear.getGlu() ? 1 : weights, 'p');
 }
+std::string arguments(tile::AheadAttr ahead) { return arguments(ahead.getLinear()); }
 
 struct Kind {
   TypeID attribute;
@@ -224,7 +228,7 @@ ArrayRef<Kind> kinds() {
       kind<tile::ShiftAttr>(inPlace),     kind<tile::ScanAttr>(inPlace),
       kind<tile::ChunkScoresAttr>(inPlace), kind<tile::ChunkScanAttr>(inPlace),
       kind<tile::LatentPrepareAttr>(inPlace), kind<tile::LatentAttendAttr>(),
-      kind<tile::BestPanelsAttr>(),
+      kind<tile::BestPanelsAttr>(),       kind<tile::AheadAttr>(),
   };
   return table;
 }

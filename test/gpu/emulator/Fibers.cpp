@@ -367,6 +367,9 @@ void awaitCopies(int32_t most) {
   }
 }
 
+// A card asks for nothing where there is no memory; here it must be there.
+void prefetch(const void *pointer) { static_cast<void>(*static_cast<const volatile char *>(pointer)); }
+
 template <class Function> void *address(Function *function) { return reinterpret_cast<void *>(function); }
 
 } // namespace
@@ -402,6 +405,7 @@ const Symbol *emulatedSymbols() {
       {"llvm.nvvm.cp.async.ca.shared.global.4.s", address(copyWordAsyncOrZero)},
       {"llvm.nvvm.cp.async.commit.group", address(commitCopies)},
       {"llvm.nvvm.cp.async.wait.group", address(awaitCopies)},
+      {"llvm.nvvm.prefetch.global.L2", address(prefetch)},
       {nullptr, nullptr},
   };
   return symbols;

@@ -67,6 +67,8 @@ Value BlockBuilder::global(Value pointer) {
   return LLVM::AddrSpaceCastOp::create(*this, LLVM::LLVMPointerType::get(getContext(), kGlobalSpace), pointer);
 }
 
+void BlockBuilder::prefetchToL2(Value pointer) { effect("llvm.nvvm.prefetch.global.L2", global(pointer)); }
+
 Values BlockBuilder::elements(Value vector) {
   Values result;
   for (int64_t i = 0; i < cast<VectorType>(vector.getType()).getNumElements(); ++i)

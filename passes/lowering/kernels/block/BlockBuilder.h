@@ -48,6 +48,8 @@ public:
   Value powerOfTwo(Value value);                // of an f32, by the card's own approximation: to 2 units of the last place
   Value roundToBf16(Value value);              // an f32 that is a bf16: to nearest even, NaN stays one
 
+  void prefetchToL2(Value pointer); // the line that it lies in
+
   // Of an f32 or i32. Every lane of the warp takes part.
   Value shuffleXor(Value value, int64_t mask); // what lane ^ mask has
   Value shuffleFrom(Value value, Value lane);  // what lane number `lane` (i64) has

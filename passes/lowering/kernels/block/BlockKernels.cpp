@@ -6,7 +6,7 @@ namespace llmc::kernels {
 
 const BlockKind *findBlockKind(Attribute kernel, tile::TargetAttr target) {
   for (ArrayRef<BlockKind> kinds : {blockRowKinds(), blockLinearKinds(), blockChoiceKinds(), blockDecodeKinds(), blockAttentionTileKinds(),
-                                    blockScanKinds(), blockChannelKinds(), blockCacheKinds(), blockLatentKinds(), blockGroupKinds()})
+                                    blockScanKinds(), blockChannelKinds(), blockCacheKinds(), blockLatentKinds(), blockGroupKinds(), blockAheadKinds()})
     for (const BlockKind &kind : kinds)
       if (kind.attribute == kernel.getTypeID() && (!kind.takes || kind.takes(kernel, target)))
         return &kind;

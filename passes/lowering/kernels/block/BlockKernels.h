@@ -20,6 +20,7 @@ template <class Attr, void emit(BlockBuilder &, Attr)> BlockKind blockKind(bool 
 // By the files that write them.
 llvm::ArrayRef<BlockKind> blockRowKinds();       // BlockRows.cpp: norm, pointwise, rope, quantize, decode_row
 llvm::ArrayRef<BlockKind> blockLinearKinds();    // BlockLinear.cpp
+llvm::ArrayRef<BlockKind> blockAheadKinds();     // BlockAhead.cpp
 llvm::ArrayRef<BlockKind> blockChoiceKinds();    // BlockChoices.cpp: best_panels, route
 llvm::ArrayRef<BlockKind> blockDecodeKinds();    // BlockDecode.cpp: attend, attend_runs of one token, merge_parts
 llvm::ArrayRef<BlockKind> blockScanKinds();      // BlockScan.cpp: scans with states
