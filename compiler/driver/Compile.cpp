@@ -152,8 +152,6 @@ private:
       return makeError(ErrorCode::InvalidInput, "--emit ptx: want a GPU beside it, such as --target cuda:sm_90");
     if (isDevice && (options.emit == Emit::Asm || options.emit == Emit::Object))
       return makeError(ErrorCode::InvalidInput, "--emit: code for " + emitted().fullName() + " is written as --emit ptx");
-    if (isDevice && options.profile)
-      return makeError(ErrorCode::Unsupported, "--profile: code for " + emitted().fullName() + " does not tell where its time goes; compile the profile for cpu");
     return llvm::Error::success();
   }
 

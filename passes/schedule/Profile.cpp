@@ -27,6 +27,7 @@ struct Site {
   tile::KernelWork work; // of all its kernels
   int64_t heaviest = 0;  // operations of the kernel that gave the arithmetic
   bool wanted = false;   // its rows are those whose logits are wanted
+  int64_t matrices = 0, choices = 0; // not 0: nobody counts, and each row goes through so many of a stack's matrices
   int64_t weightCalls = 0, weightCounter = 0; // not 0: its calls are counted, so many would read all of its weights
 
   std::string name() const {
@@ -52,7 +53,24 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function->hasAttr("llm.max_tokens") && !function.isExternal())
-        instrument(function);
+        isOnDevice() ? describeLoops(function) : instrument(function);
+  }
+
+  bool isOnDevice() {
+    auto target = getOperation()->getAttrOfType<tile::TargetAttr>("tile.target");
+    return target && target.isDevice();
+  }
+
+  // Before the loops become functions of their own, in the order in which those are numbered; whoever launches them times them.
+  void describeLoops(func::FuncOp function) {
+    SmallVector<Attribute> described;
+    function.walk([&](scf::ForallOp loop) {
+      Site site;
+      look(loop, site);
+      described.push_back(descriptionOf(site));
+    });
+    function->setAttr("tile.sites", ArrayAttr::get(&getContext(), described));
+    sites += described.size();
   }
 
   void instrument(func::FuncOp function) {
@@ -105,6 +123,12 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     tables.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr("calls")), b.getNamedAttr("rows", b.getI64IntegerAttr(1))}));
   }
 
+  static void estimateCalls(func::CallOp call, Site &site) {
+    auto matrices = call->getAttrOfType<IntegerAttr>("tile.matrices"), choices = call->getAttrOfType<IntegerAttr>("tile.choices");
+    if (matrices && choices)
+      site.matrices = matrices.getInt(), site.choices = choices.getInt();
+  }
+
   // After a call of a router: rows [layer * count, (layer + 1) * count) of the table are the experts of a layer. Layers that take
   // another branch of the loop keep zeros.
   DictionaryAttr countChoices(func::CallOp call, tile::RouteAttr route, Value step, int64_t table) {
@@ -143,6 +167,10 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
       loop = loop->getPrevNode();
     if (loop)
       look(loop, site);
+    return descriptionOf(site);
+  }
+
+  DictionaryAttr descriptionOf(const Site &site) {
     Builder b(&getContext());
     NamedAttrList list;
     list.append("name", b.getStringAttr(site.name()));
@@ -161,6 +189,8 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
     if (site.heaviest)
       list.append("arithmetic", b.getStringAttr(site.work.arithmetic));
     number("wanted", site.wanted);
+    number("matrices", site.matrices);
+    number("choices", site.choices);
     number("weight_calls", site.weightCalls);
     if (site.weightCalls)
       list.append("weight_counter", b.getI64IntegerAttr(site.weightCounter));
@@ -188,7 +218,7 @@ struct Profile : llmc::impl::TileProfileBase<Profile> {
         partial.push_back(call);
     });
     if (!partial.empty())
-      countCalls(partial, site);
+      isOnDevice() ? estimateCalls(partial.front(), site) : countCalls(partial, site);
     SetVector<llm::WeightOp> read; // once, though several branches of the loop read it
     loop->walk([&](tile::WeightOp op) { read.insert(getOperation().lookupSymbol<llm::WeightOp>(op.getWeight())); });
     for (llm::WeightOp weight : read) {

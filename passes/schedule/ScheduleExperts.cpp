@@ -100,6 +100,7 @@ void StepBuilder::stackedProduct(const Choices &choices, ArrayRef<Value> weights
     func::CallOp done = call("linear", kernel, operands);
     done->setAttr("tile.calls", b.getI64IntegerAttr(choices.matrices * tiles)); // for --tile-profile
     done->setAttr("tile.choices", b.getI64IntegerAttr(choices.choicesOfRow));
+    done->setAttr("tile.matrices", b.getI64IntegerAttr(choices.matrices));
   };
   auto tileOfRun = [&](Value index) {
     Value run = arith::DivUIOp::create(b, loc, index, i64(tiles)), tile = arith::RemUIOp::create(b, loc, index, i64(tiles));

@@ -112,6 +112,19 @@ class Context:
         self.call("eval", byref(request))
         return list(found)
 
+    def profile(self, run):
+        """What the context's steps say of their phases while `run` runs: llmc_profile_read."""
+        text = c_void_p()
+        self.call("profile_set", c_int32(1))
+        try:
+            run()
+            self.call("profile_read", byref(text))
+        finally:
+            self.call("profile_set", c_int32(0))
+        said = json.loads(ctypes.string_at(text.value))
+        self.library.dll.llmc_free(text)
+        return said
+
     def clear(self, slot=0):
         self.call("clear", c_int32(slot))
 
@@ -181,6 +194,20 @@ def check_sequences(cpu, gpu, model):
     cpu.restore(2, kept), gpu.restore(2, other)
     close(gpu.eval(ids[:4], 2), cpu.eval(ids[:4], 2), tolerance, "of what the other side kept")
     return f"{len(kept)} bytes kept"
+
+
+def check_profile(cpu, gpu, model):
+    """Each phase is timed as often as it runs, and steps that are timed give the same rows."""
+    ids, rows = model["ids"][:8], []
+    for context in (cpu, gpu):
+        context.clear()
+    wanted = cpu.eval(ids + ids[:1])
+    profile = gpu.profile(lambda: rows.extend((gpu.eval(ids), gpu.eval(ids[:1]))))
+    close(rows[0] + rows[1], wanted, model["tolerance"], "logits while phases are timed")
+    versions = profile["versions"]
+    want([v["steps"] for v in versions] == [1, 1], f"want two versions with a step each, got {[(v['max_tokens'], v['steps']) for v in versions]}")
+    want(all(v["ns"] == sum(s["ns"] for s in v["sites"]) and any(s["runs"] > 1 for s in v["sites"]) for v in versions), "no phase ran for each layer")
+    return f"{len(versions[0]['sites'])} phases, against {profile['limits']['name']}"
 
 
 def llmc_run(folder, library, device, ids, count, *options):
@@ -283,7 +310,7 @@ def check_model(report, folder, model, devices, quick):
     model = {**model, "tolerance": EXACT_TOLERANCE if model["exact"] else DEFAULT_TOLERANCE, "ids": model["ids"][:12 if quick else 64]}
     library = Library(path)
     for device in devices:
-        for check in (check_device, check_logits, check_best, check_sequences):
+        for check in (check_device, check_logits, check_best, check_sequences, check_profile):
             name = f"{model['name']} on {device}: {check.__name__.removeprefix('check_')}"
             report.check(name, lambda: check(library.on("cpu"), library.on(device), model))
         report.check(f"{model['name']} on {device}: greedy ids", check_greedy, folder, path, device, model, 5 if quick else 96)
@@ -301,6 +328,23 @@ def time_model(report, folder, model, devices, bandwidth):
             continue
         share = f"{100 * decode * gigabytes * 1e9 / bandwidth:.0f} %" if bandwidth else ""
         report.say(f"| {model['name']} | {device} | {gigabytes:.2f} | {prompt:.0f} | {decode:.1f} | {share} |")
+
+
+def profile_model(report, folder, model, device, most=8):
+    """The phases of one token that take longest, against what the card's maker says."""
+    library = Library(os.path.join(folder, model["library"]))
+    context = library.on(device)
+    context.eval([1, 2, 3, 4])
+    profile = context.profile(lambda: [context.best([token], 1) for token in range(5, 69)])
+    limits, version = profile["limits"], profile["versions"][0]
+    report.say(f"\nOne token of {model['name']}, phase by phase: {version['ns'] / version['steps'] / 1e3:.0f} us with the launches between them. {limits['name']} reads "
+               f"{limits['read_bytes_per_second'] / 1e9:.0f} GB/s.\n\n| us | runs | MB | GB/s | of the card | phase |\n| --- | --- | --- | --- | --- | --- |")
+    for site in sorted(version["sites"], key=lambda site: -site["ns"])[:most]:
+        rate = site["bytes"] / max(site["ns"], 1)
+        share = 1e9 * rate / max(limits["read_bytes_per_second"], 1)
+        report.say(f"| {site['ns'] / version['steps'] / 1e3:.1f} | {site['runs'] / version['steps']:.0f} | {site['bytes'] / version['steps'] / 1e6:.2f} | {rate:.0f} | "
+                   f"{100 * share:.0f} % | {site['name']} |")
+    library.close()
 
 
 def main():
@@ -327,6 +371,8 @@ def main():
                    "weights read a second of that.\n\n| model | device | weights, GB | prompt | decoding | share |\n| --- | --- | --- | --- | --- | --- |")
         for model in [m for m in index["models"] if not m["exact"]] + index["big"]:
             time_model(report, folder, model, devices, bandwidth)
+        for model in index["big"]:
+            profile_model(report, folder, model, devices[0])
     return report.finish(a.report)
 
 

@@ -39,7 +39,7 @@ for model in ${only//,/ }; do
   source=$repoDir/examples/models/$model
   ids=$("$build/bin/llmc" tokenize "$source" "Once upon a time there was a little girl who lived in a house near the forest. One windy evening she went out to look for her cat, and the cat was not there. She asked the owl, she asked the fox, and then she asked the moon. The moon said: look up into the tree." --ids | tr -d '[] \n')
   for mode in ${modes//,/ }; do
-    options=(--target cpu --target "$target" --embed-weights)
+    options=(--target cpu --target "$target" --embed-weights --profile)
     [ $mode = default ] || options+=(--exact)
     say "$model, $mode"
     "$build/bin/llmc" compile "$source" -o "$folder/$model-$mode.so" "${options[@]}"
@@ -54,7 +54,7 @@ bigModel() {
   work=$(mktemp -d "$folder/big.XXXXXX")
   say "$name"
   python3 "$here/synthetic.py" source "$shape" "$work"
-  "$build/bin/llmc" compile "$work" -o "$folder/$name.so" --target cpu:generic --target "$target" "$@"
+  "$build/bin/llmc" compile "$work" -o "$folder/$name.so" --target cpu:generic --target "$target" --profile "$@"
   bigs+=("$(entry "$name.so" false 1 | sed 's/}$/, "prompt": 2048, "count": 128}/')")
   python3 "$here/synthetic.py" header "$folder/$name.weights"
   rm -r "$work"

@@ -209,7 +209,8 @@ std::string factsOf(const Json &test) {
   std::string html = "<div class=\"facts\">" + fact(format("%.2f", number(test, "tokens_per_second")), "tokens/s") +
                      fact(format("%.2f ms", number(profile, "ns") / steps / 1e6), "a step") + fact(format("%.1f MB", bytes / steps / 1e6), "bytes a step") +
                      fact(format("%.0f %%", 100 * bound), "of the bound, all loops") +
-                     fact(format("%.1f GB/s", number(limits, "read_bytes_per_second") / 1e9), format("limit: reads, %.0f threads", number(limits, "threads")));
+                     fact(format("%.1f GB/s", number(limits, "read_bytes_per_second") / 1e9),
+                          jsonMember(limits, "name") ? "limit: reads" : format("limit: reads, %.0f threads", number(limits, "threads")));
   for (const auto &[kind, peak] : limits["operations_per_second"].items())
     html += fact(format("%.0f Gop/s", peak.get<double>() / 1e9), "limit: " + escaped(kind));
   return html + "</div>";

@@ -76,7 +76,7 @@ absl::StatusOr<Json> tools::readProfile(Context &context, const Limits &limits) 
   for (Json &site : longest["sites"])
     site["order"] = order++;
   std::stable_sort(longest["sites"].begin(), longest["sites"].end(), [&](const Json &a, const Json &b) { return byTime(b, a); });
-  Json bounds = boundsOf(limits);
+  Json bounds = profile.contains("limits") ? profile["limits"] : boundsOf(limits);
   for (Json &site : longest["sites"]) {
     site["share"] = number(site, "ns") / std::max(number(longest, "ns"), 1.0);
     addBound(site, bounds);
@@ -97,7 +97,8 @@ static void printExperts(const Json &loads) {
 }
 
 static void printLimits(const Json &limits) {
-  printf("  limits of %.0f threads: read %.1f GB/s", number(limits, "threads"), number(limits, "read_bytes_per_second") / 1e9);
+  std::string threads = std::to_string(jsonInt(limits, "threads").value_or(0)) + " threads", whose(jsonString(limits, "name").value_or(threads)); // or a GPU
+  printf("  limits of %s: read %.1f GB/s", whose.c_str(), number(limits, "read_bytes_per_second") / 1e9);
   for (const auto &[kind, peak] : limits["operations_per_second"].items())
     printf(", %s %.0f Gop/s", kind.c_str(), peak.get<double>() / 1e9);
   printf(" (bytes: unique ones of weights, caches and states)\n");
