@@ -71,7 +71,7 @@ void StepBuilder::attention(AttentionOp op) {
 
   if (attendsByMatrices(op, cache))
     return attendBlocks(op, cache, q, out);
-  int64_t blockGroup = machine().isDevice() && !op.getSlopes() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
+  int64_t blockGroup = machine().isDevice() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
   if (attendsInBf16(op, cache) || (blockGroup && maxTokens == 1 && decisions.splitPositions))
     return attendRuns(op, cache, q, out);
   int64_t group = blockGroup ? blockGroup : decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;

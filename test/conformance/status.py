@@ -44,9 +44,9 @@ No GPU was at hand: nothing below has been seen on one. `test/gpu/make-artifacts
 | Speed | nothing | all of it |
 
 Blocks of threads share the work of every kernel that the test models have; `test/gpu/code_check.py` refuses code that leaves one to a single thread, which is what happens, right and slow, beyond
-sizes that models have: scans of more than 512 states, more than 512 experts, heads of attention that do not fit a warp's registers; and attention with slopes (ALiBi). Recurrences go token by token with their states in registers, prompts too.
+sizes that models have: scans of more than 512 states, more than 512 experts, heads of attention that do not fit a warp's registers. Recurrences go token by token with their states in registers, prompts too.
 Attention of one token is split over positions, for caches of f32, f16 and q8_0; latent attention is not. Products of several tokens in bf16 and int8 go through `mma.sync`; those in float32 (`--exact`: of quantised weights too) row by row through each panel.
-Steps of more than 16 tokens attend to caches of f16 by `mma.sync`, too (heads of a multiple of 16 channels, up to 256).
+Steps of more than 16 tokens attend to caches of f16 by `mma.sync`, too (heads of a multiple of 16 channels, up to 256; with slopes, of ALiBi, token by token).
 """
 
 

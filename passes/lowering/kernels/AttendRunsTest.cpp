@@ -234,7 +234,7 @@ public:
   AttentionByParts(const RunsCase &c, KernelJit &jit, const std::string &name)
       : c(c), part(jit.kernel<AttendFunction>("part_" + name)), merge(jit.kernel<MergeFunction>("merge_" + name)), caches(c, 0xff, false) {
     for (int64_t head = 0; head < c.heads; ++head)
-      sinks.push_back(3 * normal(random));
+      sinks.push_back(3 * normal(random)), slopes.push_back(std::exp2(-float(head + 1)));
   }
 
   void check(int32_t position, int32_t slot) {
@@ -244,7 +244,7 @@ public:
       value = normal(random);
     int64_t tiles = std::min(16, position / 256 + 1) * (c.heads / c.group);
     for (int64_t tile = 0; tile < tiles; ++tile)
-      part(tile, 1, &position, &slot, q.data(), caches.slot(0), caches.slot(1), parts.data(), nullptr, nullptr, nullptr);
+      part(tile, 1, &position, &slot, q.data(), caches.slot(0), caches.slot(1), parts.data(), nullptr, slopes.data(), nullptr);
     merge(position, parts.data(), out.data(), sinks.data());
     ASSERT_EQ(out.back(), 77.0f) << "wrote beyond the row";
     for (int64_t head = 0; head < c.heads; ++head)
@@ -260,6 +260,7 @@ private:
       for (int64_t i = 0; i < c.headDim; ++i)
         dot += double(q[i]) * caches.get(slot, p, kvHead, false, i);
       weights.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot * kScale / c.softcap) : dot * kScale);
+      weights.back() += c.slopes ? double(slopes[size_t(head)]) * double(p - position) : 0;
     }
     double best = *std::max_element(weights.begin(), weights.end()), total = 0;
     if (c.sinks)
@@ -277,7 +278,7 @@ private:
   Kernel<AttendFunction> part;
   Kernel<MergeFunction> merge;
   Caches caches;
-  std::vector<float> sinks;
+  std::vector<float> sinks, slopes;
   std::mt19937 random{5};
   std::normal_distribution<float> normal;
 };
@@ -294,10 +295,11 @@ TEST_P(AttendByPartsTest, mergesToTheWhole) {
       {8, 2, 64, 4, 1, 0, 20, true, true, 4600, true},
       {6, 3, 72, 2, 1, 512, 0, false, true, 4600, true},
       {2, 1, 256, 2, 1, 0, 0, true, true, 600, true},
+      {8, 2, 64, 4, 1, 0, 0, true, true, 4600, false, false, true},
   };
   KernelJit jit(GetParam());
   for (size_t i = 0; i < std::size(cases); ++i) {
-    jit.declare("part_" + std::to_string(i), attribute(cases[i], true), "iippppppp");
+    jit.declare("part_" + std::to_string(i), attribute(cases[i], true), cases[i].slopes ? "iipppppppp" : "iippppppp");
     jit.declare("merge_" + std::to_string(i), mergeAttribute(cases[i]), cases[i].sinks ? "ippp" : "ipp");
   }
   jit.compile();

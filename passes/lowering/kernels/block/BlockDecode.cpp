@@ -73,6 +73,12 @@ public:
     takeQueries(b.at(b.global(q), head, headDim * 4));
   }
 
+  // Scores fall by these, f32 [heads], for each position back.
+  void slant(Value perHead) {
+    for (int64_t i = 0; i < group; ++i)
+      slopes.push_back(b.load(b.getF32Type(), b.at(floatAt(b, b.global(perHead), head), 4 * i), 4));
+  }
+
   // All positions; `out`: the token's row.
   void whole(Value out, Value sinks) {
     Value firstBlock = b.shiftRight(first, 4);
@@ -179,10 +185,13 @@ private:
     return arith::AndIOp::create(b, early, late);
   }
 
-  Value scored(Value dot, Value seen) {
+  // `behind`: the position less the token's own.
+  Value scored(size_t ofGroup, Value dot, Value behind, Value seen) {
     Value score = b.mul(dot, number(shape.scale));
     if (shape.softcap > 0)
       score = softcap(b, score, shape.softcap);
+    if (!slopes.empty())
+      score = b.fma(b.toFloat(behind), slopes[ofGroup], score);
     return b.select(seen, score, number(kMasked));
   }
 
@@ -191,10 +200,11 @@ private:
     Value from = b.mul(block, b.constant(kCacheBlock));
     Values loadedKeys = lanes.loadKeys(keys, 0), loadedValues = lanes.loadValues(values, 0);
     b.warpBarrier(); // loads stay before it: ptxas would have each just before its use, to save registers
-    Value seen = isSeen(b.add(from, lanes.position()));
+    Value position = b.add(from, lanes.position()), seen = isSeen(position);
+    Value behind = b.truncate(b.add(b.sub(position, end), b.constant(1)), b.getI32Type());
     Values weights;
-    for (auto [dot, softmax] : llvm::zip(lanes.dots(keys, loadedKeys, queries, shape.queryBytes(), group), state)) {
-      Value score = scored(dot, seen);
+    for (auto [i, dot, softmax] : llvm::enumerate(lanes.dots(keys, loadedKeys, queries, shape.queryBytes(), group), state)) {
+      Value score = scored(i, dot, behind, seen);
       Value best = maximum(b, softmax.best, reduce(score, [&](Value x, Value y) { return maximum(b, x, y); }));
       Value fade = exponential(b, b.sub(softmax.best, best)), weight = b.select(seen, exponential(b, b.sub(score, best)), number(0));
       softmax.best = best;
@@ -251,11 +261,15 @@ private:
   CacheLanes lanes;
   Value head, cacheOfLayer, kvHead, first, end;
   Value queries, parts; // shared
+  Values slopes;        // empty: none
 };
 
 void emitBlockAttend(BlockBuilder &b, tile::AttendAttr kernel) {
   Attends shape(kernel);
-  BlockAttend(b, shape, b.argument(0), b.argument(1), b.argument(2), b.argument(3)).whole(b.argument(4), kernel.getSinks() ? b.argument(6) : Value());
+  BlockAttend attend(b, shape, b.argument(0), b.argument(1), b.argument(2), b.argument(3));
+  if (kernel.getSlopes())
+    attend.slant(b.argument(kernel.getSinks() ? 7 : 6));
+  attend.whole(b.argument(4), kernel.getSinks() ? b.argument(6) : Value());
 }
 
 void emitBlockPart(BlockBuilder &b, tile::AttendRunsAttr kernel) {
@@ -266,6 +280,8 @@ void emitBlockPart(BlockBuilder &b, tile::AttendRunsAttr kernel) {
   auto address = [&](unsigned argument) { return LLVM::PtrToIntOp::create(b, b.getI64Type(), b.argument(argument)).getResult(); };
   Value state = b.at(b.argument(5), b.mul(entry(3), b.sub(address(6), address(5))), 1);
   BlockAttend attend(b, shape, groupNumber, entry(2), b.argument(4), state);
+  if (kernel.getSlopes())
+    attend.slant(b.argument(9));
   attend.part(part, b.at(b.argument(7), part, shape.heads * attendPartBytes(shape.cache.headDim)));
 }
 
@@ -321,14 +337,10 @@ private:
 
 void emitBlockMerge(BlockBuilder &b, tile::MergePartsAttr kernel) { MergeParts(b, kernel).emit(); }
 
-// Slopes are for one thread.
-bool takesAttend(Attribute attribute, tile::TargetAttr target) {
-  auto kernel = cast<tile::AttendAttr>(attribute);
-  return !kernel.getSlopes() && Attends(kernel).fits(target.getThreads() / kWarp);
-}
+bool takesAttend(Attribute kernel, tile::TargetAttr target) { return Attends(cast<tile::AttendAttr>(kernel)).fits(target.getThreads() / kWarp); }
 bool takesPart(Attribute attribute, tile::TargetAttr target) {
   auto kernel = cast<tile::AttendRunsAttr>(attribute);
-  return kernel.getPartial() && !kernel.getSlopes() && Attends(kernel).fits(target.getThreads() / kWarp);
+  return kernel.getPartial() && Attends(kernel).fits(target.getThreads() / kWarp);
 }
 
 } // namespace
