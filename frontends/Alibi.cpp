@@ -13,16 +13,11 @@ static void addPowers(std::vector<double> &slopes, int64_t heads, double mostBia
     slopes.push_back(std::exp2(-mostBias / static_cast<double>(heads) * static_cast<double>(first + i * by)));
 }
 
-static std::vector<double> powers(int64_t heads, double mostBias, AlibiRule::Form form) {
+static std::vector<double> powers(int64_t heads, double mostBias) {
   std::vector<double> slopes;
   auto below = static_cast<int64_t>(llvm::bit_floor(static_cast<uint64_t>(heads)));
-  if (below == heads || form == AlibiRule::Form::Published) {
-    addPowers(slopes, below, mostBias, 1, 1, below);
-    addPowers(slopes, 2 * below, mostBias, 1, 2, heads - below);
-  } else {
-    addPowers(slopes, 2 * below, mostBias, 2, 2, below);
-    addPowers(slopes, 2 * below, mostBias, 1, 2, heads - below);
-  }
+  addPowers(slopes, below, mostBias, 1, 1, below);
+  addPowers(slopes, 2 * below, mostBias, 1, 2, heads - below);
   return slopes;
 }
 
@@ -36,7 +31,7 @@ static double roundedToBf16(double value) {
 
 std::vector<float> llmc::frontends::alibiSlopes(int64_t heads, double mostBias, const AlibiRule &rule, double attentionScale) {
   std::vector<float> slopes;
-  for (double slope : powers(heads, mostBias, rule.form)) {
+  for (double slope : powers(heads, mostBias)) {
     slope = rule.inBf16 ? roundedToBf16(slope) : slope;
     slopes.push_back(static_cast<float>(rule.scaled ? slope * attentionScale : slope));
   }

@@ -9,9 +9,8 @@ namespace llmc::frontends {
 
 constexpr int maxAlibiBias = 1000; // published: 8
 
-// One slope for each of `heads` heads: 2^(-mostBias / heads), its square, and so on, where the number of heads is a power of 2.
-// For other numbers, `Published` takes those of the power below and then every other one of the power above; `Mpt` takes
-// every other one of the power above, from the second on, and then those between.
+// One slope for each of `heads` heads: 2^(-mostBias / heads), its square, and so on, where the number of heads is a power of 2. Other
+// numbers have those of the power below, and then every other one of the power above.
 std::vector<float> alibiSlopes(int64_t heads, double mostBias, const AlibiRule &rule, double attentionScale);
 
 } // namespace llmc::frontends

@@ -122,7 +122,6 @@ struct BiasRule {
 // Scores fall with the distance between tokens (ALiBi), in place of other positions.
 struct AlibiRule {
   BiasRule when{}; // in GGUF by the file's largest bias
-  enum class Form { Published, Mpt } form = Form::Published; // where the number of heads is no power of 2 (Alibi.h)
   Key mostBias{"", 8};
   bool inBf16 = false; // slopes are rounded to bf16
   bool scaled = false; // by the attention scale, too
@@ -147,6 +146,9 @@ struct RecurrenceKeys {
   double normEps = 0; // of the norm within, where it is a constant
   bool mixesInputs = false; // the convolution covers what goes into and comes out of the state, too (Mamba-2)
 };
+
+// Tensors of GGUF files that are the two sets of factors of longrope.
+inline constexpr llvm::StringLiteral ggufLongFactors = "rope_factors_long.weight", ggufShortFactors = "rope_factors_short.weight";
 
 struct Family {
   llvm::StringRef name;                            // of the module: llm.family

@@ -2,6 +2,7 @@
 // llama.cpp has it.
 #include "frontends/GgufModel.h"
 
+#include "frontends/Alibi.h"
 #include "runtime/support/Text.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -107,6 +108,37 @@ static double positive(double value, llvm::StringRef what, Report &report) {
   return 1;
 }
 
+// A tensor of one factor for each of `count` frequencies.
+static llvm::SmallVector<llm::Real> readFactorTensor(const Gguf &gguf, llvm::StringRef name, int64_t count, Report &report) {
+  llvm::SmallVector<llm::Real> factors;
+  const TensorView *tensor = gguf.find(name.str());
+  std::vector<float> values(count);
+  const int64_t shape[] = {count};
+  bool fits = tensor && tensor->format == Format::F32 && holdsShape(*tensor, shape);
+  if (fits)
+    llmc::decodeRow(tensor->format, tensor->data.data(), values);
+  if (!fits || !llvm::all_of(values, [](float value) { return value > 0 && value <= 1e12f; }))
+    report.invalid("tensor '" + name + "': want f32[" + llvm::Twine(count) + "] of positive numbers");
+  for (float value : values)
+    factors.push_back(static_cast<double>(value));
+  return factors;
+}
+
+static int64_t originalContext(const Model &model, const Metadata &data, Report &report) {
+  int64_t original = data.integer("rope.scaling.original_context_length", model.context);
+  if (original < 2 || original > maxContext)
+    report.invalid("metadata '" + data.key("rope.scaling.original_context_length") + "': out of range");
+  return original;
+}
+
+static llm::RopeScalingAttr readLongrope(mlir::MLIRContext &context, const Model &model, int64_t dim, const Metadata &data, const Gguf &gguf,
+                                         Report &report) {
+  double attention = positive(data.number("rope.scaling.attn_factor", 1), "attn_factor", report);
+  auto longs = readFactorTensor(gguf, ggufLongFactors, dim / 2, report), shorts = readFactorTensor(gguf, ggufShortFactors, dim / 2, report);
+  return llm::RopeScalingAttr::get(&context, RopeScalingKind::longrope, 1, 0, 0, originalContext(model, data, report), 32, 1, attention, true, shorts,
+                                   longs);
+}
+
 static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model &model, const Metadata &data,
                                         Report &report) {
   bool legacy = data.has("rope.scale_linear") && !data.has("rope.scaling.type");
@@ -121,9 +153,7 @@ static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model 
   if (*kind == RopeScalingKind::linear)
     return factor == 1 ? llm::RopeScalingAttr()
                        : llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, 0, 32, 1, 1, true, {}, {});
-  int64_t original = data.integer("rope.scaling.original_context_length", model.context);
-  if (original < 2 || original > maxContext)
-    report.invalid("metadata '" + data.key("rope.scaling.original_context_length") + "': out of range");
+  int64_t original = originalContext(model, data, report);
   double attention = data.number("rope.scaling.attn_factor", 1) * data.number("rope.scaling.yarn_attn_factor", 1) *
                      (factor > 1 && !model.mla.rank ? 1 + 0.1 * std::log(factor) : 1);
   return llm::RopeScalingAttr::get(&context, *kind, factor, 0, 0, original,
@@ -133,7 +163,7 @@ static llm::RopeScalingAttr readScaling(mlir::MLIRContext &context, const Model 
 }
 
 static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const LayerSpec &type, const Metadata &data,
-                          bool fileFactors, Report &report) {
+                          const Checkpoint &checkpoint, Report &report) {
   const Family &family = *model.family;
   bool local = type.windowed && !family.localThetaKey.empty();
   RopeTable table;
@@ -150,8 +180,9 @@ static RopeTable readRope(mlir::MLIRContext &context, const Model &model, const 
   if (!family.rotarySwitch.empty() && family.ggufRotary == llm::RotaryStyle::interleaved && table.dim != model.headDim)
     report.unsupported("metadata '" + data.key("rope.dimension_count") + "' " + llvm::Twine(table.dim) + " of " +
                        llvm::Twine(model.headDim));
-  table.scaling = readScaling(context, model, data, report);
-  table.fileFactors = fileFactors;
+  bool isLong = llvm::is_contained(family.ignoredTensors, ggufLongFactors) && checkpoint.contains(ggufLongFactors);
+  table.scaling = isLong ? readLongrope(context, model, table.dim, data, *checkpoint.gguf(), report) : readScaling(context, model, data, report);
+  table.fileFactors = findTensor(family, "rope_factors", /*gguf=*/true) && checkpoint.contains("rope_freqs.weight");
   return table;
 }
 
@@ -259,6 +290,12 @@ static void readExperts(Model &model, const Metadata &data, Report &report) {
   readGating(moe, data, report);
 }
 
+static void markStill(std::vector<LayerType> &types, const Family &family) {
+  auto interval = static_cast<int64_t>(family.ropeInterval.fallback.value_or(0)); // files do not say
+  for (auto [layer, type] : llvm::enumerate(types))
+    type.turns = interval < 1 || (static_cast<int64_t>(layer) + 1) % interval != 0;
+}
+
 static void markExperts(std::vector<LayerType> &types, const Model &model, const Metadata &data) {
   int64_t dense = data.integer("leading_dense_block_count", 0), step = data.integer("interleave_moe_layer_step", 1);
   for (auto [layer, type] : llvm::enumerate(types))
@@ -354,8 +391,10 @@ static void checkRefusals(const Family &family, const Metadata &data, Report &re
     report.unsupported("metadata '" + data.key("ssm.state_size") + "' " + llvm::Twine(size));
   if (!data.flag("attention.causal").value_or(true))
     report.unsupported("metadata '" + data.key("attention.causal") + "' false");
-  for (const char *key : {"attn_logit_softcapping", "attention.max_alibi_bias", "rope.scaling.yarn_ext_factor"})
-    if (double value = data.number(key, 0); value != 0)
+  bool hasAlibi = family.alibi.when.when != BiasRule::Never, hasCap = !family.attentionSoftcap.name.empty();
+  for (const auto &[key, isKnown] : {std::pair{"attn_logit_softcapping", hasCap}, std::pair{"attention.max_alibi_bias", hasAlibi},
+                                     std::pair{"rope.scaling.yarn_ext_factor", false}})
+    if (double value = data.number(key, 0); value != 0 && !isKnown)
       report.unsupported("metadata '" + data.key(key) + "' " + std::to_string(value));
 }
 
@@ -372,7 +411,38 @@ static void readFactors(Model &model, const Metadata &data, Report &report) {
   double embedding = readFactor("embedding_scale", !family.embeddingScale.name.empty(), data, report);
   model.embeddingScale = family.embeddingScaled ? std::sqrt(static_cast<float>(model.hidden)) : embedding;
   model.residualScale = readFactor("residual_scale", !family.residualScale.name.empty(), data, report);
-  model.logitScale = 1 / readFactor("logit_scale", !family.logitDivisor.name.empty(), data, report);
+  bool divides = !family.logitDivisor.name.empty(), multiplies = !family.logitFactor.name.empty();
+  double logits = readFactor("logit_scale", divides || multiplies, data, report);
+  model.logitScale = multiplies ? logits : 1 / logits;
+  model.logitSoftcap = data.number("final_logit_softcapping", family.logitSoftcap.fallback.value_or(0));
+  if (!family.attentionSoftcap.name.empty())
+    model.attentionSoftcap = data.number("attn_logit_softcapping", family.attentionSoftcap.fallback.value_or(0));
+}
+
+// A layer without a second norm has its parts beside each other, behind the first, where the family may have them so.
+static void readBlocks(Model &model, const Metadata &data, const Checkpoint &checkpoint) {
+  const Family &family = *model.family;
+  const BiasRule &rule = family.parallel;
+  model.parallel = rule.when == BiasRule::Always ||
+                   (rule.when == BiasRule::ByKey && data.flag("use_parallel_residual").value_or(rule.byDefault));
+  const TensorName *second = findTensor(family, "blk.ffn_norm", /*gguf=*/true);
+  auto [before, after] = (second ? second->gguf : "").split("{layer}");
+  model.sharedNorm = family.sharedNorm && !checkpoint.contains((before + "0" + after).str());
+  model.parallel |= model.sharedNorm;
+}
+
+static void readAlibi(Model &model, const Metadata &data, Report &report) {
+  const AlibiRule &rule = model.family->alibi;
+  if (rule.when.when == BiasRule::Never)
+    return;
+  bool isFixed = rule.when.when == BiasRule::Always && rule.mostBias.name.empty(); // files do not say
+  double mostBias = data.number("attention.max_alibi_bias", isFixed ? rule.mostBias.fallback.value_or(0) : 0);
+  if (mostBias == 0 && rule.when.when != BiasRule::Always)
+    return;
+  if (mostBias > 0 && mostBias <= maxAlibiBias)
+    model.slopes = alibiSlopes(model.heads, mostBias, {}, model.attentionScale);
+  else
+    report.unsupported("metadata '" + data.key("attention.max_alibi_bias") + "' " + std::to_string(mostBias));
 }
 
 Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, const Checkpoint &checkpoint,
@@ -394,7 +464,7 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
     model.attentionScale = latentScale(model, data);
   }
   readFactors(model, data, report);
-  model.logitSoftcap = data.number("final_logit_softcapping", 0);
+  readBlocks(model, data, checkpoint);
   model.tied = !checkpoint.contains("output.weight");
   readTokens(model, gguf);
   model.qkvClamp = data.number("attention.clamp_kqv", 0);
@@ -414,17 +484,18 @@ Model frontends::readGguf(mlir::MLIRContext &context, const Family &family, cons
     report.unsupported("metadata '" + data.key("attention.sliding_window") + "' " + llvm::Twine(window));
   if (!report.ok())
     return model;
-  bool fileFactors = findTensor(family, "rope_factors", /*gguf=*/true) && checkpoint.contains("rope_freqs.weight");
-  bool rotary = !family.learnedPositions &&
+  readAlibi(model, data, report);
+  bool rotary = !family.learnedPositions && model.slopes.empty() &&
                 (family.rotarySwitch.empty() || data.flag("rope.scaling.finetuned").value_or(true));
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
-    return !rotary ? -1 : addRope(model, readRope(context, model, spec, data, fileFactors, report));
+    return !rotary ? -1 : addRope(model, readRope(context, model, spec, data, checkpoint, report));
   };
   std::vector<LayerType> types = chosen ? chosenTypes(model, data, report) : layerTypes(model, window, pattern);
   if (chosen)
     findExperts(types, model, checkpoint);
   else
     markExperts(types, model, data);
+  markStill(types, family);
   assignKinds(model, types, window, ropeOf, report);
   return model;
 }

@@ -5,16 +5,18 @@
 
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef types[] = {"cohere"};
+static constexpr llvm::StringRef types[] = {"cohere"}, architectures[] = {"command-r"};
 static constexpr Refusal refusals[] = {{"use_qk_norm"}};
 
 constinit const Family llmc::frontends::cohere = {
     .name = "cohere",
     .modelTypes = types,
+    .architectures = architectures,
     .tensors = llamaTensors,
     .layers = preNormLayers,
     .norm = llm::NormKind::layer,
     .rotary = llm::RotaryStyle::interleaved,
+    .ggufRotary = llm::RotaryStyle::interleaved,
     .parallel = {BiasRule::Always},
     .sharedNorm = true,
     .tied = true,

@@ -46,6 +46,7 @@ static void complete(Model &model, const Config &config) {
 constinit const Family llmc::frontends::falcon = {
     .name = "falcon",
     .modelTypes = types,
+    .architectures = types,
     .tensors = tensors,
     .ownTensors = ownTensors,
     .prefix = "transformer.",

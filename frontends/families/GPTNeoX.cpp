@@ -6,7 +6,7 @@
 
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef types[] = {"gpt_neox"};
+static constexpr llvm::StringRef types[] = {"gpt_neox"}, architectures[] = {"gptneox"};
 
 static constexpr TensorName tensors[] = {
     {"embed", "gpt_neox.embed_in.weight", "token_embd.weight"},
@@ -31,6 +31,7 @@ static constexpr llvm::StringRef buffers[] = {".attention.bias", ".attention.mas
 constinit const Family llmc::frontends::gptNeoX = {
     .name = "gpt_neox",
     .modelTypes = types,
+    .architectures = architectures,
     .tensors = tensors,
     .ownTensors = ownTensors,
     .prefix = "gpt_neox.",

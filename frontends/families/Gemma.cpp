@@ -25,9 +25,16 @@ static void complete(Model &model, const Config &) {
     model.activation = llm::Activation::gelu_tanh;
 }
 
+// The 27B model alone scales by hidden / heads; nothing in the file but its depth tells it.
+static double scaleBase2(const Model &model) {
+  constexpr int64_t layersOf27B = 46;
+  return static_cast<double>(model.layers == layersOf27B ? model.hidden / model.heads : model.headDim);
+}
+
 constinit const Family llmc::frontends::gemma = {
     .name = "gemma",
     .modelTypes = types,
+    .architectures = types,
     .tensors = llamaTensors,
     .layers = preNormLayers,
     .normOffset = 1,
@@ -44,6 +51,7 @@ constinit const Family llmc::frontends::gemma = {
 constinit const Family llmc::frontends::gemma2 = {
     .name = "gemma2",
     .modelTypes = types2,
+    .architectures = types2,
     .tensors = llamaTensors,
     .ownTensors = norms2,
     .layers = layers2,
@@ -61,4 +69,5 @@ constinit const Family llmc::frontends::gemma2 = {
     .headDim = {"head_dim", 256},
     .activationKey = "hidden_activation",
     .scaleBase = {"query_pre_attn_scalar", 256},
+    .ggufScaleBase = scaleBase2,
 };

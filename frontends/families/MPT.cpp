@@ -29,11 +29,12 @@ static constexpr Refusal refusals[] = {{"attn_config.qk_ln"}, {"attn_config.pref
 constinit const Family llmc::frontends::mpt = {
     .name = "mpt",
     .modelTypes = types,
+    .architectures = types,
     .tensors = tensors,
     .prefix = "transformer.",
     .layers = plainLayers,
     .norm = llm::NormKind::layer,
-    .alibi = {.when = {BiasRule::Always}, .form = AlibiRule::Form::Mpt, .mostBias = {"attn_config.alibi_bias_max", 8}},
+    .alibi = {.when = {BiasRule::Always}, .mostBias = {"attn_config.alibi_bias_max", 8}},
     .tied = true,
     .activation = llm::Activation::gelu,
     .hidden = {"d_model"},

@@ -6,7 +6,7 @@
 
 using namespace llmc::frontends;
 
-static constexpr llvm::StringRef types[] = {"phi"}, types3[] = {"phi3"};
+static constexpr llvm::StringRef types[] = {"phi"}, architectures[] = {"phi2"}, types3[] = {"phi3"};
 
 static constexpr TensorName own[] = {
     {"norm", "model.final_layernorm.weight", "output_norm.weight"},
@@ -30,9 +30,13 @@ static constexpr TensorName gateUp(llvm::StringRef role) {
 }
 static constexpr TensorName own3[] = {qkv("blk.q"), qkv("blk.k"), qkv("blk.v"), gateUp("blk.gate"), gateUp("blk.up")};
 
+// GgufModel.cpp puts the factors into the graph.
+static constexpr llvm::StringRef buffers3[] = {".rotary_emb.inv_freq", ggufLongFactors, ggufShortFactors};
+
 constinit const Family llmc::frontends::phi = {
     .name = "phi",
     .modelTypes = types,
+    .architectures = architectures,
     .tensors = llamaTensors,
     .ownTensors = own,
     .layers = plainLayers,
@@ -54,10 +58,11 @@ constinit const Family llmc::frontends::phi = {
 constinit const Family llmc::frontends::phi3 = {
     .name = "phi3",
     .modelTypes = types3,
+    .architectures = types3,
     .tensors = llamaTensors,
     .ownTensors = own3,
     .layers = preNormLayers,
     .layerRule = LayerRule::Windowed,
     .eps = {"rms_norm_eps", 1e-5},
-    .ignoredTensors = rotaryBuffers,
+    .ignoredTensors = buffers3,
 };

@@ -5,6 +5,7 @@
 #include "frontends/families/Families.h"
 
 using namespace llmc::frontends;
+namespace llm = llmc::llm;
 
 static constexpr llvm::StringRef types[] = {"smollm3"};
 
@@ -16,10 +17,12 @@ static void complete(Model &, const Config &config) {
 constinit const Family llmc::frontends::smolLM3 = {
     .name = "smollm3",
     .modelTypes = types,
+    .architectures = types,
     .tensors = llamaTensors,
     .layers = preNormLayers,
     .layerRule = LayerRule::Chosen,
     .layerChoice = {.other = "full_attention"},
+    .ggufRotary = llm::RotaryStyle::interleaved,
     .ropeTheta = 2e6,
     .ropeFlags = "no_rope_layers",
     .ropeInterval = {"no_rope_layer_interval", 4},

@@ -11,6 +11,7 @@ static constexpr Refusal refusals[] = {{"qk_layernorm"}};
 constinit const Family llmc::frontends::stableLM = {
     .name = "stablelm",
     .modelTypes = types,
+    .architectures = types,
     .tensors = llamaTensors,
     .ownTensors = normBiasTensors,
     .layers = preNormLayers,

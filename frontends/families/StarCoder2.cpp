@@ -18,6 +18,7 @@ static constexpr auto own = joined(mlp, normBiasTensors);
 constinit const Family llmc::frontends::starCoder2 = {
     .name = "starcoder2",
     .modelTypes = types,
+    .architectures = types,
     .tensors = llamaTensors,
     .ownTensors = own,
     .layers = plainLayers,

@@ -83,6 +83,7 @@ for seed in ${seeds//,/ }; do
   "$venvDir/bin/python" "$here/hf_check.py" "$casesDir/seed-$seed" --llmc "$llmc" --only "$only" --ops "$ops" \
     ${results:+--json "$results/seed-$seed.json"} || status=1
   ggufCheck ssm_gguf_check.py mamba,falcon_mamba,mamba2
+  ggufCheck dense_gguf_check.py gpt_neox,gpt_neox_sequential,bloom,falcon_7b_like,falcon_40b_like,mpt,qwen2,gemma,gemma2,phi,phi3,phi3_longrope,stablelm,olmo,olmo2,cohere,starcoder2,granite,smollm3
   ggufCheck gguf_experts_check.py mixtral,qwen2_moe,olmoe,deepseek_v3,gpt_oss --only mixtral,qwen2_moe,olmoe,deepseek_v3,gpt_oss
   ggufCheck hybrid_gguf_check.py lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h \
     --only lfm2,granitemoehybrid,jamba,qwen3_next,nemotron_h
