@@ -28,7 +28,6 @@ from lowering_check import compare, golden_models
 COMPUTE = ("sm_80", "sm_90")
 MOST_SHARED = 48 << 10
 DEFAULT_TOLERANCE = 0.03  # of the logits' standard deviation, root of the mean square: int8 moves them by as much against float32
-LEFT_TO_ONE_THREAD = {"bloom": ("attend",)}  # attention with slopes: BlockDecode.cpp
 MOST_SPILLED_BY_CALLERS = 512  # registers that a function saves around calls count as spilt: once a phase, not in a loop
 
 
@@ -54,8 +53,8 @@ def bodies(ptx):
 
 
 def most_spilled(ptx):
-    """{function: bytes that it may spill}. A call saves registers, which counts as spilling; what one thread runs is right, not fast."""
-    calls = {name: name.endswith("_alone") or re.search(r"\bcall(?:\.uni)?\s", body) for name, body in bodies(ptx).items()}
+    """{function: bytes that it may spill}. A call saves registers, which counts as spilling."""
+    calls = {name: re.search(r"\bcall(?:\.uni)?\s", body) for name, body in bodies(ptx).items()}
     return {name: MOST_SPILLED_BY_CALLERS if call else 0 for name, call in calls.items()}
 
 
@@ -63,7 +62,7 @@ def start_ptxas(ptxas, ptx, gpu):
     return subprocess.Popen([ptxas, f"-arch={gpu}", "-v", ptx, "-o", ptx + ".cubin"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def check_assembles(running, path, gpu, table, left):
+def check_assembles(running, path, gpu, table):
     said = running.communicate(timeout=600)[0]
     want(running.returncode == 0, f"ptxas: {said.strip().splitlines()[-1][:200] if said.strip() else running.returncode}")
     with open(path, encoding="ascii") as f:
@@ -76,7 +75,7 @@ def check_assembles(running, path, gpu, table, left):
             print(f"  {gpu} {function:40} {n:6} bytes spilt, {most[function]} allowed")
     for function, n in spilt.items():
         want(n <= most[function], f"{function} spills {n} bytes, want at most {most[function]}")
-    alone = [name for name in bodies(ptx) if name.endswith("_alone") and not name.startswith(left)]
+    alone = [name for name in bodies(ptx) if name.endswith("_alone")]
     want(not alone, f"left to one thread of a block: {', '.join(alone)}")
     return f"{len(spilt)} functions"
 
@@ -171,7 +170,7 @@ def main():
                 continue
             running = {gpu: start_ptxas(ptxas, f"{gpu}.ptx", gpu) for gpu in COMPUTE} if ptxas else {}
             for gpu, process in running.items():
-                checks.run(f"{name} assembles for {gpu}", check_assembles, process, f"{gpu}.ptx", gpu, args.table, LEFT_TO_ONE_THREAD.get(name, ()))
+                checks.run(f"{name} assembles for {gpu}", check_assembles, process, f"{gpu}.ptx", gpu, args.table)
             artifact = Artifact(f"{work}/{name}.so")
             checks.run(f"{name} emulated", check_emulated, artifact, artifact.gpus()[0], f"{work}/{name}.gpu.so", ids, logits, tolerance)
             if name == "qwen3":
