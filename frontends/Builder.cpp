@@ -40,51 +40,76 @@ private:
 
 class FunctionBuilder : public LayerBuilder {
 public:
-  FunctionBuilder(const Model &model, const LayerKind *kind, OpBuilder &builder, const Weights &weights)
-      : LayerBuilder(model, kind, builder), weights(weights) {}
+  FunctionBuilder(const Model &model, const LayerKind *kind, OpBuilder &builder, const Weights &weights, llvm::StringRef prefix)
+      : LayerBuilder(model, kind, builder, prefix), weights(weights) {}
   bool has(llvm::StringRef role) const override { return static_cast<bool>(weights.valueType(role)); }
   Value load(llvm::StringRef role) override {
-    return llm::WeightLoadOp::create(builder, at(role), weights.valueType(role), role, weights.isOfModel(role) ? Value() : layer);
+    return llm::WeightLoadOp::create(builder, at(role), weights.valueType(role), weights.symbol(role), weights.isOfModel(role) ? Value() : layer);
   }
 
 private:
   const Weights &weights;
 };
 
-class ModuleBuilder {
+// The layers of one model with what stands before and behind them: all of a module, or one half of an encoder-decoder's. The encoder's symbols
+// begin with "enc.".
+class StackBuilder {
 public:
-  ModuleBuilder(MLIRContext &context, const Model &model, Checkpoint &checkpoint, Report &report)
-      : model(model), report(report), checkpoint(checkpoint), weights(model, checkpoint, report), builder(&context),
-        loc(builder.getUnknownLoc()), batchType(llm::BatchType::get(&context)), rowType(rows(model.hidden)) {}
+  StackBuilder(OpBuilder &builder, const Model &model, Checkpoint &checkpoint, Report &report, bool isSource)
+      : model(model), prefix(isSource ? "enc." : ""), isSource(isSource), weights(model, checkpoint, report, prefix), builder(builder),
+        loc(builder.getUnknownLoc()), batchType(llm::BatchType::get(builder.getContext())), rowType(rows(model.hidden)) {}
 
-  OwningOpRef<ModuleOp> build(ArrayRef<Asset> assets);
+  void declareWeights();
+  void build();            // states, layers, `@step`
+  // The same of an encoder; `@encode` ends with what `decoder` attends to.
+  void buildSource(StackBuilder &decoder);
 
 private:
   RankedTensorType rows(int64_t columns) {
     return RankedTensorType::get({ShapedType::kDynamic, columns}, builder.getF32Type());
   }
-  void describe(ModuleOp module);
-  void declareAssets(ArrayRef<Asset> assets);
-  void collectWeights();
-  void reportLeftovers();
+  bool hasHead() const { return !model.family->looksAhead || (!isSource && weights.isInFile("head_dense")); }
+  void collectEmbeddings();
+  void collectHead();
   void declareStates();
+  void buildLayers();
   Value normBefore(FunctionBuilder &b, Value x, const Sublayer &sublayer);
   void buildKind(const LayerKind &kind);
-  void buildStep();
+  func::FuncOp buildCross();
+  Value stack(FunctionBuilder &b);
   Value embed(FunctionBuilder &b);
   SmallVector<Value> ropeTables(FunctionBuilder &b);
   Value runLayers(FunctionBuilder &b, Value x);
   Value head(FunctionBuilder &b, Value x);
-  func::FuncOp function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results);
+  func::FuncOp function(const llvm::Twine &name, ArrayRef<Type> inputs, ArrayRef<Type> results);
+
+  const Model &model;
+  llvm::StringRef prefix;
+  bool isSource;
+  Weights weights;
+  OpBuilder &builder;
+  Location loc;
+  Type batchType;
+  RankedTensorType rowType;
+};
+
+class ModuleBuilder {
+public:
+  ModuleBuilder(MLIRContext &context, const Model &model, Checkpoint &checkpoint, Report &report)
+      : model(model), report(report), checkpoint(checkpoint), builder(&context), loc(builder.getUnknownLoc()) {}
+
+  OwningOpRef<ModuleOp> build(ArrayRef<Asset> assets);
+
+private:
+  void describe(ModuleOp module);
+  void declareAssets(ArrayRef<Asset> assets);
+  void reportLeftovers();
 
   const Model &model;
   Report &report;
   Checkpoint &checkpoint;
-  Weights weights;
   OpBuilder builder;
   Location loc;
-  Type batchType;
-  RankedTensorType rowType;
 };
 
 } // namespace
@@ -93,11 +118,15 @@ void ModuleBuilder::describe(ModuleOp module) {
   auto number = [&](llvm::StringRef name, int64_t value) { module->setAttr(name, builder.getI64IntegerAttr(value)); };
   module->setAttr("llm.family", builder.getStringAttr(model.family->name));
   number("llm.vocab", model.vocab);
-  number("llm.hidden", model.outputSize());
+  number("llm.hidden", model.hiddenSize());
   number("llm.layers", model.layers);
   number("llm.context", model.context);
   if (model.bos >= 0)
     number("llm.bos", model.bos);
+  if (model.start >= 0)
+    number("llm.decoder_start", model.start);
+  if (model.family->padsMovePositions)
+    module->setAttr("llm.pads_move_positions", builder.getUnitAttr());
   if (!model.eos.empty())
     module->setAttr("llm.eos", builder.getDenseI64ArrayAttr(model.eos));
 }
@@ -112,14 +141,21 @@ void ModuleBuilder::declareAssets(ArrayRef<Asset> assets) {
   }
 }
 
-void ModuleBuilder::collectWeights() {
+void StackBuilder::collectEmbeddings() {
   Collector whole(weights, {});
+  int64_t size = model.family->embeddingWidenedLast ? model.outputSize() : model.hidden; // of what is summed
   whole.require("embed", {model.vocab, model.outputSize()});
   if (model.embeddingSize)
     whole.linear("embed_in", model.hidden, model.embeddingSize);
-  whole.norm("embed_norm", model.hidden);
+  whole.norm("embed_norm", size);
   if (model.family->learnedPositions)
-    whole.require("position_embed", {model.context + model.family->positionOffset, model.hidden});
+    whole.require("position_embed", {model.context + model.family->positionOffset, size});
+  if (model.tokenTypes)
+    whole.require("type_embed", {model.tokenTypes, size});
+  if (model.taskTypes)
+    whole.require("task_embed", {model.taskTypes, size});
+  if (model.buckets)
+    whole.require("relative_bias", {model.buckets * model.heads});
   if (model.family->unitNorms)
     weights.useConstant(unitGain, model.hidden, {1.0f});
   if (!model.slopes.empty())
@@ -127,6 +163,27 @@ void ModuleBuilder::collectWeights() {
   for (const RopeTable &table : model.ropes)
     if (table.fileFactors)
       whole.require("rope_factors", {table.dim / 2});
+}
+
+void StackBuilder::collectHead() {
+  Collector whole(weights, {});
+  if (!model.normAfter)
+    whole.norm("norm", model.hidden);
+  if (isSource || !hasHead())
+    return;
+  if (model.family->looksAhead) {
+    whole.linear("head_dense", model.outputSize(), model.hidden);
+    whole.norm("head_norm", model.outputSize());
+  } else if (model.embeddingSize) {
+    whole.linear("embed_out", model.embeddingSize, model.hidden);
+  }
+  if (!model.tied)
+    whole.require("head", {model.vocab, model.outputSize()});
+  whole.require("head_bias", {model.vocab});
+}
+
+void StackBuilder::declareWeights() {
+  collectEmbeddings();
   for (const LayerKind &kind : model.kinds) {
     Collector collector(weights, kind.layers);
     for (const Sublayer &sublayer : kind.spec->sublayers) {
@@ -136,13 +193,8 @@ void ModuleBuilder::collectWeights() {
       collector.norm(sublayer.postNorm, model.hidden);
     }
   }
-  if (!model.normAfter)
-    whole.norm("norm", model.hidden);
-  if (model.embeddingSize)
-    whole.linear("embed_out", model.embeddingSize, model.hidden);
-  if (!model.tied)
-    whole.require("head", {model.vocab, model.outputSize()});
-  whole.require("head_bias", {model.vocab});
+  collectHead();
+  weights.declare(builder, loc);
 }
 
 void ModuleBuilder::reportLeftovers() {
@@ -155,7 +207,7 @@ void ModuleBuilder::reportLeftovers() {
     report.unsupported("tensor " + quoteText(name) + " has no place in the graph of family " + model.family->name);
 }
 
-void ModuleBuilder::declareStates() {
+void StackBuilder::declareStates() {
   llvm::MapVector<const PartState *, std::set<int64_t>> users;
   for (const LayerKind &kind : model.kinds)
     for (const Sublayer &sublayer : kind.spec->sublayers)
@@ -165,32 +217,32 @@ void ModuleBuilder::declareStates() {
     int64_t count = layers.size();
     Type type = state->type(model, count, weights.allFloat32(), builder.getContext());
     SmallVector<int64_t> list(layers.begin(), layers.end());
-    llm::StateOp::create(builder, loc, builder.getStringAttr(state->symbol), TypeAttr::get(type),
+    llm::StateOp::create(builder, loc, builder.getStringAttr(prefix + state->symbol), TypeAttr::get(type),
                          count == model.layers ? nullptr : builder.getDenseI64ArrayAttr(list));
   }
 }
 
-func::FuncOp ModuleBuilder::function(llvm::StringRef name, ArrayRef<Type> inputs, ArrayRef<Type> results) {
-  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(inputs, results));
+func::FuncOp StackBuilder::function(const llvm::Twine &name, ArrayRef<Type> inputs, ArrayRef<Type> results) {
+  auto function = func::FuncOp::create(builder, loc, name.str(), builder.getFunctionType(inputs, results));
   builder.setInsertionPointToStart(function.addEntryBlock());
   return function;
 }
 
 // What a part reads of `x`, if the layer normalises first.
-Value ModuleBuilder::normBefore(FunctionBuilder &b, Value x, const Sublayer &sublayer) {
+Value StackBuilder::normBefore(FunctionBuilder &b, Value x, const Sublayer &sublayer) {
   return sublayer.norm.empty() || model.normAfter ? x : b.norm(x, sublayer.norm);
 }
 
-void ModuleBuilder::buildKind(const LayerKind &kind) {
+void StackBuilder::buildKind(const LayerKind &kind) {
   OpBuilder::InsertionGuard guard(builder);
   SmallVector<Type> inputs{rowType, builder.getIndexType(), batchType};
   for (const RopeTable &table : model.ropes)
     inputs.push_back(rows(table.dim));
   if (model.family->embeddingReachesLayers)
     inputs.push_back(rowType);
-  func::FuncOp layer = function(kind.symbol, inputs, rowType);
+  func::FuncOp layer = function(prefix + kind.symbol, inputs, rowType);
   layer.setPrivate();
-  FunctionBuilder b(model, &kind, builder, weights);
+  FunctionBuilder b(model, &kind, builder, weights, prefix);
   b.layer = layer.getArgument(1), b.batch = layer.getArgument(2);
   SmallVector<Value> extra(layer.getArguments().drop_front(3));
   b.ropes = ArrayRef(extra).take_front(model.ropes.size());
@@ -211,21 +263,27 @@ void ModuleBuilder::buildKind(const LayerKind &kind) {
   func::ReturnOp::create(builder, loc, x);
 }
 
-Value ModuleBuilder::embed(FunctionBuilder &b) {
+Value StackBuilder::embed(FunctionBuilder &b) {
   Value x = llm::EmbeddingOp::create(builder, b.at("embed"), rows(model.outputSize()), b.batch, b.load("embed"),
                                      llm::IndexSource::tokens, llvm::APFloat(static_cast<float>(model.embeddingScale)));
-  if (model.embeddingSize)
+  bool widenedLast = model.family->embeddingWidenedLast;
+  if (model.embeddingSize && !widenedLast)
     x = b.linear(x, "embed_in");
-  if (model.family->learnedPositions) {
-    Value position =
-        llm::EmbeddingOp::create(builder, b.at("position_embed"), rowType, b.batch, b.load("position_embed"),
-                                 llm::IndexSource::positions, llvm::APFloat(1.0f), model.family->positionOffset);
-    x = llm::AddOp::create(builder, b.at("embed_sum"), x, position);
-  }
-  return b.has("embed_norm") ? b.norm(x, "embed_norm") : x;
+  auto add = [&](llvm::StringRef role, llm::IndexSource index, int64_t offset, llvm::StringRef sum) {
+    if (!b.has(role))
+      return;
+    Value row = llm::EmbeddingOp::create(builder, b.at(role), x.getType(), b.batch, b.load(role), index, llvm::APFloat(1.0f), offset);
+    x = llm::AddOp::create(builder, b.at(sum), x, row);
+  };
+  add("type_embed", llm::IndexSource::token_types, 0, "type_sum");
+  add("position_embed", llm::IndexSource::positions, model.family->positionOffset, "embed_sum");
+  add("task_embed", llm::IndexSource::first, 0, "task_sum");
+  if (b.has("embed_norm"))
+    x = b.norm(x, "embed_norm");
+  return model.embeddingSize && widenedLast ? b.linear(x, "embed_in") : x;
 }
 
-SmallVector<Value> ModuleBuilder::ropeTables(FunctionBuilder &b) {
+SmallVector<Value> StackBuilder::ropeTables(FunctionBuilder &b) {
   SmallVector<Value> tables;
   for (auto [i, table] : llvm::enumerate(model.ropes)) {
     Value factors = table.fileFactors ? b.load("rope_factors") : Value();
@@ -235,11 +293,11 @@ SmallVector<Value> ModuleBuilder::ropeTables(FunctionBuilder &b) {
   return tables;
 }
 
-Value ModuleBuilder::runLayers(FunctionBuilder &b, Value x) {
+Value StackBuilder::runLayers(FunctionBuilder &b, Value x) {
   SmallVector<Attribute> kinds;
   SmallVector<int32_t> order(model.layers);
   for (auto [i, kind] : llvm::enumerate(model.kinds)) {
-    kinds.push_back(FlatSymbolRefAttr::get(builder.getContext(), kind.symbol));
+    kinds.push_back(FlatSymbolRefAttr::get(builder.getContext(), (prefix + kind.symbol).str()));
     for (int64_t layer : kind.layers)
       order[layer] = i;
   }
@@ -250,7 +308,11 @@ Value ModuleBuilder::runLayers(FunctionBuilder &b, Value x) {
 }
 
 // The vocabulary product of the rows that are wanted.
-Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
+Value StackBuilder::head(FunctionBuilder &b, Value x) {
+  if (model.family->looksAhead) {
+    x = b.linear(x, "head_dense");
+    x = b.norm(llm::ActivationOp::create(builder, b.at("head_activation"), x, model.activation), "head_norm");
+  }
   Value weight = b.load(model.tied ? "embed" : "head");
   SmallVector<Value> biases;
   if (b.has("head_bias"))
@@ -262,21 +324,68 @@ Value ModuleBuilder::head(FunctionBuilder &b, Value x) {
   return logits;
 }
 
-void ModuleBuilder::buildStep() {
-  OpBuilder::InsertionGuard guard(builder);
-  func::FuncOp step = function("step", batchType, {rows(model.vocab), rows(model.outputSize())});
-  FunctionBuilder b(model, nullptr, builder, weights);
-  b.batch = step.getArgument(0);
+// From tokens to what the last layer gives.
+Value StackBuilder::stack(FunctionBuilder &b) {
   Value x = embed(b);
   SmallVector<Value> tables = ropeTables(b);
   b.ropes = tables;
-  x = runLayers(b, x);
+  return runLayers(b, x);
+}
+
+void StackBuilder::buildLayers() {
+  declareStates();
+  for (const LayerKind &kind : model.kinds)
+    buildKind(kind);
+}
+
+void StackBuilder::build() {
+  buildLayers();
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Type> results{rows(model.hiddenSize())};
+  if (hasHead())
+    results.insert(results.begin(), rows(model.vocab));
+  func::FuncOp step = function("step", batchType, results);
+  FunctionBuilder b(model, nullptr, builder, weights, prefix);
+  b.batch = step.getArgument(0);
+  Value x = stack(b);
   x = llm::SelectRowsOp::create(builder, b.at("selected"), rowType, x, b.batch);
   b.normEps = model.family->finalNormEps ? model.family->finalNormEps : model.eps;
   Value hidden = model.normAfter ? x : b.norm(x, "norm");
-  if (model.embeddingSize)
+  if (b.has("embed_out"))
     hidden = b.linear(hidden, "embed_out");
-  func::ReturnOp::create(builder, loc, ValueRange{head(b, hidden), hidden});
+  SmallVector<Value> values{hidden};
+  if (hasHead())
+    values.insert(values.begin(), head(b, hidden));
+  func::ReturnOp::create(builder, loc, values);
+}
+
+void StackBuilder::buildSource(StackBuilder &decoder) {
+  buildLayers();
+  func::FuncOp cross = decoder.buildCross();
+  OpBuilder::InsertionGuard guard(builder);
+  func::FuncOp encode = function("encode", batchType, rowType);
+  FunctionBuilder b(model, nullptr, builder, weights, prefix);
+  b.batch = encode.getArgument(0);
+  Value x = stack(b);
+  Value hidden = model.normAfter ? x : b.norm(x, "norm");
+  SmallVector<int32_t> order(decoder.model.layers, 0);
+  Value left = llm::LayersOp::create(builder, b.at("cross"), rowType, hidden, b.batch, ValueRange(),
+                                     builder.getArrayAttr(FlatSymbolRefAttr::get(cross)), order);
+  func::ReturnOp::create(builder, loc, llm::SelectRowsOp::create(builder, b.at("selected"), rowType, left, b.batch).getResult());
+}
+
+// Keys and values of one of our layers, of what the encoder gives; passes that on.
+func::FuncOp StackBuilder::buildCross() {
+  OpBuilder::InsertionGuard guard(builder);
+  RankedTensorType given = rows(model.encoder->hidden);
+  func::FuncOp cross = function("enc.cross", {given, builder.getIndexType(), batchType}, given);
+  cross.setPrivate();
+  FunctionBuilder b(model, &model.kinds.front(), builder, weights, prefix);
+  Value x = cross.getArgument(0);
+  b.layer = cross.getArgument(1), b.batch = cross.getArgument(2);
+  llm::AppendOp::create(builder, b.at("cross_append"), b.linear(x, "blk.cross_k"), b.linear(x, "blk.cross_v"), b.layer, b.batch, "cross");
+  func::ReturnOp::create(builder, loc, x);
+  return cross;
 }
 
 OwningOpRef<ModuleOp> ModuleBuilder::build(ArrayRef<Asset> assets) {
@@ -284,15 +393,17 @@ OwningOpRef<ModuleOp> ModuleBuilder::build(ArrayRef<Asset> assets) {
   builder.setInsertionPointToEnd(module->getBody());
   describe(*module);
   declareAssets(assets);
-  collectWeights();
-  weights.declare(builder, loc);
+  StackBuilder stack(builder, model, checkpoint, report, /*isSource=*/false);
+  std::optional<StackBuilder> source;
+  stack.declareWeights();
+  if (model.encoder)
+    source.emplace(builder, *model.encoder, checkpoint, report, /*isSource=*/true).declareWeights();
   reportLeftovers();
   if (!report.ok())
     return module;
-  declareStates();
-  for (const LayerKind &kind : model.kinds)
-    buildKind(kind);
-  buildStep();
+  if (source)
+    source->buildSource(stack);
+  stack.build();
   return module;
 }
 

@@ -127,6 +127,12 @@ struct AlibiRule {
   bool scaled = false; // by the attention scale, too
 };
 
+// What a key's distance adds to scores (T5), in place of other positions.
+struct RelativeRule {
+  Key buckets{"", 0}, maxDistance{"", 128};
+  bool both = false; // later tokens have buckets of their own
+};
+
 // A key that changes the graph in a way that we do not have, unless it is absent, null, false, or `neutral`.
 struct Refusal {
   llvm::StringRef key;
@@ -157,6 +163,7 @@ struct Family {
   llvm::ArrayRef<TensorName> tensors{};
   llvm::ArrayRef<TensorName> ownTensors{}; // come before those of `tensors`
   llvm::StringRef prefix = "model.";       // of Hugging Face names; base-model checkpoints lack it
+  llvm::StringRef ownPrefix = "";          // of the files' names, in place of `prefix`, where a family shares another's table
   llvm::ArrayRef<LayerSpec> layers{};
   LayerRule layerRule = LayerRule::Uniform;
   LayerChoice layerChoice{};
@@ -190,6 +197,16 @@ struct Family {
   BiasRule parallel{};        // the parts of a layer all read what the layer was given
   bool sharedNorm = false;    // … through the norm of the first; in GGUF where the file has no other
   AlibiRule alibi{};
+  RelativeRule relative{};
+  // Encoders: tokens attend to all of their sequence; a window is of as many tokens, half of them on each side. The vocabulary product is that
+  // of masked tokens, behind a product, the activation and a norm of its own (roles head_dense, head_norm), where the file has one.
+  bool looksAhead = false;
+  bool padsMovePositions = false;       // padding before a text does not count as positions
+  Key tokenTypes{"", 0};                // rows of role type_embed
+  Key taskTypes{"", 0};                 // rows of role task_embed, whose first one is added to all
+  llvm::StringRef taskSwitch = "";      // a boolean key: whether there are such
+  bool embeddingWidenedLast = false;    // embeddingSize: sums and norm of embeddings come before the product
+  const Family *encoder = nullptr;      // of an encoder-decoder: what it decodes
   bool tied = false;          // when tie_word_embeddings is absent
   BiasRule qkvBias{}, outputBias{}, mlpBias{}, headBias{};
   llm::Activation activation = llm::Activation::silu; // when the configuration has none, and in GGUF
@@ -219,6 +236,9 @@ struct Family {
   void (*complete)(Model &, const Config &) = nullptr;
 
   bool latentAttention = false; // in GGUF its sizes have keys of their own
+
+  // What a layer's type is, where that is not what the configuration lists.
+  llvm::StringRef (*typeOf)(int64_t layer, llvm::StringRef listed, const Config &) = nullptr;
 
   // GGUF does not say what the attention scale derives from: the base of 1/sqrt, if not head_dim.
   double (*ggufScaleBase)(const Model &) = nullptr;

@@ -227,7 +227,6 @@ static void readRecurrence(Model &model, const Config &config) {
 static void checkRefusals(const Family &family, const Config &config, Report &report) {
   static constexpr Refusal everywhere[] = {{"quantization_config"},
                                            {"use_bidirectional_attention"},
-                                           {"is_encoder_decoder"},
                                            {"add_cross_attention"},
                                            {"alibi"},
                                            {"num_local_experts"},
@@ -243,6 +242,8 @@ static void checkRefusals(const Family &family, const Config &config, Report &re
     report.unsupported("config.json: " + refusal.key + " " + shown(*value));
   };
   llvm::for_each(everywhere, check);
+  if (!family.encoder)
+    check({family.looksAhead ? "is_decoder" : "is_encoder_decoder"});
   llvm::for_each(family.refusals, check);
 }
 
@@ -280,7 +281,7 @@ static void readFactors(Model &model, const Config &config, Report &report) {
 
 static bool isRotary(const Model &model, const Config &config) {
   const Family &family = *model.family;
-  if (family.learnedPositions || !model.slopes.empty())
+  if (family.learnedPositions || model.buckets || !model.slopes.empty())
     return false;
   if (family.rotarySwitch.empty())
     return true;
@@ -297,6 +298,30 @@ static void readAlibi(Model &model, const Config &config) {
     model.slopes = alibiSlopes(model.heads, mostBias, rule, model.attentionScale);
   else
     config.invalid("'" + rule.mostBias.name + "': want a positive number up to " + llvm::Twine(maxAlibiBias) + ", got " + std::to_string(mostBias));
+}
+
+static void readRelative(Model &model, const Config &config) {
+  const RelativeRule &rule = model.family->relative;
+  model.buckets = config.integer(rule.buckets), model.maxDistance = config.integer(rule.maxDistance);
+  if (rule.buckets.name.empty())
+    return;
+  constexpr int64_t kMost = 4096, kMostDistance = 65536;
+  if (model.buckets < 4 || model.buckets % 4 || model.buckets > kMost)
+    config.invalid("'" + rule.buckets.name + "': want a multiple of 4 up to " + llvm::Twine(kMost) + ", got " + llvm::Twine(model.buckets));
+  else if (model.maxDistance <= model.buckets / 2 || model.maxDistance > kMostDistance)
+    config.invalid("'" + rule.maxDistance.name + "': want " + llvm::Twine(model.buckets / 2 + 1) + " to " + llvm::Twine(kMostDistance) + ", got " +
+                   llvm::Twine(model.maxDistance));
+}
+
+static void readEncoding(Model &model, const Config &config) {
+  const Family &family = *model.family;
+  model.tokenTypes = config.integer(family.tokenTypes);
+  if (!family.taskSwitch.empty() && config.flag(family.taskSwitch, false))
+    model.taskTypes = config.integer(family.taskTypes);
+  for (auto [key, count] : {std::pair(family.tokenTypes, model.tokenTypes), std::pair(family.taskTypes, model.taskTypes)})
+    if (count < 0 || count > maxSize)
+      config.invalid("'" + key.name + "': want 0 to " + llvm::Twine(maxSize) + ", got " + llvm::Twine(count));
+  readRelative(model, config);
 }
 
 static void readExperts(Model &model, const Config &config) {
@@ -323,6 +348,16 @@ static void readExperts(Model &model, const Config &config) {
   moe.topGroups = config.integer(shape.topGroups);
 }
 
+// Of an encoder-decoder: the encoder, from the same configuration, and what the decoder begins with.
+static void readSource(mlir::MLIRContext &context, Model &model, const Json &json, Report &report) {
+  model.encoder = std::make_shared<Model>(frontends::readConfig(context, *model.family->encoder, json, report));
+  std::vector<int64_t> start = readTokenIds(json, "decoder_start_token_id");
+  if (start.size() == 1 && start[0] < model.vocab)
+    model.start = start[0];
+  else
+    report.invalid("config.json: 'decoder_start_token_id': want one token id");
+}
+
 Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, const Json &json, Report &report) {
   Config config(json, report);
   Model model;
@@ -340,6 +375,7 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   if (hasExperts(family))
     readExperts(model, config);
   readRecurrence(model, config);
+  readEncoding(model, config);
   if (family.complete)
     family.complete(model, config);
   checkRefusals(family, config, report);
@@ -348,6 +384,8 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
     return model;
   readAlibi(model, config);
   int64_t window = readWindow(family, config);
+  if (family.looksAhead && window > 0)
+    window = window / 2 + 1; // a token, and half of it on each side
   bool rotary = isRotary(model, config);
   auto ropeOf = [&](const LayerSpec &spec) -> int64_t {
     return rotary ? addRope(model, readRope(context, model, spec, config, json, report)) : -1;
@@ -356,5 +394,7 @@ Model frontends::readConfig(mlir::MLIRContext &context, const Family &family, co
   for (const RopeTable &table : model.ropes)
     if (table.scaling && table.scaling.getKind() == llm::RopeScalingKind::dynamic)
       model.context = std::min(model.context * dynamicReach, maxContext);
+  if (family.encoder)
+    readSource(context, model, json, report);
   return model;
 }

@@ -4,6 +4,7 @@
 #include "frontends/Builder.h"
 #include "frontends/GgufModel.h"
 #include "frontends/HuggingFace.h"
+#include "frontends/Sentences.h"
 #include "frontends/ModuleText.h"
 #include "runtime/support/Files.h"
 #include "runtime/support/Text.h"
@@ -183,6 +184,8 @@ static llvm::Expected<Module> importDirectory(mlir::MLIRContext &context, const 
     return checkpoint.takeError();
   Module module = buildModule(context, model, *checkpoint, directoryAssets(directory, *checkpoint, options), report);
   if (llvm::Error error = report.take(directory))
+    return std::move(error);
+  if (llvm::Error error = readSentences(directory, *module))
     return std::move(error);
   return finished(std::move(module), directory);
 }

@@ -187,6 +187,9 @@ std::vector<LayerType> frontends::readLayerTypes(const Model &model, const Confi
   std::vector<LayerType> types;
   for (std::string &name : *names)
     types.push_back({std::move(name)});
+  if (model.family->typeOf)
+    for (auto [layer, type] : llvm::enumerate(types))
+      type.type = model.family->typeOf(static_cast<int64_t>(layer), type.type, config).str();
   markExperts(types, model, config, report);
   markStill(types, model, config, report);
   return types;

@@ -49,6 +49,8 @@ bool Model::hasBias(llvm::StringRef role) const {
     return family->expertShape.routerBias;
   if (role.ends_with("_exps"))
     return family->expertShape.biases;
+  if (role.starts_with("blk.cross_"))
+    return qkvBias;
   if (role == "blk.o")
     return outputBias;
   if (role == "head")

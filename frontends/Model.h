@@ -4,6 +4,7 @@
 #include "frontends/Family.h"
 #include "frontends/Report.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,10 @@ struct Model {
   bool tied = false;
   bool qkvBias = false, outputBias = false, mlpBias = false, headBias = false; // Hugging Face only
   bool parallel = false, sharedNorm = false, normAfter = false;            // Family's
+  int64_t tokenTypes = 0, taskTypes = 0;                                   // rows of the tables; 0: none
+  int64_t buckets = 0, maxDistance = 0;                                    // of Family's RelativeRule; 0: none
+  int64_t start = -1;                                                      // that an encoder-decoder's decoder begins with
+  std::shared_ptr<Model> encoder;                                          // what an encoder-decoder decodes; null: none
   std::vector<float> slopes;                                               // of ALiBi, one for each head; none: no such bias
   Recurrence ssm;
   Experts moe;
@@ -106,6 +111,7 @@ struct Model {
   bool hasBias(llvm::StringRef role) const; // in Hugging Face
   bool sharesNorm(const Sublayer &sublayer) const; // reads what the norm of the layer's first part gives
   int64_t outputSize() const { return embeddingSize ? embeddingSize : hidden; } // channels of what the head reads
+  int64_t hiddenSize() const { return family->looksAhead ? hidden : outputSize(); } // of the hidden states that leave
   bool hasAdapter(llvm::StringRef role) const;
 };
 

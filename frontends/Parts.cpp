@@ -36,7 +36,7 @@ Value LayerBuilder::scaled(Value x, double factor, llvm::StringRef name) {
 
 Location LayerBuilder::at(llvm::StringRef name) const {
   name.consume_front("blk.");
-  return NameLoc::get(builder.getStringAttr(kind ? kind->symbol + "." + name : name));
+  return NameLoc::get(builder.getStringAttr(prefix + (kind ? kind->symbol + "." + name : llvm::Twine(name))));
 }
 
 //===----------------------------------------------------------------------===//
@@ -73,15 +73,20 @@ static Value turned(LayerBuilder &b, Value x, llvm::StringRef normRole, llvm::St
                              rotary);
 }
 
+static llm::RelativeAttr relativeOf(const Model &model, MLIRContext *context) {
+  return model.buckets ? llm::RelativeAttr::get(context, model.maxDistance, model.family->relative.both) : llm::RelativeAttr();
+}
+
 static Value buildAttention(LayerBuilder &b, Value x) {
   Value q = turned(b, b.linear(x, "blk.q"), "blk.q_norm", "q_rope");
   Value k = turned(b, b.linear(x, "blk.k"), "blk.k_norm", "k_rope");
   Value v = clamped(b, b.linear(x, "blk.v"), "v_clamp");
   auto orNone = [&](llvm::StringRef role) { return b.has(role) ? b.load(role) : Value(); };
   Value y = llm::AttentionOp::create(b.builder, b.at("attention"), q.getType(), q, k, v, b.layer, b.batch, Value(),
-                                     Value(), Value(), orNone("blk.sinks"), orNone("slopes"), "kv", llvm::APFloat(b.model.attentionScale),
+                                     Value(), Value(), orNone("blk.sinks"), orNone("slopes"), orNone("relative_bias"), (b.prefix + "kv").str(), llvm::APFloat(b.model.attentionScale),
                                      static_cast<uint64_t>(b.kind->window), llvm::APFloat(b.model.attentionSoftcap),
-                                     llm::RotaryAttr(), llm::NormAttr());
+                                     llm::RotaryAttr(), llm::NormAttr(), relativeOf(b.model, b.builder.getContext()),
+                                     b.model.family->looksAhead ? llm::Mask::full : llm::Mask::causal);
   if (b.has("blk.attn_gate"))
     y = llm::GLUOp::create(b.builder, b.at("attn_gated"), b.linear(x, "blk.attn_gate"), y, llm::Activation::sigmoid);
   return b.linear(y, "blk.o");
@@ -95,6 +100,23 @@ static Type cacheType(const Model &model, int64_t layers, bool floatCache, MLIRC
 const PartState frontends::kvCache = {"kv", cacheType};
 static const PartState *const attentionStates[] = {&kvCache};
 const Part frontends::attention = {attentionWeights, buildAttention, attentionStates};
+
+static void crossWeights(const Model &model, WeightList &list) {
+  list.linear("blk.cross_q", model.heads * model.headDim, model.hidden);
+  list.linear("blk.cross_k", model.kvHeads * model.headDim, model.encoder->hidden);
+  list.linear("blk.cross_v", model.kvHeads * model.headDim, model.encoder->hidden);
+  list.linear("blk.cross_o", model.hidden, model.heads * model.headDim);
+}
+
+static Value buildCross(LayerBuilder &b, Value x) {
+  Value q = b.linear(x, "blk.cross_q");
+  Value y = llm::CrossAttentionOp::create(b.builder, b.at("cross_attention"), q, b.layer, b.batch, "cross", llvm::APFloat(b.model.attentionScale));
+  return b.linear(y, "blk.cross_o");
+}
+
+static const PartState crossCache = {"cross", cacheType};
+static const PartState *const crossStates[] = {&crossCache};
+const Part frontends::crossAttention = {crossWeights, buildCross, crossStates};
 
 //===----------------------------------------------------------------------===//
 // Feed-forward

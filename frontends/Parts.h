@@ -31,13 +31,14 @@ public:
   const LayerKind *kind; // null outside layers
   double normEps;        // of `norm`
   mlir::OpBuilder &builder;
+  llvm::StringRef prefix; // of symbols
   mlir::Value layer, batch;
   mlir::ValueRange ropes; // one table for each of model.ropes
   mlir::Value embedding;  // what the first layer was given, if the family says that it reaches layers
 
 protected:
-  LayerBuilder(const Model &model, const LayerKind *kind, mlir::OpBuilder &builder)
-      : model(model), kind(kind), normEps(model.eps), builder(builder) {}
+  LayerBuilder(const Model &model, const LayerKind *kind, mlir::OpBuilder &builder, llvm::StringRef prefix)
+      : model(model), kind(kind), normEps(model.eps), builder(builder), prefix(prefix) {}
 };
 
 // Collects the weights of a part. A role that the family does not name for this container is skipped.
@@ -65,6 +66,8 @@ struct Part {
 extern const PartState kvCache; // @kv
 
 extern const Part attention; // roles blk.q, k, v, o (blk.q_norm, k_norm, attn_gate where named); state @kv
+// Attention to what an encoder gave. Roles blk.cross_q, cross_k, cross_v, cross_o; state @cross, into which `@encode` puts keys and values.
+extern const Part crossAttention;
 extern const Part gatedMlp;  // blk.gate, blk.up, blk.down
 extern const Part plainMlp;  // blk.up, blk.down
 // LatentParts.cpp: blk.q_a, q_a_norm, q_b (blk.q where queries have no rank), kv_a, kv_a_norm, k_b, v_b, o; state @kv

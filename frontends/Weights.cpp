@@ -24,22 +24,25 @@ static std::string shapeText(llm::Format format, ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
-Weights::Weights(const Model &model, Checkpoint &checkpoint, Report &report)
-    : model(model), checkpoint(checkpoint), report(report) {
+Weights::Weights(const Model &model, Checkpoint &checkpoint, Report &report, llvm::StringRef prefix)
+    : model(model), checkpoint(checkpoint), report(report), prefix(prefix) {
   if (model.container == Container::Gguf)
     return;
   // Checkpoints of the base model alone lack the prefix of the head's class.
   const TensorName *embed = findTensor(*model.family, "embed", /*gguf=*/false);
   llvm::StringRef name = embed ? embed->huggingFace : "";
-  strippedPrefix = !checkpoint.contains(name) && name.consume_front(model.family->prefix) && checkpoint.contains(name);
+  std::string whole = embed ? source(*embed) : "";
+  strippedPrefix = !checkpoint.contains(whole) && name.consume_front(model.family->prefix) && checkpoint.contains(name);
 }
 
 std::string Weights::source(const TensorName &name) const {
   if (model.container == Container::Gguf)
     return name.gguf.str();
-  llvm::StringRef source = name.huggingFace;
+  llvm::StringRef source = name.huggingFace, own = model.family->ownPrefix;
   if (strippedPrefix)
     source.consume_front(model.family->prefix);
+  else if (!own.empty() && source.consume_front(model.family->prefix))
+    return (own + source).str();
   return source.str();
 }
 
@@ -51,6 +54,11 @@ const TensorName *Weights::nameOf(llvm::StringRef role) const {
   return findTensor(*model.family, role, model.container == Container::Gguf, isThere);
 }
 
+bool Weights::isInFile(llvm::StringRef role) const {
+  const TensorName *name = nameOf(role);
+  return name && checkpoint.contains(nameIn(source(*name), 0));
+}
+
 bool Weights::exists(llvm::StringRef role) const {
   bool gguf = model.container == Container::Gguf;
   const TensorName *name = nameOf(role);
@@ -59,7 +67,7 @@ bool Weights::exists(llvm::StringRef role) const {
   if (role.ends_with("_adapter_in") || role.ends_with("_adapter_out"))
     return model.hasAdapter(role);
   bool linearBias = role.starts_with("blk.") && role.ends_with("_bias") && !role.ends_with("norm_bias");
-  linearBias |= role == "head_bias";
+  linearBias |= role == "head_bias" && !model.family->looksAhead;
   bool byPresence = gguf && (linearBias || role == "blk.router_correction");
   if (!byPresence)
     return !linearBias || model.hasBias(role);
@@ -222,7 +230,7 @@ static SmallVector<int64_t> shapeInFile(ArrayRef<int64_t> shape, bool perExpert,
 void Weights::declareConstant(llvm::StringRef role, Use &use, OpBuilder &builder, Location loc) {
   auto type = llm::WeightsType::get(builder.getContext(), 1, use.shape, builder.getF32Type());
   use.valueType = type.getValueType();
-  llm::WeightOp::create(builder, loc, builder.getStringAttr(role), TypeAttr::get(type), builder.getStringAttr(""),
+  llm::WeightOp::create(builder, loc, builder.getStringAttr(symbol(role)), TypeAttr::get(type), builder.getStringAttr(""),
                         /*layers=*/nullptr, /*formats=*/nullptr, /*rows=*/nullptr, /*transpose=*/nullptr, /*entries=*/nullptr,
                         /*names=*/nullptr, /*columns=*/nullptr, builder.getDenseF32ArrayAttr(use.values));
 }
@@ -261,7 +269,7 @@ void Weights::declareOne(llvm::StringRef role, Use &use, OpBuilder &builder, Loc
   auto type =
       llm::WeightsType::get(builder.getContext(), all.size(), use.shape, elementType(builder.getContext(), distinct));
   use.valueType = type.getValueType();
-  llm::WeightOp::create(builder, loc, builder.getStringAttr(role), TypeAttr::get(type),
+  llm::WeightOp::create(builder, loc, builder.getStringAttr(symbol(role)), TypeAttr::get(type),
                         builder.getStringAttr(byPattern ? source(name) : ""), orNone(!leading || reused, layers),
                         distinct.size() > 1 ? builder.getDenseI32ArrayAttr(indices) : DenseI32ArrayAttr(),
                         orNone(stacked.all && !takesColumns, stacked.rows), transposed ? builder.getUnitAttr() : UnitAttr(),

@@ -14,10 +14,12 @@ namespace llmc::frontends {
 
 class Weights {
 public:
-  Weights(const Model &model, Checkpoint &checkpoint, Report &report);
+  // `prefix`: of the ops' symbols, before the roles.
+  Weights(const Model &model, Checkpoint &checkpoint, Report &report, llvm::StringRef prefix = "");
 
   // Whether the family names a tensor of this role, and, for biases, whether this model has it.
   bool exists(llvm::StringRef role) const;
+  bool isInFile(llvm::StringRef role) const; // in the first layer
   // Notes that `layers` (empty: the model as a whole) use the weight of `role`, of this shape.
   void use(llvm::StringRef role, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> layers);
   // Numbers of the model that no file holds: one for all of `size` elements, or one each.
@@ -29,6 +31,7 @@ public:
 
   // After declare: the type of one layer's value; null if the role was not declared.
   mlir::RankedTensorType valueType(llvm::StringRef role) const;
+  std::string symbol(llvm::StringRef role) const { return (prefix + role).str(); }
   int64_t adapterRank() const { return model.adapterRank; }
   bool allFloat32() const { return onlyFloat32; } // every matrix is f32
 
@@ -59,6 +62,7 @@ private:
   const Model &model;
   Checkpoint &checkpoint;
   Report &report;
+  llvm::StringRef prefix;
   bool strippedPrefix = false, onlyFloat32 = true;
   llvm::MapVector<std::string, Use, std::map<std::string, unsigned>> uses;
 };

@@ -23,6 +23,7 @@ llvm_config.add_tool_substitutions(["FileCheck", "count", "not", "split-file", "
 config.substitutions += [
     ("%llmc_lib", os.path.join(config.llmc_obj_root, "lib")),
     ("%golden", os.path.join(config.llmc_src_root, "test", "e2e", "golden")),
+    ("%encoders", os.path.join(config.llmc_src_root, "test", "e2e", "golden_encoders")),
     ("%models", os.path.join(config.llmc_src_root, "examples", "models")),
     ("%python", config.python_executable),
 ]

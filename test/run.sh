@@ -147,6 +147,7 @@ suite_lit() {
 
 suite_golden() {
   lastLine "$python" test/conformance/hf_check.py test/e2e/golden --llmc "$build/bin/llmc" --ops logits,greedy,ppl,beam,chat
+  lastLine "$python" test/conformance/hf_check.py test/e2e/golden_encoders --llmc "$build/bin/llmc"
 }
 
 suite_lowerings() { lastLine "$python" test/e2e/lowering_check.py --bin "$build/bin"; }

@@ -57,14 +57,18 @@ private:
   StringMap<Constant *> strings;
 };
 
+Constant *entries(Constants &c, ArrayRef<StepVersion> steps) {
+  SmallVector<Constant *> rows;
+  for (const StepVersion &step : steps)
+    rows.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol, Type::getInt64Ty(c.context)), c.i64(step.bestRows)}));
+  return c.array(rows);
+}
+
 Constant *isas(Constants &c, ArrayRef<TargetSteps> targets) {
   SmallVector<Constant *> rows;
-  for (const TargetSteps &target : targets) {
-    SmallVector<Constant *> entries;
-    for (const StepVersion &step : target.steps)
-      entries.push_back(c.structure({c.i64(step.maxTokens), c.i64(step.arenaBytes), c.i64(step.scratchBytes), c.function(step.symbol, Type::getInt64Ty(c.context)), c.i64(step.bestRows)}));
-    rows.push_back(c.structure({c.string(target.target.name), c.string(target.target.required), c.i64(entries.size()), c.array(entries)}));
-  }
+  for (const TargetSteps &target : targets)
+    rows.push_back(c.structure({c.string(target.target.name), c.string(target.target.required), c.i64(target.steps.size()), entries(c, target.steps),
+                                c.i64(target.encoders.size()), entries(c, target.encoders)}));
   return c.array(rows);
 }
 
@@ -124,7 +128,7 @@ std::unique_ptr<Module> describe(const Description &d, LLVMContext &context) {
       ConstantDataArray::get(context, id), c.string(d.weightFile),
       c.i64(d.states.size()), states(c, d.states),
       c.i64(d.assets.size()), assets(c, d.assets),
-      c.i64(d.gpus.size()), gpus(c, d.gpus),
+      c.i64(d.gpus.size()), gpus(c, d.gpus), c.i64(d.traits),
   });
   auto variable = new GlobalVariable(*module, value->getType(), true, GlobalValue::ExternalLinkage, value, "llmc_model");
   variable->setAlignment(Align(8));

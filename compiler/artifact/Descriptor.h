@@ -16,7 +16,8 @@ struct StepVersion {
 
 struct TargetSteps {
   codegen::Target target;
-  std::vector<StepVersion> steps; // ascending maxTokens
+  std::vector<StepVersion> steps;    // ascending maxTokens
+  std::vector<StepVersion> encoders; // of an encoder-decoder, likewise
 };
 
 // Code for a GPU. The kernel of step `symbol` has that name, those of its phases `symbol`_phase_0, …; `symbol`_launches is a function of the host.
@@ -43,6 +44,7 @@ struct Description {
   std::string weightFile; // empty when embedded
   std::vector<State> states;
   std::vector<std::pair<std::string, std::string>> assets; // name, contents
+  int64_t traits = 0; // enum llmc_traits
 };
 
 std::unique_ptr<llvm::Module> describe(const Description &description, llvm::LLVMContext &context);

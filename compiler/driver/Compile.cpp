@@ -24,6 +24,7 @@
 #include "passes/quantization/Uses.h"
 #include "passes/schedule/Passes.h"
 #include "passes/support/Statistic.h"
+#include "runtime/artifact/Artifact.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -152,6 +153,9 @@ private:
       return makeError(ErrorCode::InvalidInput, "--emit ptx: want a GPU beside it, such as --target cuda:sm_90");
     if (isDevice && (options.emit == Emit::Asm || options.emit == Emit::Object))
       return makeError(ErrorCode::InvalidInput, "--emit: code for " + emitted().fullName() + " is written as --emit ptx");
+    bool hasDevice = llvm::any_of(targets, [](const codegen::Target &target) { return target.isDevice(); });
+    if (hasDevice && module.lookupSymbol<func::FuncOp>("encode"))
+      return makeError(ErrorCode::Unsupported, "--target: encoder-decoders are not supported on GPUs yet; compile for cpu");
     return llvm::Error::success();
   }
 
@@ -401,8 +405,11 @@ private:
     bool atFuse = options.emit == Emit::Llm && options.compileTo.empty();
     if (llvm::Error error = runPhases(module, "simplify", atFuse ? "quantize" : "specialize", nullptr))
       return error;
-    if (std::optional<int64_t> limit = positionLimit()) // later phases no longer show it
-      module->setAttr("llm.position_limit", IntegerAttr::get(IntegerType::get(module.getContext(), 64), *limit));
+    // Later phases no longer show them.
+    if (std::optional<int64_t> limit = embeddingRows(llm::IndexSource::positions))
+      noteNumber("llm.position_limit", *limit);
+    if (std::optional<int64_t> types = embeddingRows(llm::IndexSource::token_types))
+      noteNumber("llm.token_types", *types);
     return llvm::Error::success();
   }
 
@@ -423,7 +430,8 @@ private:
       if (function->hasAttr("llm.max_tokens")) {
         noteSites(target, function);
         auto bestRows = function->getAttrOfType<IntegerAttr>("tile.best_rows");
-        code.steps.steps.push_back({pipelineOptions(&target).stepPrefix + function.getName().str(), number(function, "llm.max_tokens"),
+        auto &versions = function->hasAttr(llm::kEncoderAttr) ? code.steps.encoders : code.steps.steps;
+        versions.push_back({pipelineOptions(&target).stepPrefix + function.getName().str(), number(function, "llm.max_tokens"),
                                     number(function, "tile.arena_bytes"), number(function, "tile.scratch_bytes"), bestRows ? bestRows.getInt() : 0});
       }
     return code;
@@ -606,6 +614,7 @@ private:
     description.vocab = number("llm.vocab"), description.hidden = number("llm.hidden"), description.context = number("llm.context");
     if (description.vocab < 1 || description.hidden < 1)
       return makeError(ErrorCode::InvalidInput, "the module lacks llm.vocab or llm.hidden; was it written by `llmc import`?");
+    description.traits = (module->hasAttr("llm.looks_ahead") ? LLMC_TRAIT_LOOKS_AHEAD : 0) | (module->hasAttr("llm.no_logits") ? LLMC_TRAIT_NO_LOGITS : 0);
     for (auto state : module.getOps<llm::StateOp>()) {
       auto type = cast<llm::StateTypeInterface>(state.getType());
       description.states.push_back({state.getSymName().str(), type.getStateLayers(), type.getPositionBytes(), type.getFixedBytes()});
@@ -651,8 +660,17 @@ private:
         count = count.getAsInteger().value_or(0) + 1;
       }
     json["formats"] = std::move(formats);
-    if (std::optional<int64_t> limit = positionLimit())
-      json["position_limit"] = *limit;
+    if (auto pooling = module->getAttrOfType<StringAttr>("llm.pooling")) {
+      llvm::json::Object embedding{{"pooling", pooling.getValue()}, {"normalize", module->hasAttr("llm.normalize")}};
+      if (auto most = module->getAttrOfType<IntegerAttr>("llm.max_text"))
+        embedding["max_tokens"] = most.getInt();
+      json["embedding"] = std::move(embedding);
+    }
+    if (module->hasAttr("llm.pads_move_positions"))
+      json["pads_move_positions"] = true;
+    for (StringRef name : {"position_limit", "token_types", "decoder_start"})
+      if (auto known = module->getAttrOfType<IntegerAttr>(("llm." + name).str()))
+        json[name] = known.getInt();
     if (!byHalide.empty())
       json["halide"] = llvm::json::Object(byHalide);
     if (!profiled.empty())
@@ -660,19 +678,19 @@ private:
     return llvm::formatv("{0}", llvm::json::Value(std::move(json))).str();
   }
 
-  // Positions beyond which a learned position embedding has no row.
-  std::optional<int64_t> positionLimit() {
-    std::optional<int64_t> limit;
-    if (auto known = module->getAttrOfType<IntegerAttr>("llm.position_limit"))
-      limit = known.getInt();
+  // Rows of the tables that are looked up by positions, or by token types, the fewest of them.
+  std::optional<int64_t> embeddingRows(llm::IndexSource source) {
+    std::optional<int64_t> fewest;
     module.walk([&](llm::EmbeddingOp op) {
-      if (op.getIndex() != llm::IndexSource::positions)
+      if (op.getIndex() != source)
         return;
       int64_t rows = cast<RankedTensorType>(op.getTable().getType()).getShape()[0] - op.getOffset();
-      limit = std::min(limit.value_or(rows), rows);
+      fewest = std::min(fewest.value_or(rows), rows);
     });
-    return limit;
+    return fewest;
   }
+
+  void noteNumber(StringRef name, int64_t value) { module->setAttr(name, IntegerAttr::get(IntegerType::get(module.getContext(), 64), value)); }
 
   llvm::Error compileTarget(const codegen::Target &target, const Directory &work, artifact::Description &description,
                             std::vector<std::string> &objects) {

@@ -148,6 +148,8 @@ llvm::Error Evaluator::evaluate(Operation *op, Scope &scope) {
       .Case([&](llm::RopeTableOp o) { return ropeTable(o, scope); })
       .Case([&](llm::RopeOp o) { return rope(o, scope); })
       .Case([&](llm::AttentionOp o) { return attention(o, scope); })
+      .Case([&](llm::AppendOp o) { return append(o, scope); })
+      .Case([&](llm::CrossAttentionOp o) { return crossAttention(o, scope); })
       .Case([&](llm::RouteOp o) { return route(o, scope); })
       .Case([&](llm::ExpertsOp o) { return experts(o, scope); })
       .Case([&](llm::GroupedLinearOp o) { return groupedLinear(o, scope); })
@@ -247,7 +249,8 @@ llvm::Error Evaluator::selectRows(llm::SelectRowsOp op, Scope &scope) {
 
 llvm::Error Evaluator::embedding(llm::EmbeddingOp op, Scope &scope) {
   std::shared_ptr<const WeightRows> table = weight(op.getTable(), scope);
-  const std::vector<int32_t> &indices = op.getIndex() == llm::IndexSource::tokens ? batch->tokens : batch->positions;
+  std::vector<int32_t> zeros(op.getIndex() == llm::IndexSource::first ? batch->tokens.size() : 0);
+  const std::vector<int32_t> &indices = zeros.empty() ? batch->indices(op.getIndex()) : zeros;
   float factor = op.getScale().convertToFloat();
   Matrix y(indices.size(), table->columns());
   for (auto [t, index] : llvm::enumerate(indices)) {
@@ -407,7 +410,7 @@ llvm::Error Evaluator::ropeTable(llm::RopeTableOp op, Scope &scope) {
     }
     for (int64_t i = 0; i < half; ++i) {
       float frequency = factors.empty() ? frequencies.inverse[i] : frequencies.inverse[i] / factors[i];
-      float angle = static_cast<float>(batch->positions[t]) * frequency;
+      float angle = static_cast<float>(batch->positionIds[t]) * frequency;
       y.row(t)[i] = std::cos(angle) * frequencies.attentionFactor;
       y.row(t)[half + i] = std::sin(angle) * frequencies.attentionFactor;
     }
@@ -478,15 +481,23 @@ llvm::Error Evaluator::attention(llm::AttentionOp op, Scope &scope) {
   append(k, v, **slots);
   Matrix y(q.rows, q.columns);
   int64_t heads = q.columns / headDim, kvHeads = k.columns / headDim, window = op.getWindow();
-  std::vector<float> sinks = vector(op.getSinks(), scope), slopes = vector(op.getSlopes(), scope);
+  std::vector<float> sinks = vector(op.getSinks(), scope), slopes = vector(op.getSlopes(), scope), biases;
+  int64_t reach = op.getBias() ? op.getRelative()->getMaxDistance() : 0;
+  if (op.getBias())
+    biases = kernels::biasesByDistance(vector(op.getBias(), scope), heads, *op.getRelative());
   llvm::parallelFor(0, q.rows, [&](size_t t) {
     const SlotCache &cache = (*slots)->at(batch->slots[t]);
-    int64_t last = batch->positions[t], first = window > 0 ? std::max<int64_t>(0, last - window + 1) : 0;
+    int64_t position = batch->positions[t], end = batch->lengths[t];
+    int64_t first = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0, last = position;
+    if (op.getMask() == llm::Mask::full)
+      last = window > 0 ? std::min(end, position + window) - 1 : end - 1;
     kernels::HeadScores how{toFloat(op.getScale()), toFloat(op.getSoftcap()), first, last, headDim, k.columns};
+    how.position = position, how.reach = reach;
     for (int64_t head = 0; head < heads; ++head) {
       int64_t kv = head * kvHeads / heads * headDim;
       how.sink = sinks.empty() ? nullptr : &sinks[head];
       how.slope = slopes.empty() ? 0 : slopes[head];
+      how.bias = biases.empty() ? nullptr : &biases[(head * 2 + 1) * reach + head];
       kernels::attend(q.row(t) + head * headDim, cache.keys.data() + kv, cache.values.data() + kv, how,
                       y.row(t) + head * headDim);
     }

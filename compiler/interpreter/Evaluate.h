@@ -76,6 +76,9 @@ private:
   llvm::Error ropeTable(llm::RopeTableOp op, Scope &scope);
   llvm::Error rope(llm::RopeOp op, Scope &scope);
   llvm::Error attention(llm::AttentionOp op, Scope &scope);
+  // EvaluateCross.cpp
+  llvm::Error append(llm::AppendOp op, Scope &scope);
+  llvm::Error crossAttention(llm::CrossAttentionOp op, Scope &scope);
   // EvaluateExperts.cpp
   llvm::Error route(llm::RouteOp op, Scope &scope);
   llvm::Error experts(llm::ExpertsOp op, Scope &scope);

@@ -12,35 +12,52 @@ class Interpreter::Impl {
 public:
   Impl(ModuleOp module, WeightSource &weights) : module(module), evaluator(module, weights) {}
 
-  // `lengths` filled in; refuses what does not go on where its slot stands.
-  llvm::Expected<Batch> checked(const Batch &batch) const;
-  void commit(const Batch &batch) {
+  // What is optional filled in; refuses what does not go on where its slot stands.
+  using Lengths = std::map<int32_t, int64_t>;
+  llvm::Expected<Batch> checked(const Batch &batch, const Lengths &before) const;
+  static void commit(const Batch &batch, Lengths &lengths) {
     for (auto [slot, position] : llvm::zip_equal(batch.slots, batch.positions))
-      slotLengths[slot] = position + 1;
+      lengths[slot] = position + 1;
   }
 
-  int64_t lengthOf(int32_t slot) const {
-    auto at = slotLengths.find(slot);
-    return at == slotLengths.end() ? 0 : at->second;
+  static int64_t lengthOf(const Lengths &lengths, int32_t slot) {
+    auto at = lengths.find(slot);
+    return at == lengths.end() ? 0 : at->second;
   }
 
   ModuleOp module;
   interpreter::Evaluator evaluator;
-  std::map<int32_t, int64_t> slotLengths;
+  Lengths slotLengths, sourceLengths; // tokens of a slot; of its source, which an encoder reads
 };
+
+const std::vector<int32_t> &Batch::indices(llm::IndexSource source) const {
+  switch (source) {
+  case llm::IndexSource::tokens:
+    return tokens;
+  case llm::IndexSource::positions:
+    return positionIds;
+  case llm::IndexSource::token_types:
+    return tokenTypes;
+  case llm::IndexSource::first:
+    break;
+  }
+  llvm_unreachable("first: no list has it");
+}
 
 static llvm::Error refuse(const Twine &what) { return makeError(ErrorCode::InvalidInput, "batch: " + what); }
 
-llvm::Expected<Batch> Interpreter::Impl::checked(const Batch &batch) const {
+llvm::Expected<Batch> Interpreter::Impl::checked(const Batch &batch, const Lengths &before) const {
   size_t count = batch.tokens.size();
   if (batch.positions.size() != count || batch.slots.size() != count ||
       (!batch.lengths.empty() && batch.lengths.size() != count))
     return refuse("want one position, slot and length per token");
+  if ((!batch.tokenTypes.empty() && batch.tokenTypes.size() != count) || (!batch.positionIds.empty() && batch.positionIds.size() != count))
+    return refuse("want one token type and position id per token, or none");
   std::map<int32_t, int64_t> ends;
   for (auto [slot, position] : llvm::zip_equal(batch.slots, batch.positions)) {
     if (slot < 0)
       return refuse("slot " + Twine(slot) + " is negative");
-    int64_t &end = ends.try_emplace(slot, lengthOf(slot)).first->second;
+    int64_t &end = ends.try_emplace(slot, lengthOf(before, slot)).first->second;
     if (position != end)
       return refuse("slot " + Twine(slot) + " goes on at position " + Twine(end) + ", got " + Twine(position));
     ++end;
@@ -52,6 +69,13 @@ llvm::Expected<Batch> Interpreter::Impl::checked(const Batch &batch) const {
   if (result.lengths.empty())
     for (int32_t slot : batch.slots)
       result.lengths.push_back(ends.at(slot));
+  result.sourceLengths.clear();
+  for (int32_t slot : batch.slots)
+    result.sourceLengths.push_back(static_cast<int32_t>(lengthOf(sourceLengths, slot)));
+  if (result.tokenTypes.empty())
+    result.tokenTypes.assign(count, 0);
+  if (result.positionIds.empty())
+    result.positionIds = result.positions;
   return result;
 }
 
@@ -80,7 +104,9 @@ llvm::Expected<std::vector<Matrix>> Interpreter::call(StringRef name, ArrayRef<V
   FunctionType type = function.getFunctionType();
   if (type.getNumInputs() != arguments.size() || !llvm::all_of_zip(type.getInputs(), arguments, fits))
     return makeError(ErrorCode::InvalidInput, "@" + name + ": the arguments do not fit its type");
-  llvm::Expected<Batch> stepBatch = impl->checked(batch);
+  bool isEncoder = name == "encode" || function->hasAttr(llm::kEncoderAttr);
+  auto &lengths = isEncoder ? impl->sourceLengths : impl->slotLengths;
+  llvm::Expected<Batch> stepBatch = impl->checked(batch, lengths);
   if (!stepBatch)
     return stepBatch.takeError();
   auto values = impl->evaluator.run(function, arguments, *stepBatch);
@@ -93,7 +119,7 @@ llvm::Expected<std::vector<Matrix>> Interpreter::call(StringRef name, ArrayRef<V
       return makeError(ErrorCode::Unsupported, "@" + name + ": want tensors as results");
     results.push_back(**matrix);
   }
-  impl->commit(*stepBatch);
+  Impl::commit(*stepBatch, lengths);
   return results;
 }
 
@@ -101,9 +127,20 @@ llvm::Expected<StepResult> Interpreter::step(const Batch &batch) {
   auto results = call("step", {BatchToken{}}, batch);
   if (!results)
     return results.takeError();
+  if (results->size() == 1) // an encoder without a head
+    return StepResult{Matrix(), std::move((*results)[0])};
   if (results->size() != 2)
-    return makeError(ErrorCode::InvalidInput, "@step: want two results, the logits and the hidden states");
+    return makeError(ErrorCode::InvalidInput, "@step: want two results, the logits and the hidden states, or the latter alone");
   return StepResult{std::move((*results)[0]), std::move((*results)[1])};
+}
+
+llvm::Expected<Matrix> Interpreter::encode(const Batch &batch) {
+  auto results = call("encode", {BatchToken{}}, batch);
+  if (!results)
+    return results.takeError();
+  if (results->size() != 1)
+    return makeError(ErrorCode::InvalidInput, "@encode: want one result, the hidden states");
+  return std::move((*results)[0]);
 }
 
 void Interpreter::truncate(int32_t slot, int64_t length) {
@@ -112,7 +149,7 @@ void Interpreter::truncate(int32_t slot, int64_t length) {
     at->second = std::clamp<int64_t>(length, 0, at->second);
 }
 
-int64_t Interpreter::slotLength(int32_t slot) const { return impl->lengthOf(slot); }
+int64_t Interpreter::slotLength(int32_t slot) const { return Impl::lengthOf(impl->slotLengths, slot); }
 
 void Interpreter::setObserver(std::function<void(const Observation &)> observer) {
   impl->evaluator.observer = std::move(observer);

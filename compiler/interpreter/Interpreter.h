@@ -37,6 +37,14 @@ struct Batch {
   // scaling look at. Empty: the sequence's tokens up to the end of this step.
   std::vector<int32_t> lengths;
   std::vector<int32_t> rows; // indices of the tokens whose logits are wanted
+  // Per token, its segment. Empty: all 0.
+  std::vector<int32_t> tokenTypes;
+  // Per token, what position embeddings take for its position. Empty: `positions`.
+  std::vector<int32_t> positionIds;
+  // Per token of an encoder-decoder's decoder, how much `@encode` has put into its slot. Always filled in.
+  std::vector<int32_t> sourceLengths;
+
+  const std::vector<int32_t> &indices(llm::IndexSource source) const;
 };
 
 struct StepResult {
@@ -68,6 +76,9 @@ public:
   // Runs any function of the module; a `!llm.batch` argument is BatchToken and means `batch`. For tests of single ops.
   llvm::Expected<std::vector<Matrix>> call(llvm::StringRef function, llvm::ArrayRef<Value> arguments,
                                            const Batch &batch);
+
+  // Runs `@encode(%batch) -> hidden` of an encoder-decoder over the whole source of each slot. Errors: as `step`.
+  llvm::Expected<Matrix> encode(const Batch &batch);
 
   // Forgets what slot `slot` holds from position `length` on.
   void truncate(int32_t slot, int64_t length);

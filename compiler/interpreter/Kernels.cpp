@@ -178,6 +178,15 @@ void kernels::rotate(Matrix &x, const Matrix &table, int64_t headDim, llm::Rotar
   }
 }
 
+std::vector<float> kernels::biasesByDistance(ArrayRef<float> weights, int64_t heads, llm::RelativeAttr relative) {
+  int64_t reach = relative.getMaxDistance(), buckets = static_cast<int64_t>(weights.size()) / heads;
+  std::vector<float> result;
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t distance = -reach; distance <= reach; ++distance)
+      result.push_back(weights[llm::relativeBucket(relative, buckets, distance) * heads + head]);
+  return result;
+}
+
 void kernels::attend(const float *query, const float *keys, const float *values, const HeadScores &how, float *out) {
   std::vector<float> weights(how.last - how.first + 1);
   float greatest = -std::numeric_limits<float>::infinity(), total = 0;
@@ -188,7 +197,9 @@ void kernels::attend(const float *query, const float *keys, const float *values,
     float score = dot * how.scale;
     if (how.softcap > 0)
       score = how.softcap * std::tanh(score / how.softcap);
-    score += how.slope * static_cast<float>(p - how.last);
+    score += how.slope * static_cast<float>(p - how.position);
+    if (how.bias)
+      score += how.bias[std::clamp(p - how.position, -how.reach, how.reach)];
     weights[p - how.first] = score;
     greatest = std::max(greatest, score);
   }

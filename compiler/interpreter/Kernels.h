@@ -28,8 +28,13 @@ struct HeadScores {
   int64_t first, last, headDim, stride;
   int64_t valueDim = 0;        // channels of a value, if not headDim
   const float *sink = nullptr; // one more score, without a value
+  int64_t position = 0;        // of the query
   float slope = 0;             // a score falls by it for each position back
+  const float *bias = nullptr; // added by distance, -reach … reach (beyond: as there); null: none
+  int64_t reach = 0;
 };
+// [heads][2 * max_distance + 1]: what is added to scores by the distance of a key. `weights`: [buckets][heads].
+std::vector<float> biasesByDistance(llvm::ArrayRef<float> weights, int64_t heads, llm::RelativeAttr relative);
 void attend(const float *query, const float *keys, const float *values, const HeadScores &how, float *out);
 
 } // namespace llmc::kernels

@@ -35,6 +35,9 @@ bool isExpertIndices(mlir::Type type); // tensor<?xKxi32>
 
 namespace llmc::llm {
 
+// On a version of a step: that it is one of an encoder-decoder's encoder.
+constexpr llvm::StringLiteral kEncoderAttr = "llm.encoder";
+
 // The memory that state symbols name, as MLIR's side-effect machinery sees it.
 struct StateResource : mlir::SideEffects::Resource::Base<StateResource> {
   llvm::StringRef getName() final { return "llm.state"; }
@@ -46,6 +49,9 @@ struct RopeFrequencies {
   llvm::SmallVector<float> inverse;
   float attentionFactor = 1.0f;
 };
+// The bucket of a key that lies `distance` behind the query in the text (before it: negative).
+int64_t relativeBucket(RelativeAttr relative, int64_t buckets, int64_t distance);
+
 RopeFrequencies ropeFrequencies(int64_t dim, double theta, RopeScalingAttr scaling, int64_t length);
 
 } // namespace llmc::llm

@@ -86,8 +86,15 @@ def LLM_RouterNormalize : LLM_I32Enum<"RouterNormalize", "how the scores of the 
 def LLM_RouterNormalizeAttr : EnumAttr<LLM_Dialect, LLM_RouterNormalize, "router_normalize">;
 
 def LLM_IndexSource : LLM_I32Enum<"IndexSource", "what an embedding looks up", [
-  I32EnumAttrCase<"tokens", 0>, I32EnumAttrCase<"positions", 1>]>;
+  I32EnumAttrCase<"tokens", 0>, I32EnumAttrCase<"positions", 1>,
+  I32EnumAttrCase<"token_types", 2>, // the segment that a token belongs to: BERT
+  I32EnumAttrCase<"first", 3>]>;     // row 0 for all
 def LLM_IndexSourceAttr : EnumAttr<LLM_Dialect, LLM_IndexSource, "index_source">;
+
+def LLM_Mask : LLM_I32Enum<"Mask", "which positions a token attends to", [
+  I32EnumAttrCase<"causal", 0>, // its own and those before it
+  I32EnumAttrCase<"full", 1>]>; // all of its sequence: encoders
+def LLM_MaskAttr : EnumAttr<LLM_Dialect, LLM_Mask, "mask">;
 
 //===----------------------------------------------------------------------===//
 // Attributes
@@ -123,6 +130,17 @@ def LLM_RotaryAttr : LLM_Attr<"Rotary", "rotary"> {
   let parameters = (ins EnumParameter<LLM_RotaryStyle>:$style, "int64_t":$dim);
   let assemblyFormat = "`<` $style `,` `dim` `=` $dim `>`";
   let genVerifyDecl = 1;
+}
+
+def LLM_RelativeAttr : LLM_Attr<"Relative", "relative"> {
+  let summary = "Buckets of distances between tokens, as T5 has them";
+  let description = [{
+    `#llm.relative<max_distance = 128, both>`: of n buckets, the first n/2 are for distances 0, 1, …, the others grow with the distance's logarithm up
+    to `max_distance`. With `both`, half of all buckets are for tokens that come later; without it, those count as distance 0.
+    `max_distance` is at most 65536 and more than the distances that have buckets of their own. Source: arXiv:1910.10683.
+  }];
+  let parameters = (ins "int64_t":$max_distance, DefaultValuedParameter<"bool", "false">:$both);
+  let assemblyFormat = "`<` struct(params) `>`";
 }
 
 def LLM_RopeScalingAttr : LLM_Attr<"RopeScaling", "rope_scaling"> {

@@ -27,9 +27,9 @@ void LinearOp::build(OpBuilder &builder, OperationState &state, Value x, ValueRa
 void AttentionOp::build(OpBuilder &builder, OperationState &state, Value q, Value k, Value v, Value layer, Value batch,
                         StringRef cache, double scale, int64_t window, double softcap) {
   build(builder, state, q, k, v, layer, batch, /*table=*/Value(), /*q_gain=*/Value(), /*k_gain=*/Value(),
-        /*sinks=*/Value(), /*slopes=*/Value(),
+        /*sinks=*/Value(), /*slopes=*/Value(), /*bias=*/Value(),
         FlatSymbolRefAttr::get(builder.getContext(), cache), builder.getF64FloatAttr(scale),
-        builder.getI64IntegerAttr(window), builder.getF64FloatAttr(softcap), RotaryAttr(), NormAttr());
+        builder.getI64IntegerAttr(window), builder.getF64FloatAttr(softcap), RotaryAttr(), NormAttr(), RelativeAttr());
 }
 
 //===----------------------------------------------------------------------===//

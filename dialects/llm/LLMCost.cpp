@@ -140,6 +140,19 @@ OpCost LatentAttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
   return cost;
 }
 
+OpCost AppendOp::getCost(int64_t tokens, int64_t) {
+  auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, getStateAttr());
+  return {.stateBytes = 2 * rowElements(getK()) * cacheElementBytes(state) * tokens};
+}
+
+// The source counts as if it were as long as the sequence.
+OpCost CrossAttentionOp::getCost(int64_t tokens, int64_t contextTokens) {
+  auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, getStateAttr());
+  auto cache = state ? cast<KVCacheType>(state.getType()) : KVCacheType();
+  double seen = static_cast<double>(contextTokens), row = cache ? static_cast<double>(cache.getKvHeads() * cache.getHeadDim()) : rowElements(getQ());
+  return {.stateBytes = 2 * row * cacheElementBytes(state) * tokens * seen, .flops = 4 * rowElements(getQ()) * tokens * seen};
+}
+
 OpCost ClampOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, 2); }
 OpCost ActivationOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops); }
 OpCost GLUOp::getCost(int64_t tokens, int64_t) { return pointwise(getY(), tokens, nonlinearFlops + 1); }

@@ -404,6 +404,18 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
+LogicalResult AttentionOp::verifyBias(int64_t heads) {
+  auto type = cast<RankedTensorType>(getBias().getType());
+  int64_t elements = type.getRank() == 1 ? type.getShape()[0] : 0, buckets = elements / heads;
+  if (elements == 0 || elements % heads || buckets < 4 || buckets % 2) // attention_c9
+    return emitOpError("'bias' must be [buckets * ") << heads << "] with an even number of buckets, got " << type;
+  constexpr int64_t kMostDistance = 65536;
+  int64_t most = getRelative()->getMaxDistance(), exact = buckets / (getRelative()->getBoth() ? 4 : 2);
+  if (most <= exact || most > kMostDistance)
+    return emitOpError("max_distance must be ") << exact + 1 << " to " << kMostDistance << ", got " << most;
+  return success();
+}
+
 LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto state = symbols.lookupNearestSymbolFrom<StateOp>(*this, getStateAttr()); // attention_c1
   auto cache = state ? dyn_cast<KVCacheType>(state.getType()) : KVCacheType();
@@ -413,6 +425,10 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError("'sinks' must be [") << channels(getQ()) / cache.getHeadDim() << "]";
   if (getSlopes() && !isVector(getSlopes(), channels(getQ()) / cache.getHeadDim())) // attention_c8
     return emitOpError("'slopes' must be [") << channels(getQ()) / cache.getHeadDim() << "]";
+  if (getRelative().has_value() != static_cast<bool>(getBias())) // attention_c9
+    return emitOpError("'relative' and its bias belong together");
+  if (getBias() && failed(verifyBias(channels(getQ()) / cache.getHeadDim())))
+    return failure();
   if (channels(getK()) != cache.getKvHeads() * cache.getHeadDim())
     return emitOpError("k and v have ") << channels(getK()) << " channels, the cache "
                                         << cache.getKvHeads() * cache.getHeadDim();

@@ -329,33 +329,38 @@ def LLM_AttentionOp : LLM_Op<"attention", [AttrSizedOperandSegments, AllTypesMat
     ```
     `q`: [T, heads * head_dim]; `k`, `v`: [T, kv_heads * head_dim]; head h reads KV head h * kv_heads / heads. First all k and v of the step
     are written to their tokens' slots and positions; then token t attends to the positions p <= pos(t) of its slot, and p > pos(t) - window if
-    window > 0. Scores are `scale * q.k`, with `softcap` > 0 `softcap * tanh(score / softcap)`; softmax and sums in f32.
+    window > 0. With `mask` full it attends to all positions that its sequence has after the request, and, if window > 0, |p - pos(t)| < window: the
+    whole sequence must be in one step. Scores are `scale * q.k`, with `softcap` > 0 `softcap * tanh(score / softcap)`; softmax and sums in f32.
     `sinks` ([heads], any float format): head h has one more score, sinks[h], whose value is zero (gpt-oss).
     `slopes` ([heads], any float format): slopes[h] * (p - pos(t)) is added to each score (ALiBi, arXiv:2108.12409).
+    `bias` ([buckets * heads], heads innermost) with `relative`: bias[bucket(p - pos(t)), h] is added to each score (T5, arXiv:1910.10683).
     Passes fold into it: `norm` with `q_gain`, `k_gain` ([head_dim], over each head of q and k), then `rotary` by `table`.
     (C1) `state` names an `llm.kv_cache` without value_dim whose kv_heads and head_dim fit `k` and `v`. (C2) heads is a multiple of kv_heads.
     (C3) scale > 0, window >= 0, softcap >= 0. (C4) `table` is there exactly with `rotary`, whose dim <= head_dim equals its columns.
     (C5) `q_gain` and `k_gain`, [head_dim], are there exactly with `norm`, an rms norm. (C6) result type = type of `q`. (C7) `sinks` is [heads].
-    (C8) `slopes` is [heads].
+    (C8) `slopes` is [heads]. (C9) `bias` is there exactly with `relative`; it has an even number of buckets, 4 at least, for each head.
   }];
   let arguments = (ins LLM_Activations:$q, LLM_Activations:$k, LLM_Activations:$v, Index:$layer, LLM_BatchType:$batch,
     Optional<LLM_Activations>:$table, Optional<LLM_WeightTensor>:$q_gain, Optional<LLM_WeightTensor>:$k_gain, Optional<LLM_WeightTensor>:$sinks,
-    Optional<LLM_WeightTensor>:$slopes, FlatSymbolRefAttr:$state, F64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$window,
-    DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<LLM_RotaryAttr>:$rotary, OptionalAttr<LLM_NormAttr>:$norm);
+    Optional<LLM_WeightTensor>:$slopes, Optional<LLM_WeightTensor>:$bias, FlatSymbolRefAttr:$state, F64Attr:$scale,
+    DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<LLM_RotaryAttr>:$rotary,
+    OptionalAttr<LLM_NormAttr>:$norm, OptionalAttr<LLM_RelativeAttr>:$relative, DefaultValuedAttr<LLM_MaskAttr, "::llmc::llm::Mask::causal">:$mask);
   let results = (outs LLM_Activations:$y);
   let assemblyFormat = [{
     $q `,` $k `,` $v `,` $state `[` $layer `]` `,` $batch `scale` $scale
-    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? (`sinks` $sinks^)? (`slopes` $slopes^)? attr-dict `:` functional-type(operands, results)
+    (`norm` $norm^ $q_gain `,` $k_gain)? (`rotary` $rotary^ $table)? (`sinks` $sinks^)? (`slopes` $slopes^)? (`relative` $relative^ $bias)? attr-dict `:` functional-type(operands, results)
   }];
   let builders = [
     // Nothing folded in: no norm, no rotation. `window` 0 and `softcap` 0: none.
     OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$layer,
       "::mlir::Value":$batch, "::llvm::StringRef":$state, "double":$scale, CArg<"int64_t", "0">:$window,
       CArg<"double", "0.0">:$softcap)>];
+  let extraClassDeclaration = "::mlir::LogicalResult verifyBias(int64_t heads);";
   let hasVerifier = 1;
 }
 
 include "dialects/llm/LLMScanOps.td"
 include "dialects/llm/LLMExpertOps.td"
+include "dialects/llm/LLMCrossOps.td"
 
 #endif

@@ -57,6 +57,7 @@ KernelWork PrepareAttr::getWork() const {
 
 // Two products of a head with each position; scale, maximum, exponent and sum of its score.
 static int64_t attendOperations(int64_t heads, int64_t headDim) { return heads * (4 * headDim + 4); }
+KernelWork RelativeBiasAttr::getWork() const { return {}; }
 KernelWork AttendAttr::getWork() const { return {.positionOperations = attendOperations(getHeads(), getHeadDim())}; }
 KernelWork AttendRunsAttr::getWork() const {
   return {.arithmetic = "bf16", .positionOperations = attendOperations(getHeads(), getHeadDim())};

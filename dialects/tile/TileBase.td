@@ -149,13 +149,25 @@ def Tile_PrepareAttr : Tile_Kernel<"Prepare", "prepare"> {
 def Tile_AttendAttr : Tile_Kernel<"Attend", "attend"> {
   let summary = "Kernel: some heads of one token attend to its cache";
   let description = [{
-    `@k(tile: i64, position: i64, q, cache, out, scratch[, sinks][, slopes])`: heads [tile * group, (tile + 1) * group), which share one head of
-    the cache, so that its keys and values are read once for all of them; softmax over the positions in blocks of 64, in ascending order.
-    A head's result does not depend on the group. scratch: group * (64 + head_dim) floats; sinks, slopes: f32 [heads].
+    `@k(tile: i64, position: i64, q, cache, out, scratch[, sinks][, slopes][, bias][, length: i64])`: heads [tile * group, (tile + 1) * group),
+    which share one head of the cache, so that its keys and values are read once for all of them; softmax over the positions in blocks of 64, in
+    ascending order. A head's result does not depend on the group. scratch: group * (64 + head_dim) floats; sinks, slopes: f32 [heads].
+    `mask` full: positions are those below `length`, and, with a window, less than that away on both sides. `reach` > 0: bias is
+    f32 [heads][2 * reach + 1], what is added by the distance from -reach to reach, and the last 16 of each end are equal.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads, "int64_t":$head_dim, "::mlir::Type":$element,
     "::llmc::llm::Real":$scale, "int64_t":$window, "::llmc::llm::Real":$softcap, DefaultValuedParameter<"bool", "false">:$sinks,
-    DefaultValuedParameter<"int64_t", "1">:$group, DefaultValuedParameter<"bool", "false">:$slopes);
+    DefaultValuedParameter<"int64_t", "1">:$group, DefaultValuedParameter<"bool", "false">:$slopes,
+    DefaultValuedParameter<"int64_t", "0">:$reach, DefaultValuedParameter<"::llmc::llm::Mask", "::llmc::llm::Mask::causal">:$mask);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_RelativeBiasAttr : Tile_Kernel<"RelativeBias", "relative_bias"> {
+  let summary = "Kernel: what all heads add to scores at one distance";
+  let description = [{
+    `@k(bucket: i64, index: i64, weights, bias)`: bias f32 [heads][distances], of which it writes [h][index]; weights f32 [buckets][heads].
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$distances);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

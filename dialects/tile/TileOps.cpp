@@ -29,6 +29,9 @@ static const StepField kStepFields[] = {
     {"best", offsetof(llmc_step, best), false},
     {"best_panels", offsetof(llmc_step, best_panels), true},
     {"best_logits", offsetof(llmc_step, best_logits), true},
+    {"position_ids", offsetof(llmc_step, position_ids), true},
+    {"token_types", offsetof(llmc_step, token_types), true},
+    {"source_lengths", offsetof(llmc_step, source_lengths), true},
 };
 
 const StepField *llmc::tile::stepField(StringRef name) {

@@ -72,6 +72,10 @@ inline constexpr Sublayer preNormPlain[] = {{"blk.attn_norm", &attention}, {"blk
 inline constexpr LayerSpec plainLayers[] = {{"full_attention", preNormPlain},
                                             {"sliding_attention", preNormPlain, /*windowed=*/true}};
 
+// The layer of BERT and its kin: norms behind the sums.
+inline constexpr Sublayer postNormPlain[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &plainMlp}};
+inline constexpr LayerSpec encoderLayers[] = {{"full_attention", postNormPlain}};
+
 inline constexpr Sublayer preNormGated[] = {{"blk.attn_norm", &attention}, {"blk.ffn_norm", &gatedMlp}};
 inline constexpr LayerSpec preNormLayers[] = {{"full_attention", preNormGated},
                                               {"sliding_attention", preNormGated, /*windowed=*/true}};

@@ -5,6 +5,11 @@
 
 namespace llmc::frontends {
 
+extern const Family bart;                  // Bart.cpp
+extern const Family bert, electra, ernie, roberta; // Bert.cpp
+extern const Family distilBert;            // DistilBert.cpp
+extern const Family modernBert;            // ModernBert.cpp
+extern const Family t5;                    // T5.cpp
 extern const Family bloom;                 // Bloom.cpp
 extern const Family cohere;                // Cohere.cpp
 extern const Family falcon;                // Falcon.cpp

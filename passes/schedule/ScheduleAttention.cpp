@@ -23,6 +23,21 @@ static int64_t attendGroup(int64_t shared, int64_t kvHeads, bool single) {
 
 // Of a tile: a warp of a device has one.
 int64_t StepBuilder::preparedHeads() const { return machine().isDevice() ? machine().getThreads() / 32 : 1; }
+// Kernels of their own for prompts and for few tokens know causal masks alone, and no bias by distance; those of a GPU's matrices, no slopes.
+static bool isCausal(AttentionOp op) { return op.getMask() == Mask::causal && !op.getBias(); }
+static bool isPlain(AttentionOp op) { return isCausal(op) && !op.getSlopes(); }
+
+// f32 [heads][2 * reach + 1]: what is added to scores by the distance of a key, -reach … reach.
+Value StepBuilder::relativeBias(AttentionOp op, int64_t heads, int64_t reach) {
+  int64_t distances = 2 * reach + 1, buckets = cast<RankedTensorType>(op.getBias().getType()).getShape()[0] / heads;
+  auto kernel = tile::RelativeBiasAttr::get(b.getContext(), heads, distances);
+  SmallVector<int64_t> bucketOf;
+  for (int64_t distance = -reach; distance <= reach; ++distance)
+    bucketOf.push_back(relativeBucket(*op.getRelative(), buckets, distance));
+  Value table = memory(heads * distances * 4, "relative_bias");
+  parallel(i64(distances), [&](Value index) { call("relative_bias", kernel, {lookup(bucketOf, index), index, vectorWeight(op.getBias()), table}); });
+  return table;
+}
 
 void StepBuilder::attention(AttentionOp op) {
   auto state = module.lookupSymbol<StateOp>(op.getStateAttr());
@@ -71,33 +86,44 @@ void StepBuilder::attention(AttentionOp op) {
 
   if (attendsByMatrices(op, cache))
     return attendBlocks(op, cache, q, out);
-  int64_t blockGroup = machine().isDevice() ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
-  if (attendsInBf16(op, cache) || (blockGroup && maxTokens == 1 && decisions.splitPositions))
+  bool fitsBlocks = !op.getBias() && (op.getMask() == Mask::causal || (!op.getWindow() && !op.getSlopes()));
+  int64_t blockGroup = machine().isDevice() && fitsBlocks ? kernels::blockAttendGroup(cache.getElement(), headDim, heads / kvHeads, machine()) : 0;
+  if (attendsInBf16(op, cache) || (blockGroup && isCausal(op) && maxTokens == 1 && decisions.splitPositions))
     return attendRuns(op, cache, q, out);
   int64_t group = blockGroup ? blockGroup : decisions.groupHeads ? attendGroup(heads / kvHeads, kvHeads, maxTokens == 1) : 1;
+  int64_t reach = op.getBias() ? static_cast<int64_t>(op.getRelative()->getMaxDistance()) + 16 : 0;
+  Value bias = op.getBias() ? relativeBias(op, heads, reach) : Value();
+  // Without a window or numbers that depend on the distance, who sees all of a sequence sees what its last token does.
+  bool isFull = op.getMask() == Mask::full, asLast = isFull && !op.getWindow() && !bias && !op.getSlopes();
   auto attend = tile::AttendAttr::get(b.getContext(), heads, kvHeads, headDim, cache.getElement(), op.getScale().convertToDouble(),
                                       op.getWindow(), op.getSoftcap().convertToDouble(), static_cast<bool>(op.getSinks()), group,
-                                      static_cast<bool>(op.getSlopes()));
+                                      static_cast<bool>(op.getSlopes()), reach, asLast ? Mask::causal : op.getMask());
+  auto length = [&](Value token) -> Value { return tile::EntryOp::create(b, loc, b.getI64Type(), field("lengths"), token); };
   parallel(arith::MulIOp::create(b, loc, rowCount(Rows::Tokens), i64(heads / group)), [&](Value tile) {
     auto [token, part] = tileOf(tile, heads / group);
-    SmallVector<Value> operands{part, position(token), rowPointer(q, token), slotCache(token), rowPointer(out, token),
+    Value from = asLast ? arith::SubIOp::create(b, loc, length(token), i64(1)).getResult() : position(token);
+    SmallVector<Value> operands{part, from, rowPointer(q, token), slotCache(token), rowPointer(out, token),
                                 scratch(group * (64 + headDim) * 4)};
     for (Value perHead : {op.getSinks(), op.getSlopes()})
       if (perHead)
         operands.push_back(vectorWeight(perHead));
+    if (bias)
+      operands.push_back(bias);
+    if (isFull && !asLast)
+      operands.push_back(length(token));
     call("attend", attend, operands);
   });
 }
 
 bool StepBuilder::attendsInBf16(AttentionOp op, KVCacheType cache) {
   bool isNarrow = cache.getElement().isF16() || (isQ8Cache(cache.getElement()) && machine().getDot() == tile::Dot::vnni);
-  return !exact && decisions.bf16Attention && bf16VectorsPay() && isNarrow && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
+  return isCausal(op) && !exact && decisions.bf16Attention && bf16VectorsPay() && isNarrow && cache.getHeadDim() % 16 == 0 && op.getScale().convertToDouble() > 0;
 }
 
 // On GPUs, prompts. Few tokens are left to kernels that read a cache with all of a block for one token.
 bool StepBuilder::attendsByMatrices(AttentionOp op, KVCacheType cache) {
   constexpr int64_t kMostChannels = 256;
-  return machine().isDevice() && !op.getSlopes() && !exact && decisions.bf16Attention && maxTokens > kFewTokens && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 &&
+  return machine().isDevice() && isPlain(op) && !exact && decisions.bf16Attention && maxTokens > kFewTokens && cache.getElement().isF16() && cache.getHeadDim() % 16 == 0 &&
          cache.getHeadDim() <= kMostChannels && op.getScale().convertToDouble() > 0;
 }
 

@@ -11,6 +11,9 @@ using namespace llmc;
 using namespace llmc::llm;
 using namespace llmc::schedule;
 
+// Of the step's results; a step without logits has the last alone.
+static constexpr StringRef kResultFields[] = {"logits", "hidden"};
+
 static int64_t channelsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
 
 StepBuilder::StepBuilder(ModuleOp module, int64_t maxTokens, const Decisions &decisions, Counts &counts)
@@ -27,15 +30,17 @@ LogicalResult StepBuilder::build(func::FuncOp source) {
   loc = source.getLoc();
   target = func::FuncOp::create(b, loc, source.getName(), b.getFunctionType({pointer, b.getI64Type()}, {}));
   target->setAttr("llm.max_tokens", source->getAttr("llm.max_tokens"));
+  if (Attribute isEncoder = source->getAttr(kEncoderAttr))
+    target->setAttr(kEncoderAttr, isEncoder);
   Block *entry = target.addEntryBlock();
   step = entry->getArgument(0), worker = entry->getArgument(1);
   b.setInsertionPointToStart(entry);
   layerIndex = i64(0);
 
   auto results = cast<func::ReturnOp>(source.front().getTerminator());
-  const StringRef fields[] = {"logits", "hidden"};
+  ArrayRef<StringRef> fields = kResultFields;
   SmallVector<Stored> places;
-  for (auto [value, name] : llvm::zip(results.getOperands(), fields)) {
+  for (auto [value, name] : llvm::zip(results.getOperands(), fields.take_back(results.getNumOperands()))) {
     places.push_back({field(name), channelsOf(value), channelsOf(value) * 4, Rows::Wanted, /*owned=*/false});
     destinations.try_emplace(value, places.back());
   }
@@ -81,6 +86,8 @@ LogicalResult StepBuilder::visit(Operation &op) {
       .Case([&](LinearOp op) { return linear(op), success(); })
       .Case([&](AttentionOp op) { return attention(op), success(); })
       .Case([&](LatentAttentionOp op) { return latentAttention(op), success(); })
+      .Case([&](AppendOp op) { return append(op), success(); })
+      .Case([&](CrossAttentionOp op) { return crossAttention(op), success(); })
       .Case([&](RouteOp op) { return route(op), success(); })
       .Case([&](ExpertsOp op) { return experts(op), success(); })
       .Case([&](GroupedLinearOp op) { return groupedLinear(op), success(); })
@@ -204,13 +211,16 @@ LoadedWeight StepBuilder::loaded(Value value) {
 // Ops that work row by row
 //===----------------------------------------------------------------------===//
 
+static StringRef indexField(IndexSource source) {
+  return source == IndexSource::tokens ? "token_ids" : source == IndexSource::positions ? "position_ids" : "token_types";
+}
+
 void StepBuilder::embedding(EmbeddingOp op) {
   Stored to = destination(op.getY(), Rows::Tokens, "embedding");
   auto table = cast<RankedTensorType>(op.getTable().getType());
   rowOp(Rows::Tokens, [&](Value row) {
     LoadedWeight weight = loaded(op.getTable());
-    Value ids = field(op.getIndex() == IndexSource::tokens ? "token_ids" : "positions");
-    Value index = tile::EntryOp::create(b, loc, b.getI64Type(), ids, row);
+    Value index = op.getIndex() == IndexSource::first ? i64(0) : tile::EntryOp::create(b, loc, b.getI64Type(), field(indexField(op.getIndex())), row).getResult();
     if (int64_t offset = op.getOffset())
       index = arith::AddIOp::create(b, loc, index, i64(offset));
     auto kernel = tile::DecodeRowAttr::get(b.getContext(), weight.weight.formatOf(0), table.getShape()[1]);
@@ -237,7 +247,7 @@ void StepBuilder::ropeTable(RopeTableOp op) {
   auto kernel = tile::RopeTableAttr::get(b.getContext(), to.channels, op.getTheta().convertToDouble(),
                                          op.getScaling().value_or(RopeScalingAttr()), static_cast<bool>(op.getFactors()));
   rowOp(Rows::Tokens, [&](Value row) {
-    SmallVector<Value> operands{tile::EntryOp::create(b, loc, b.getI64Type(), field("positions"), row),
+    SmallVector<Value> operands{tile::EntryOp::create(b, loc, b.getI64Type(), field("position_ids"), row),
                                 tile::EntryOp::create(b, loc, b.getI64Type(), field("lengths"), row)};
     if (op.getFactors())
       operands.push_back(vectorWeight(op.getFactors()));

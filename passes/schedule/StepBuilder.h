@@ -84,11 +84,16 @@ private:
   void norm(mlir::Value x, mlir::Value gain, mlir::Value bias, llm::NormAttr norm, const Stored &to);
   void linear(llm::LinearOp op);
   void attention(llm::AttentionOp op);
+  mlir::Value relativeBias(llm::AttentionOp op, int64_t heads, int64_t reach);
   bool attendsInBf16(llm::AttentionOp op, llm::KVCacheType cache);
   bool attendsByMatrices(llm::AttentionOp op, llm::KVCacheType cache);
   void attendBlocks(llm::AttentionOp op, llm::KVCacheType cache, const Stored &q, const Stored &out);
   void attendRuns(llm::AttentionOp op, llm::KVCacheType cache, const Stored &q, const Stored &out);
   void latentAttention(llm::LatentAttentionOp op);
+  // ScheduleCross.cpp
+  void append(llm::AppendOp op);
+  void crossAttention(llm::CrossAttentionOp op);
+  mlir::Value stateOf(llm::StatefulOpInterface op, mlir::Value token);
   // ScheduleExperts.cpp
   void route(llm::RouteOp op);
   void experts(llm::ExpertsOp op);

@@ -12,6 +12,10 @@ def LLMSpecialize : Pass<"llm-specialize", "::mlir::ModuleOp"> {
     func.func @step_1(%batch: !llm.batch) -> … attributes {llm.max_tokens = 1 : i64}      // after
     func.func @step_512(%batch: !llm.batch) -> … attributes {llm.max_tokens = 512 : i64}
     ```
+    Where tokens attend to later ones (`mask` full), the step must have the whole of a sequence: there is one version, for `llm.context` tokens,
+    whatever `tokens` says, and the module is marked `llm.looks_ahead`. A module whose step has no logits is marked `llm.no_logits`. Versions
+    of an encoder-decoder's `@encode` are marked `llm.encoder`.
+
     Settles what docs/architecture/numerics.md leaves to the mode: with `exact`, or when every matrix is f32, caches become f32; `exact`
     marks the module `llm.exact`, which keeps later phases from rounding activations. Without `exact`, `cache-type` settles the element of
     caches; q8_0 leaves those of latent attention in f16.

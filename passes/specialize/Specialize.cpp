@@ -14,6 +14,8 @@ using namespace llmc::llm;
 
 namespace {
 
+constexpr int64_t kMostTokens = 1 << 16; // of a version
+
 struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
   using LLMSpecializeBase::LLMSpecializeBase;
 
@@ -28,8 +30,34 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
       module->setAttr("llm.exact", UnitAttr::get(&getContext()));
     if (failed(settleCaches(module)))
       return signalPassFailure();
+    if (looksAhead(step))
+      module->setAttr("llm.looks_ahead", UnitAttr::get(&getContext()));
+    if (step.getNumResults() == 1)
+      module->setAttr("llm.no_logits", UnitAttr::get(&getContext()));
     if (failed(makeVersions(step)))
-      signalPassFailure();
+      return signalPassFailure();
+    if (auto encode = module.lookupSymbol<func::FuncOp>("encode"))
+      if (failed(makeVersions(encode)))
+        signalPassFailure();
+  }
+
+  // Whether tokens attend to later ones in a function or in the layers that it runs.
+  bool looksAhead(func::FuncOp function) {
+    bool found = false;
+    function.walk([&](Operation *op) {
+      if (auto attention = dyn_cast<AttentionOp>(op))
+        found |= attention.getMask() == Mask::full;
+      if (auto layers = dyn_cast<LayersOp>(op))
+        for (auto kind : layers.getKinds().getAsRange<FlatSymbolRefAttr>())
+          found |= looksAhead(getOperation().lookupSymbol<func::FuncOp>(kind.getAttr()));
+    });
+    return found;
+  }
+
+  // One version, for as many tokens as a sequence may have: it must be in one step.
+  SmallVector<int64_t> wholeSequence() {
+    auto context = getOperation()->getAttrOfType<IntegerAttr>("llm.context");
+    return {std::clamp<int64_t>(context ? context.getInt() : 512, 1, kMostTokens)};
   }
 
   static bool allMatricesAreF32(ModuleOp module) {
@@ -80,15 +108,19 @@ struct Specialize : llmc::impl::LLMSpecializeBase<Specialize> {
 
   LogicalResult makeVersions(func::FuncOp step) {
     SmallVector<int64_t> limits(tokens.begin(), tokens.end());
-    if (limits.empty())
+    if (looksAhead(step))
+      limits = wholeSequence();
+    else if (limits.empty())
       limits = few && !exact && (hasQuantisedMatrices() || (fewOfHalves && !allMatricesAreF32(getOperation()))) ? SmallVector<int64_t>{1, few, 512} : SmallVector<int64_t>{1, 512};
     for (auto [i, limit] : llvm::enumerate(limits))
-      if (limit < 1 || limit > (1 << 16) || (i && limit <= limits[i - 1]))
+      if (limit < 1 || limit > kMostTokens || (i && limit <= limits[i - 1]))
         return step.emitError("llm-specialize: tokens must ascend within 1 … 65536, got ") << limit;
     OpBuilder builder(step);
     for (int64_t limit : limits) {
       auto version = cast<func::FuncOp>(builder.clone(*step));
-      version.setName(("step_" + Twine(limit)).str());
+      version.setName((step.getName() + "_" + Twine(limit)).str());
+      if (step.getName() == "encode")
+        version->setAttr(kEncoderAttr, builder.getUnitAttr());
       version->setAttr("llm.max_tokens", builder.getI64IntegerAttr(limit));
       ++versions;
     }

@@ -1,5 +1,6 @@
 // llmc.h: eval, sequences, generate.
 #include "runtime/abi/Handles.h"
+#include "runtime/engine/Embed.h"
 #include "runtime/engine/Generate.h"
 #include "runtime/support/MappedFile.h"
 
@@ -53,6 +54,33 @@ int32_t llmc_eval(llmc_context *context, const llmc_eval_request *given, llmc_er
   if (code != LLMC_OK || end == EvalEnd::Done)
     return code;
   return report(error, LLMC_CANCELLED, end == EvalEnd::Cancelled ? "cancelled" : "stopped by a callback");
+}
+
+int32_t llmc_encode(llmc_context *context, const llmc_eval_request *given, llmc_error **error) {
+  return guard(error, [&]() -> Expected<void> {
+    LLMC_CHECK(notNull(context, "context"));
+    LLMC_CHECK(notNull(given, "llmc_eval_request"));
+    LLMC_TRY(request, readStruct(given, "llmc_eval_request"));
+    LLMC_CHECK(context->context->encode(request));
+    return {};
+  });
+}
+
+int32_t llmc_embed(llmc_context *handle, const char *text, int64_t bytes, const llmc_embed_options *given, float *vector, llmc_error **error) {
+  EvalEnd end = EvalEnd::Done;
+  int32_t code = guard(error, [&]() -> Expected<void> {
+    LLMC_CHECK(notNull(handle, "context"));
+    LLMC_CHECK(notNull(vector, "vector"));
+    llmc_embed_options options{.struct_size = sizeof(llmc_embed_options), .pooling = nullptr, .normalize = -1, .slot = 0, .truncate = 0};
+    if (given) {
+      LLMC_TRY(known, readStruct(given, "llmc_embed_options"));
+      options = known;
+    }
+    LLMC_TRY(reached, embedText(*handle->context, {text ? text : "", size_t(std::max<int64_t>(bytes, 0))}, options, vector));
+    end = reached;
+    return {};
+  });
+  return code != LLMC_OK || end == EvalEnd::Done ? code : report(error, LLMC_CANCELLED, "cancelled");
 }
 
 int64_t llmc_length(const llmc_context *context, int32_t slot) {

@@ -71,6 +71,9 @@ int32_t llmc_model_get_info(const llmc_model_handle *handle, llmc_model_info *in
     ours.has_tokenizer = model.tokenizer().has_value();
     ours.has_chat_template = model.asset("chat_template").value_or(std::span<const std::byte>()).size() > 0;
     ours.device = model.device().c_str();
+    ours.looks_ahead = model.looksAhead();
+    ours.has_logits = model.hasLogits();
+    ours.max_source_tokens = model.maxSourceTokens();
     return writeStruct(ours, info, "llmc_model_info");
   });
 }

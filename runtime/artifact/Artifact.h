@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // Raised by one whenever a struct below changes. An engine refuses artifacts of another number.
-#define LLMC_ARTIFACT_ABI 5
+#define LLMC_ARTIFACT_ABI 6
 
 // The `workers` of one step. The engine owns it; compiled code claims tiles from `next_tile` (atomic add) and calls `barrier`
 // between dependent loops. The last worker to arrive sets next_tile to 0 before the others go on.
@@ -59,6 +59,9 @@ struct llmc_step {
   int64_t best;         // 0 … (vocab + 15) / 16
   int32_t *best_panels; // [R, best], written
   float *best_logits;   // [R, best, 16], written; -infinity beyond the vocabulary
+  const int32_t *position_ids; // [T] what position embeddings take for a token's position; where nobody says, `positions`
+  const int32_t *token_types;  // [T] segment of a token; where nobody says, 0
+  const int32_t *source_lengths; // [T] of an encoder-decoder: tokens that the encoder has read into the token's slot
 };
 
 // Runs a step; every worker of the team calls it with its index. Afterwards (all workers returned) logits and hidden are written.
@@ -79,6 +82,8 @@ struct llmc_isa {
   const char *features;
   int64_t entry_count;
   const struct llmc_entry *entries; // ascending max_tokens
+  int64_t encoder_count;            // of an encoder-decoder: specialisations of the encoder's step, which writes `hidden` alone
+  const struct llmc_entry *encoders;
 };
 
 // Puts phases of a step onto a stream of a device, in order. The engine owns it.
@@ -133,6 +138,12 @@ struct llmc_asset {
   int64_t size;
 };
 
+// What an engine must know about the steps of a model.
+enum llmc_traits {
+  LLMC_TRAIT_LOOKS_AHEAD = 1, // tokens attend to later ones: a step must have the whole of each sequence
+  LLMC_TRAIT_NO_LOGITS = 2,   // steps write `hidden` alone
+};
+
 struct llmc_artifact {
   uint32_t abi;
   uint32_t struct_size;
@@ -151,6 +162,7 @@ struct llmc_artifact {
   const struct llmc_asset *assets;
   int64_t gpu_count; // 0: none
   const struct llmc_gpu *gpus; // best first
+  int64_t traits;              // of enum llmc_traits, added up
 };
 
 // The symbol that the compiler defines.

@@ -30,7 +30,7 @@ private:
 };
 
 int64_t blockBytes(const GpuStep::Sizes &sizes) {
-  return aligned(sizeof(llmc_step)) + 5 * aligned(sizes.tokens * int64_t(sizeof(int32_t))) + 3 * aligned(sizes.states * int64_t(sizeof(int64_t)));
+  return aligned(sizeof(llmc_step)) + 7 * aligned(sizes.tokens * int64_t(sizeof(int32_t))) + 3 * aligned(sizes.states * int64_t(sizeof(int64_t)));
 }
 
 } // namespace
@@ -110,6 +110,8 @@ int64_t GpuStep::fill(const llmc_step &step) {
   ours.positions = packer.add(step.positions, step.tokens);
   ours.slots = packer.add(step.slots, step.tokens);
   ours.lengths = packer.add(step.lengths, step.tokens);
+  ours.position_ids = packer.add(step.position_ids, step.tokens);
+  ours.token_types = packer.add(step.token_types, step.tokens);
   ours.row_tokens = packer.add(step.row_tokens, step.rows);
   ours.states = packer.add(step.states, sizes.states);
   ours.state_slot_bytes = packer.add(step.state_slot_bytes, sizes.states);

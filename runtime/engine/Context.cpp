@@ -38,10 +38,10 @@ Expected<void> Context::allocate() {
     LLMC_TRY(memory, Region::reserve(bytes, what));
     region = std::move(memory);
   }
-  for (auto *perSlot : {&lengths, &ready, &lengthsBefore, &lengthsAfter, &lastIndices})
+  for (auto *perSlot : {&lengths, &ready, &lengthsBefore, &lengthsAfter, &lastIndices, &sources})
     perSlot->assign(size_t(sizes.slots), 0);
-  for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows})
-    perToken->assign(size_t(owner->maxStepTokens()), 0);
+  for (auto *perToken : {&stepPositions, &stepSlots, &stepLengths, &stepRows, &stepPositionIds, &stepTokenTypes, &stepSources})
+    perToken->assign(size_t(std::max(owner->maxStepTokens(), owner->maxSourceTokens())), 0);
   stepPanels.assign(size_t(sizes.maxBestRows * maxBest), 0);
   stepPanelLogits.assign(size_t(sizes.maxBestRows * maxBest * panelTokens), 0);
   best.reserve(size_t(maxBest * panelTokens));
@@ -142,17 +142,18 @@ Expected<void> Context::fork(int64_t from, int64_t to, int64_t same) {
   LLMC_CHECK(checkSlot(to));
   if (from == to)
     return {};
-  states.copy(from, to, length(from), std::min(same, length(from)));
+  states.copy(from, to, std::max(length(from), sourceLength(from)), std::min(same, length(from)));
   std::copy_n(tokenStore(from), length(from), tokenStore(to));
   lengths[size_t(to)] = length(from);
   ready[size_t(to)] = ready[size_t(from)];
+  sources[size_t(to)] = sources[size_t(from)];
   checkpoints.share(from, to);
   return {};
 }
 
 Expected<void> Context::clear(int64_t slot) {
   LLMC_CHECK(checkSlot(slot));
-  lengths[size_t(slot)] = ready[size_t(slot)] = 0;
+  lengths[size_t(slot)] = ready[size_t(slot)] = sources[size_t(slot)] = 0;
   checkpoints.clear(slot);
   states.release(slot);
   return {};

@@ -49,6 +49,10 @@ public:
   // llmc_eval. Unless Done, every slot is as it was before.
   // `goesBack`: the slots will probably be rolled back to tokens of this request, so their states before it are worth a checkpoint.
   Expected<EvalEnd> eval(const llmc_eval_request &request, EvalProgress progress = {}, bool goesBack = false);
+  // llmc_encode. Unless Done, the slot is as it was before.
+  Expected<EvalEnd> encode(const llmc_eval_request &request);
+  // Tokens of the source that an encoder-decoder's encoder has read into the slot.
+  int64_t sourceLength(int64_t slot) const { return sources[size_t(slot)]; }
   // The last row that the last eval wrote, where the request gave no buffer of its own: [vocab].
   std::span<const float> lastLogits() const;
   // Of a request with `best`: the best tokens of the last row of the last eval, in order. Empty otherwise.
@@ -95,11 +99,16 @@ private:
   Expected<void> allocateOnGpu();
   Expected<void> validate(const llmc_eval_request &request);
   Expected<void> validateRows(const llmc_eval_request &request) const;
+  Expected<void> validateExtras(const llmc_eval_request &request) const;
+  Expected<void> validateWhole(const llmc_eval_request &request) const;
+  Expected<void> validateSource(const llmc_eval_request &request) const;
+  void noteToken(size_t t, const llmc_eval_request &request, int64_t index, int64_t slot, int64_t position, int64_t length);
   Expected<EvalEnd> evalChunks(const llmc_eval_request &request, EvalProgress progress, int64_t doneBefore);
   Chunk fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows);
   // `panels` > 0: of each row that many panels, into stepPanels and stepPanelLogits, and no logits.
   Expected<void> runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels);
-  void runOnWorkers(llmc_step &step, int64_t entry);
+  llmc_step stepOf(int64_t tokens, int64_t rows, const TokenId *ids, float *logits, float *hidden);
+  void runOnWorkers(llmc_step &step, llmc_step_fn run);
   int64_t panelsFor(const llmc_eval_request &request, const Chunk &chunk) const;
   Expected<void> checkRows(const Chunk &chunk, const float *logits, int64_t panels) const;
   void takeBest(const llmc_eval_request &request, const Chunk &chunk, const float *logits, int64_t panels);
@@ -130,9 +139,11 @@ private:
   Checkpoints checkpoints;
   Region arena, scratch, ownLogits, ownHidden, history;
   std::vector<int64_t> lengths;                                         // [slots] tokens held
+  std::vector<int64_t> sources;                                         // [slots] tokens that the encoder has read
   std::vector<int64_t> ready; // [slots] tokens that the states which do not grow have seen; means nothing without any
   std::vector<int64_t> lengthsBefore, lengthsAfter, lastIndices;        // [slots] of the request
   std::vector<int32_t> stepPositions, stepSlots, stepLengths, stepRows; // [maxStepTokens]
+  std::vector<int32_t> stepPositionIds, stepTokenTypes, stepSources;    // [maxStepTokens]
   std::vector<int32_t> stepPanels;      // [maxBestRows * maxBest]
   std::vector<float> stepPanelLogits;   // [maxBestRows * maxBest][16]
   std::vector<ScoredToken> best;        // of the last row that was taken

@@ -55,11 +55,47 @@ Expected<void> Context::validateRows(const llmc_eval_request &request) const {
   return {};
 }
 
+Expected<void> Context::validateExtras(const llmc_eval_request &request) const {
+  if (request.best > 0 && !owner->hasLogits())
+    return invalidInput("best: the model has no logits");
+  if (request.logits && !owner->hasLogits())
+    return invalidInput("logits: the model has none; want its hidden states");
+  std::optional<int64_t> limit = owner->positionLimit();
+  for (int64_t i = 0; request.position_ids && i < request.count; ++i)
+    if (int32_t id = request.position_ids[i]; id < 0 || (limit && id >= *limit))
+      return invalidInput("position_ids: " + std::to_string(id) + " at index " + std::to_string(i) + ": want 0 … " +
+                          std::to_string(limit.value_or(sizes.context) - 1));
+  int64_t types = owner->tokenTypes();
+  for (int64_t i = 0; request.token_types && i < request.count; ++i)
+    if (int32_t type = request.token_types[i]; type < 0 || type >= types)
+      return invalidInput("token_types: " + std::to_string(type) + " at index " + std::to_string(i) + ": the model has " + std::to_string(types) +
+                          " token type(s)");
+  return {};
+}
+
+// Where tokens attend to later ones, a step must have all of them. A decoder needs something to decode.
+Expected<void> Context::validateWhole(const llmc_eval_request &request) const {
+  for (int64_t i = 0; owner->hasEncoder() && i < request.count; ++i)
+    if (int64_t slot = slotOf(request, i); sourceLength(slot) == 0)
+      return invalidInput("slot " + std::to_string(slot) + " has no source: let the encoder read one first (llmc_encode)");
+  if (!owner->looksAhead())
+    return {};
+  if (request.count > owner->maxStepTokens())
+    return invalidInput("tokens: the encoder reads up to " + std::to_string(owner->maxStepTokens()) + " tokens at once, got " +
+                        std::to_string(request.count));
+  for (int64_t i = 0; i < request.count; ++i)
+    if (int64_t slot = slotOf(request, i); length(slot) > 0)
+      return invalidInput("slot " + std::to_string(slot) + " holds " + std::to_string(length(slot)) +
+                          " tokens: an encoder reads a sequence in one request; clear the slot first");
+  return {};
+}
+
 // Also notes for each slot its length after the request, and its last token in it.
 Expected<void> Context::validate(const llmc_eval_request &request) {
   if (request.count < 1 || !request.tokens)
     return invalidInput("tokens: want at least one");
   LLMC_CHECK(validateRows(request));
+  LLMC_CHECK(validateExtras(request));
   lengthsAfter = lengths;
   int64_t vocab = owner->artifact().vocab;
   for (int64_t i = 0; i < request.count; ++i) {
@@ -76,7 +112,7 @@ Expected<void> Context::validate(const llmc_eval_request &request) {
       return invalidInput("context: slot " + std::to_string(slot) + " holds " + std::to_string(length(slot)) +
                           " tokens and would hold " + std::to_string(after) + ", the context has room for " +
                           std::to_string(sizes.context) + "; use -c " + std::to_string(after));
-  return {};
+  return validateWhole(request);
 }
 
 Expected<EvalEnd> Context::eval(const llmc_eval_request &request, EvalProgress progress, bool goesBack) {
@@ -123,6 +159,16 @@ Expected<EvalEnd> Context::evalChunks(const llmc_eval_request &request, EvalProg
   return EvalEnd::Done;
 }
 
+// What the step's arrays say of its token number `t`, the request's number `index`.
+void Context::noteToken(size_t t, const llmc_eval_request &request, int64_t index, int64_t slot, int64_t position, int64_t length) {
+  stepPositions[t] = int32_t(position);
+  stepSlots[t] = int32_t(slot);
+  stepLengths[t] = int32_t(length);
+  stepPositionIds[t] = request.position_ids ? request.position_ids[index] : stepPositions[t];
+  stepTokenTypes[t] = request.token_types ? request.token_types[index] : 0;
+  stepSources[t] = int32_t(sourceLength(slot));
+}
+
 Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t first, RowPicker &rows) {
   Chunk chunk{request.tokens + first, 0, rows.taken(), 0, request.hidden || request.on_rows};
   int64_t most = std::min(owner->maxStepTokens(), request.count - first);
@@ -135,9 +181,7 @@ Context::Chunk Context::fillChunk(const llmc_eval_request &request, int64_t firs
       break;
     int64_t position = lengths[size_t(slot)]++;
     tokenStore(slot)[position] = request.tokens[index];
-    stepPositions[t] = int32_t(position);
-    stepSlots[t] = int32_t(slot);
-    stepLengths[t] = int32_t(lengthsAfter[size_t(slot)]);
+    noteToken(t, request, index, slot, position, lengthsAfter[size_t(slot)]);
     if (wanted) {
       stepRows[size_t(chunk.rows++)] = int32_t(chunk.tokens);
       rows.take();
@@ -154,14 +198,17 @@ int64_t Context::panelsFor(const llmc_eval_request &request, const Chunk &chunk)
   return std::min(request.best, (owner->artifact().vocab + panelTokens - 1) / panelTokens);
 }
 
-Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels) {
+llmc_step Context::stepOf(int64_t tokens, int64_t rows, const TokenId *ids, float *logits, float *hidden) {
   llmc_step step{};
-  step.tokens = chunk.tokens;
-  step.rows = chunk.rows;
-  step.token_ids = chunk.tokenIds;
+  step.tokens = tokens;
+  step.rows = rows;
+  step.token_ids = ids;
   step.positions = stepPositions.data();
   step.slots = stepSlots.data();
   step.lengths = stepLengths.data();
+  step.position_ids = stepPositionIds.data();
+  step.token_types = stepTokenTypes.data();
+  step.source_lengths = stepSources.data();
   step.row_tokens = stepRows.data();
   step.logits = logits;
   step.hidden = hidden;
@@ -169,6 +216,11 @@ Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidde
   step.state_slot_bytes = states.slotStrides();
   step.state_layer_bytes = states.layerStrides();
   step.capacity = stateCapacity(sizes.context);
+  return step;
+}
+
+Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidden, int64_t panels) {
+  llmc_step step = stepOf(chunk.tokens, chunk.rows, chunk.tokenIds, logits, hidden);
   step.best = panels;
   step.best_panels = stepPanels.data();
   step.best_logits = stepPanelLogits.data();
@@ -181,11 +233,11 @@ Expected<void> Context::runChunk(const Chunk &chunk, float *logits, float *hidde
     return gpu->run(step, entry, [&](int64_t phase, int64_t ns) { profile->record(phase, ns); });
   }
   step.profile = profile ? profile->begin(entry, std::span(stepPositions).first(size_t(chunk.tokens)), chunk.rows) : Profile::none();
-  runOnWorkers(step, entry);
+  runOnWorkers(step, owner->isa().entries[entry].run);
   return {};
 }
 
-void Context::runOnWorkers(llmc_step &step, int64_t entry) {
+void Context::runOnWorkers(llmc_step &step, llmc_step_fn run) {
   WeightMemory::Step weights = owner->weightMemory().beginStep();
   step.weights = weights.starts();
   step.arena = arena.data();
@@ -194,7 +246,7 @@ void Context::runOnWorkers(llmc_step &step, int64_t entry) {
   struct Call {
     llmc_step_fn run;
     const llmc_step *step;
-  } call{owner->isa().entries[entry].run, &step};
+  } call{run, &step};
   workers->run(
       [](void *data, int64_t worker) {
         auto *call = static_cast<Call *>(data);
@@ -205,6 +257,8 @@ void Context::runOnWorkers(llmc_step &step, int64_t entry) {
 
 // A panel that holds NaN is among the best.
 Expected<void> Context::checkRows(const Chunk &chunk, const float *logits, int64_t panels) const {
+  if (!owner->hasLogits())
+    return {};
   const float *first = panels ? stepPanelLogits.data() : logits;
   int64_t width = panels ? panels * panelTokens : owner->artifact().vocab;
   for (int64_t row = 0; row < chunk.rows; ++row) {
@@ -238,6 +292,47 @@ void Context::takeBest(const llmc_eval_request &request, const Chunk &chunk, con
         request.best_ids[to + i] = token.id;
     }
   }
+}
+
+// ---- Encoder-decoders -----------------------------------------------------------------------------------------------
+
+Expected<void> Context::validateSource(const llmc_eval_request &request) const {
+  if (!owner->hasEncoder())
+    return invalidInput("the model has no encoder beside its decoder");
+  LLMC_CHECK(checkSlot(request.slot));
+  if (request.count < 1 || !request.tokens)
+    return invalidInput("tokens: want at least one");
+  if (request.slots)
+    return invalidInput("slots: the encoder reads one source at a time, into `slot`");
+  if (length(request.slot) > 0 || sourceLength(request.slot) > 0)
+    return invalidInput("slot " + std::to_string(request.slot) + " holds a sequence already; clear it first");
+  if (int64_t most = std::min(owner->maxSourceTokens(), sizes.context); request.count > most)
+    return invalidInput("tokens: the encoder reads up to " + std::to_string(most) + " tokens, got " + std::to_string(request.count) +
+                        (most < owner->maxSourceTokens() ? "; use -c " + std::to_string(request.count) : ""));
+  int64_t vocab = owner->artifact().vocab;
+  for (int64_t i = 0; i < request.count; ++i)
+    if (request.tokens[i] < 0 || request.tokens[i] >= vocab)
+      return invalidInput("token " + std::to_string(request.tokens[i]) + " at index " + std::to_string(i) + ": the vocabulary has ids 0 … " +
+                          std::to_string(vocab - 1));
+  return validateExtras(request);
+}
+
+Expected<EvalEnd> Context::encode(const llmc_eval_request &request) {
+  LLMC_CHECK(validateSource(request));
+  if (isCancelled())
+    return EvalEnd::Cancelled;
+  for (int64_t i = 0; i < request.count; ++i) {
+    noteToken(size_t(i), request, i, request.slot, i, request.count);
+    stepRows[size_t(i)] = int32_t(i);
+  }
+  float *hidden = request.hidden ? request.hidden : ownHidden.as<float>();
+  llmc_step step = stepOf(request.count, request.count, request.tokens, nullptr, hidden);
+  step.profile = Profile::none();
+  runOnWorkers(step, owner->encoderFor(request.count).run);
+  sources[size_t(request.slot)] = request.count;
+  if (request.on_rows && request.on_rows(request.user, 0, request.count, nullptr, hidden))
+    return EvalEnd::Stopped;
+  return EvalEnd::Done;
 }
 
 } // namespace llmc

@@ -82,18 +82,21 @@ int64_t alignUp64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 void planBuffers(const LoadedModel &model, ContextPlan &plan) {
   const llmc_artifact &artifact = model.artifact();
   plan.arenaBytes = plan.scratchBytes = 0;
-  for (int64_t i = 0; i < model.isa().entry_count; ++i) {
-    const llmc_entry &entry = model.isa().entries[i];
-    plan.arenaBytes = std::max(plan.arenaBytes, alignUp64(entry.arena_bytes));
-    plan.scratchBytes = std::max(plan.scratchBytes, entry.scratch_bytes * plan.threads);
-  }
+  const llmc_isa &isa = model.isa();
+  for (std::span entries : {std::span(isa.entries, size_t(isa.entry_count)), std::span(isa.encoders, size_t(isa.encoder_count))})
+    for (const llmc_entry &entry : entries) {
+      plan.arenaBytes = std::max(plan.arenaBytes, alignUp64(entry.arena_bytes));
+      plan.scratchBytes = std::max(plan.scratchBytes, entry.scratch_bytes * plan.threads);
+    }
   int64_t rowBytes = artifact.vocab * int64_t(sizeof(float));
   plan.maxRows = std::clamp<int64_t>(ownLogitBytes / rowBytes, 1, model.maxStepTokens());
-  plan.logitBytes = plan.maxRows * rowBytes;
+  if (model.looksAhead()) // all rows of a sequence leave in one step
+    plan.maxRows = std::min(model.maxStepTokens(), plan.context * plan.slots);
+  plan.logitBytes = model.hasLogits() ? plan.maxRows * rowBytes : 0;
   plan.maxBestRows = std::min(plan.maxRows, mostBestRows);
   // Of each row the panels with their logits, and the tokens.
   plan.bestBytes = plan.maxBestRows * maxBest * ((1 + panelTokens) * int64_t(sizeof(float)) + int64_t(sizeof(ScoredToken)));
-  plan.hiddenBytes = model.maxStepTokens() * artifact.hidden * int64_t(sizeof(float));
+  plan.hiddenBytes = std::max(model.maxStepTokens(), model.maxSourceTokens()) * artifact.hidden * int64_t(sizeof(float));
 }
 
 } // namespace

@@ -92,6 +92,8 @@ void Context::saveCheckpoints(int64_t slot, uint8_t *table, uint8_t *copies) con
 }
 
 Expected<void> Context::save(int64_t slot, std::span<uint8_t> target) const {
+  if (owner->hasEncoder())
+    return unsupported("keeping sequences of encoder-decoders is not supported yet");
   LLMC_CHECK(checkSlot(slot));
   int64_t held = length(slot), bytes = saveBytes(slot);
   if (int64_t(target.size()) < bytes)
@@ -127,6 +129,8 @@ void Context::restoreCheckpoints(int64_t slot, int64_t count, const uint8_t *tab
 }
 
 Expected<void> Context::restore(int64_t slot, std::span<const uint8_t> source) {
+  if (owner->hasEncoder())
+    return unsupported("keeping sequences of encoder-decoders is not supported yet");
   LLMC_CHECK(checkSlot(slot));
   lengths[size_t(slot)] = ready[size_t(slot)] = 0;
   checkpoints.dropBeyond(slot, 0);

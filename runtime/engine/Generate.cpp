@@ -57,8 +57,22 @@ Expected<void> generateAs(Generation &generation, const llmc_sampler_options &ch
 
 } // namespace
 
+// Of an encoder-decoder, the prompt is what the encoder reads; the text begins with the decoder's first token.
+static Expected<EvalEnd> encodePrompt(Context &context, int32_t slot, std::vector<TokenId> &prompt) {
+  LLMC_CHECK(context.clear(slot));
+  llmc_eval_request request{};
+  request.tokens = prompt.data();
+  request.count = int64_t(prompt.size());
+  request.slot = slot;
+  LLMC_TRY(end, context.encode(request));
+  prompt.assign(1, context.model().startToken());
+  return end;
+}
+
 Expected<void> generate(Context &context, const llmc_generate_options &options, llmc_generate_stats &stats) {
   LLMC_CHECK(context.checkSlot(options.slot));
+  if (context.model().looksAhead())
+    return unsupported("an encoder does not generate: ask for its logits or hidden states");
   llmc_sampler_options chosen = options.sampler ? *options.sampler : samplerDefaults(context.model());
   LLMC_TRY(sampling, samplerOptions(chosen, context.model()));
   LLMC_TRY(stops, stopStrings(options));
@@ -66,6 +80,13 @@ Expected<void> generate(Context &context, const llmc_generate_options &options, 
   auto tokenizer = context.model().tokenizer();
   if (!tokenizer && (options.on_text || !stops.empty()))
     return std::unexpected(std::move(tokenizer.error()));
+  if (context.model().hasEncoder()) {
+    LLMC_TRY(end, encodePrompt(context, options.slot, prompt));
+    if (end != EvalEnd::Done) {
+      stats.finish = LLMC_FINISH_CANCELLED;
+      return {};
+    }
+  }
   Generation generation(context, options, stops, tokenizer ? *tokenizer : nullptr);
   LLMC_CHECK(generateAs(generation, chosen, sampling, prompt));
   generation.measure();

@@ -132,13 +132,18 @@ Expected<BeamOptions> beamOptions(const Generation &generation, const llmc_sampl
   return chosen;
 }
 
+// A decoder's first token is part of its sequence.
 bool tellSequence(const Generation &generation, int64_t index, const BeamSearch::Finished &found) {
   const llmc_generate_options &options = generation.options;
+  std::vector<TokenId> tokens;
+  if (const LoadedModel &model = generation.context.model(); model.hasEncoder())
+    tokens.push_back(model.startToken());
+  tokens.insert(tokens.end(), found.tokens.begin(), found.tokens.end());
   llmc_sequence sequence{};
   sequence.struct_size = sizeof sequence;
   sequence.index = index;
-  sequence.tokens = found.tokens.data();
-  sequence.token_count = int64_t(found.tokens.size());
+  sequence.tokens = tokens.data();
+  sequence.token_count = int64_t(tokens.size());
   sequence.score = found.score;
   return !options.on_sequence || !options.on_sequence(options.user, &sequence);
 }

@@ -78,16 +78,22 @@ bool isSane(const llmc_gpu &gpu) {
   return sane;
 }
 
+bool isSane(const llmc_entry *entries, int64_t count) {
+  bool sane = true;
+  int64_t previous = 0;
+  for (int64_t i = 0; sane && i < count; previous = entries[i++].max_tokens)
+    sane = entries[i].run && entries[i].max_tokens > previous && entries[i].arena_bytes >= 0 && entries[i].scratch_bytes >= 0 &&
+           entries[i].scratch_bytes % 64 == 0;
+  return sane;
+}
+
 // The compiler's own slips are found here, not as a crash in a worker.
 Expected<void> checkDescriptor(const llmc_artifact &artifact) {
   bool sane = artifact.vocab > 0 && artifact.hidden > 0 && artifact.context > 0 && artifact.isa_count > 0 &&
               artifact.weight_bytes >= 0 && artifact.metadata;
   for (const llmc_isa &isa : levels(artifact)) {
-    sane = sane && isa.name && isa.features && isa.entry_count > 0;
-    int64_t previous = 0;
-    for (int64_t i = 0; sane && i < isa.entry_count; previous = isa.entries[i++].max_tokens)
-      sane = isa.entries[i].run && isa.entries[i].max_tokens > previous && isa.entries[i].arena_bytes >= 0 &&
-             isa.entries[i].scratch_bytes >= 0 && isa.entries[i].scratch_bytes % 64 == 0;
+    sane = sane && isa.name && isa.features && isa.entry_count > 0 && isa.encoder_count >= 0 && isSane(isa.entries, isa.entry_count) &&
+           isSane(isa.encoders, isa.encoder_count);
   }
   for (const llmc_state &state : std::span(artifact.states, size_t(artifact.state_count)))
     sane = sane && state.layers > 0 && state.bytes_per_position >= 0 && state.fixed_bytes >= 0 &&
@@ -143,7 +149,7 @@ Expected<void> LoadedModel::useGpu(const DeviceChoice &choice, const OpenOptions
   const llmc_gpu &code = gpuModel->code();
   for (const llmc_gpu_entry &entry : std::span(code.entries, size_t(code.entry_count)))
     gpuEntries.push_back({entry.max_tokens, entry.arena_bytes, entry.scratch_bytes, nullptr, entry.best_rows});
-  gpuLevel = {code.name, "", code.entry_count, gpuEntries.data()};
+  gpuLevel = {code.name, "", code.entry_count, gpuEntries.data(), 0, nullptr};
   level = &gpuLevel;
   place = gpuModel->name();
   dropPages(weights.data(), 0, int64_t(weights.size())); // they are on the GPU now
@@ -159,6 +165,16 @@ int64_t LoadedModel::availableBytes() const {
 Expected<void> LoadedModel::readMetadata() {
   LLMC_TRY(metadata, parseJson(descriptor->metadata, "metadata"));
   limit = jsonInt(metadata, "position_limit");
+  types = jsonInt(metadata, "token_types").value_or(1);
+  vectors.pooling = looksAhead() || hasEncoder() ? Pooling::Mean : Pooling::Last;
+  if (const Json *said = jsonMember(metadata, "embedding")) {
+    vectors.pooling = parsePooling(jsonString(*said, "pooling").value_or("")).value_or(vectors.pooling);
+    vectors.normalize = jsonBool(*said, "normalize").value_or(false);
+    vectors.maxTokens = jsonInt(*said, "max_tokens").value_or(0);
+  }
+  start = TokenId(jsonInt(metadata, "decoder_start").value_or(-1));
+  if (hasEncoder() && (start < 0 || start >= descriptor->vocab))
+    return internalError("the artifact's metadata: decoder_start is no token of the model");
   return {};
 }
 
@@ -191,6 +207,13 @@ Expected<const Tokenizer *> LoadedModel::tokenizer() const {
   if (!words)
     return unsupported("the model has no tokenizer: give token ids");
   return &*words;
+}
+
+const llmc_entry &LoadedModel::encoderFor(int64_t tokens) const {
+  const llmc_entry *entry = level->encoders;
+  while (entry->max_tokens < tokens)
+    ++entry;
+  return *entry;
 }
 
 int64_t LoadedModel::entryIndexFor(int64_t tokens) const {

@@ -3,6 +3,7 @@
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/cuda/GpuModel.h"
+#include "runtime/engine/Embedding.h"
 #include "runtime/engine/GenerationConfig.h"
 #include "runtime/engine/WeightMemory.h"
 #include "runtime/tokenizer/Tokenizer.h"
@@ -47,7 +48,18 @@ public:
   std::span<const TokenId> stopTokens() const { return stops; }
   // Positions that the graph can address at all (a table of learned ones); nullopt: no such limit.
   std::optional<int64_t> positionLimit() const { return limit; }
+  const Embedding &embedding() const { return vectors; }
+  // An encoder-decoder: its encoder reads a source of up to maxSourceTokens() tokens at once; its decoder begins with startToken().
+  bool hasEncoder() const { return level->encoder_count > 0; }
+  int64_t maxSourceTokens() const { return hasEncoder() ? level->encoders[level->encoder_count - 1].max_tokens : 0; }
+  const llmc_entry &encoderFor(int64_t tokens) const;
+  TokenId startToken() const { return start; }
+  // Segments that tokens can be of.
+  int64_t tokenTypes() const { return types; }
   int64_t maxStepTokens() const { return level->entries[level->entry_count - 1].max_tokens; }
+  // Tokens attend to later ones: a step must have the whole of each sequence.
+  bool looksAhead() const { return descriptor->traits & LLMC_TRAIT_LOOKS_AHEAD; }
+  bool hasLogits() const { return !(descriptor->traits & LLMC_TRAIT_NO_LOGITS); }
   // The smallest specialisation for a step of `tokens`, which is at most maxStepTokens().
   const llmc_entry &entryFor(int64_t tokens) const { return level->entries[entryIndexFor(tokens)]; }
   int64_t entryIndexFor(int64_t tokens) const;
@@ -70,6 +82,9 @@ private:
   GenerationConfig config;
   std::vector<TokenId> stops;
   std::optional<int64_t> limit;
+  int64_t types = 1;
+  TokenId start = -1;
+  Embedding vectors;
 };
 
 } // namespace llmc

@@ -4,7 +4,7 @@
 #   test/conformance/run.sh [--seeds 1,2,3] [--only CASES] [--ops OPS] [--llmc COMMAND] [--results DIR] [--all] [--lowerings]
 #
 # --only      names of hf_cases.py --list; by default the cases of the families in supported.txt; --all takes every case
-# --ops       as hf_check.py's, by default logits,greedy,ppl,eos,beam,chat
+# --ops       as hf_check.py's, by default logits,greedy,ppl,eos,beam,chat,encoder
 # --lowerings also holds interpreter, portable and vector code to the same logits (test/e2e/lowering_check.py)
 # --results   writes seed-N.json there, which status.py turns into docs/status.md
 #
@@ -16,7 +16,7 @@ environment=$cacheDir/venv-hf
 packages=(transformers safetensors tokenizers sentencepiece gguf numpy filelock typing-extensions sympy networkx jinja2
   fsspec protobuf einops)
 
-seeds=1,2,3 only=$(grep -v '^#' "$here/supported.txt" | paste -sd,) ops=logits,greedy,ppl,eos,beam,chat
+seeds=1,2,3 only=$(grep -v '^#' "$here/supported.txt" | paste -sd,) ops=logits,greedy,ppl,eos,beam,chat,encoder
 llmc=$repoDir/build/bin/llmc results= lowerings=no
 while [ $# -gt 0 ]; do
   case $1 in

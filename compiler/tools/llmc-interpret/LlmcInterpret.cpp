@@ -16,6 +16,7 @@
 #include "llvm/Support/Path.h"
 
 #include <map>
+#include <numeric>
 
 using namespace mlir;
 using namespace llmc;
@@ -30,6 +31,7 @@ static cl::list<int> slots("slots", cl::CommaSeparated, cl::desc("Default: 0"));
 static cl::list<int> lengths("lengths", cl::CommaSeparated, cl::desc("Default: what the slot holds after the step"));
 static cl::list<int> rows("rows", cl::CommaSeparated,
                           cl::desc("Tokens of each step whose logits are wanted; default: all"));
+static cl::list<int> source("source", cl::CommaSeparated, cl::desc("Tokens that @encode reads into slot 0 before"));
 static cl::list<int> chunks("chunks", cl::CommaSeparated, cl::desc("Tokens per step; default: all in one"));
 static cl::opt<unsigned> digits("digits", cl::init(4), cl::desc("Significant digits printed"));
 static cl::opt<bool> observe("observe", cl::desc("Print every op's results too"));
@@ -59,6 +61,14 @@ static Batch wholeBatch() {
   if (batch.positions.empty())
     for (int32_t slot : batch.slots)
       batch.positions.push_back(next[slot]++);
+  return batch;
+}
+
+static Batch sourceBatch() {
+  Batch batch{.tokens = source};
+  batch.slots.assign(source.size(), 0);
+  batch.positions.resize(source.size());
+  std::iota(batch.positions.begin(), batch.positions.end(), 0);
   return batch;
 }
 
@@ -112,6 +122,9 @@ static llvm::Error run(MLIRContext &context) {
     return interpreter.takeError();
   if (observe)
     (*interpreter)->setObserver(printObservation);
+  if (!source.empty())
+    if (auto hidden = (*interpreter)->encode(sourceBatch()); !hidden)
+      return hidden.takeError();
   return runSteps(**interpreter, function);
 }
 

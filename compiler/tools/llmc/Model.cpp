@@ -116,6 +116,20 @@ absl::Status Context::eval(llmc_eval_request request) {
   return owner->status(owner->api().eval(context, &request, &error), error);
 }
 
+absl::Status Context::embed(std::string_view text, llmc_embed_options options, float *vector) {
+  CancelScope scope(owner->api(), context);
+  options.struct_size = sizeof options;
+  llmc_error *error = nullptr;
+  return owner->status(owner->api().embed(context, text.data(), int64_t(text.size()), &options, vector, &error), error);
+}
+
+absl::Status Context::encode(llmc_eval_request request) {
+  CancelScope scope(owner->api(), context);
+  request.struct_size = sizeof request;
+  llmc_error *error = nullptr;
+  return owner->status(owner->api().encode(context, &request, &error), error);
+}
+
 absl::Status Context::eval(const int32_t *tokens, int64_t count, float *logits) {
   llmc_eval_request request{};
   request.tokens = tokens;

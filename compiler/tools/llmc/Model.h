@@ -66,6 +66,8 @@ public:
   // Appends tokens to slot 0. `logits`: [tokens, vocab] of every token, or null for none.
   absl::Status eval(const int32_t *tokens, int64_t count, float *logits);
   absl::Status eval(llmc_eval_request request);
+  absl::Status encode(llmc_eval_request request);
+  absl::Status embed(std::string_view text, llmc_embed_options options, float *vector);
   absl::Status clear(int32_t slot = 0);
   absl::Status fork(int32_t from, int32_t to);
 

@@ -20,6 +20,7 @@ void addBench(CLI::App &program, Action &chosen);
 void addEval(CLI::App &program, Action &chosen);
 void addEvalPerplexity(CLI::App &eval, Action &chosen);
 void addEvalKld(CLI::App &eval, Action &chosen);
+void addEvalEmbed(CLI::App &eval, Action &chosen);
 void addTokenize(CLI::App &program, Action &chosen);
 void addInspect(CLI::App &program, Action &chosen);
 void addVerify(CLI::App &program, Action &chosen);

@@ -88,7 +88,8 @@ struct Attend {
   CacheShape cache;
   Value base, kvHead, queries, scores, sums; // queries, sums: [group][head_dim]; scores: [group][64]; the last two scratch
   Value first, end;                    // positions that may be seen: [first, end)
-  Values slopes;                       // of the heads; empty: none
+  Value position;                      // of the token
+  Values slopes, biases;               // of the heads, by distance; empty: none
 
   int64_t group() const { return kernel.getGroup(); }
   Value scoresOf(int64_t head) { return b.at(scores, head * kSpan * 4); }
@@ -156,7 +157,7 @@ struct Attend {
     for (auto [n, dot] : llvm::enumerate(dots(blocks, zeros))) {
       int64_t head = int64_t(n) / count, i = int64_t(n) % count;
       Value from = b.add(start, b.constant(i * kBlock));
-      Value masked = mask(slanted(finish(dot), head, from), from);
+      Value masked = mask(biased(slanted(finish(dot), head, from), head, from), from);
       Value slot = arith::RemUIOp::create(b, from, b.constant(kSpan));
       b.store(masked, floatAt(b, scoresOf(head), slot), 4);
       result[head] = maximum(b, result[head], masked);
@@ -177,8 +178,18 @@ struct Attend {
       return score;
     SmallVector<int32_t> steps = llvm::to_vector(llvm::seq<int32_t>(0, kBlock));
     Value lane = arith::ConstantOp::create(b, DenseElementsAttr::get(b.words(kBlock), ArrayRef<int32_t>(steps)));
-    Value behind = b.truncate(b.add(b.sub(from, end), b.constant(1)), b.getI32Type());
+    Value behind = b.truncate(b.sub(from, position), b.getI32Type());
     return b.fma(b.toFloat(b.add(b.broadcast(behind, b.words(kBlock)), lane)), slopes[size_t(head)], score);
+  }
+
+  // The 16 numbers from the distance of `from` on; beyond the table's ends all are like those there.
+  Value biased(Value score, int64_t head, Value from) {
+    if (biases.empty())
+      return score;
+    int64_t reach = kernel.getReach();
+    Value distance = b.sub(from, position);
+    Value start = arith::MaxSIOp::create(b, arith::MinSIOp::create(b, distance, b.constant(reach - kBlock + 1)), b.constant(-reach));
+    return b.add(score, b.load(b.floats(kBlock), floatAt(b, biases[size_t(head)], b.add(start, b.constant(reach))), 4));
   }
 
   Value mask(Value score, Value from) {
@@ -305,6 +316,13 @@ struct Attend {
 
 } // namespace
 
+void emitRelativeBias(KernelBuilder &b, tile::RelativeBiasAttr kernel) {
+  Value weights = b.at(b.argument(2), b.argument(0), kernel.getHeads() * 4), to = floatAt(b, b.argument(3), b.argument(1));
+  b.loop(b.constant(0), b.constant(kernel.getHeads()), 1, [&](Value head) {
+    b.store(b.load(b.getF32Type(), floatAt(b, weights, head), 4), b.at(to, head, kernel.getDistances() * 4), 4);
+  });
+}
+
 // Softmax in one pass over the cache: sums are rescaled when the maximum grows. Source: arXiv:1805.02867.
 void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
   int64_t headDim = kernel.getHeadDim(), group = kernel.getGroup();
@@ -312,19 +330,29 @@ void emitAttend(KernelBuilder &b, tile::AttendAttr kernel) {
   Type f32 = b.getF32Type();
   CacheShape cache{kernel.getElement(), kernel.getKvHeads(), headDim};
   Value kvHead = arith::DivUIOp::create(b, head, b.constant(kernel.getHeads() / kernel.getKvHeads()));
-  Value end = b.add(position, b.constant(1)), first = b.constant(0);
-  if (int64_t window = kernel.getWindow())
-    first = arith::MaxSIOp::create(b, b.sub(end, b.constant(window)), first);
-  Attend attend{b, kernel, cache, b.argument(3), kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end, {}};
-  for (int64_t i = 0; i < group && kernel.getSlopes(); ++i) {
-    Value slopes = b.argument(kernel.getSinks() ? 7 : 6);
-    attend.slopes.push_back(b.loadBroadcast(b.floats(kBlock), f32, floatAt(b, slopes, b.add(head, b.constant(i)))));
+  unsigned next = 6;
+  auto optional = [&](bool isThere) { return isThere ? b.argument(next++) : Value(); };
+  Value sinks = optional(kernel.getSinks()), slopes = optional(kernel.getSlopes()), bias = optional(kernel.getReach() > 0);
+  bool isFull = kernel.getMask() == llm::Mask::full;
+  Value after = b.add(position, b.constant(1)), end = isFull ? b.argument(next) : after, first = b.constant(0);
+  if (int64_t window = kernel.getWindow()) {
+    first = arith::MaxSIOp::create(b, b.sub(after, b.constant(window)), first);
+    if (isFull)
+      end = arith::MinSIOp::create(b, end, b.add(position, b.constant(window)));
+  }
+  Attend attend{b, kernel, cache, b.argument(3), kvHead, b.at(b.argument(2), head, headDim * 4), scratch, b.at(scratch, group * kSpan * 4), first, end, position, {}, {}};
+  for (int64_t i = 0; i < group; ++i) {
+    Value number = b.add(head, b.constant(i));
+    if (slopes)
+      attend.slopes.push_back(b.loadBroadcast(b.floats(kBlock), f32, floatAt(b, slopes, number)));
+    if (bias)
+      attend.biases.push_back(b.at(bias, number, (2 * kernel.getReach() + 1) * 4));
   }
 
   forChannels(b, group * headDim, [&](Value index, VectorType type) { b.store(b.constant(type, 0.0), floatAt(b, attend.sums, index), 4); });
   Values best(group, b.constant(f32, kMasked)), totals(group, b.constant(f32, 0.0));
   for (int64_t i = 0; i < group && kernel.getSinks(); ++i) // a score that is there from the start, of a value of zeros
-    best[i] = b.load(f32, floatAt(b, b.argument(6), b.add(head, b.constant(i))), 4), totals[i] = b.constant(f32, 1.0);
+    best[i] = b.load(f32, floatAt(b, sinks, b.add(head, b.constant(i))), 4), totals[i] = b.constant(f32, 1.0);
   best.append(totals);
   Values last = b.loop(b.multipleBelow(first, kSpan), end, kSpan, best, [&](Value span, ValueRange state) { return attend.addSpan(span, state); });
   for (int64_t i = 0; i < group; ++i) {

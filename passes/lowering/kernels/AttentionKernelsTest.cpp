@@ -20,6 +20,8 @@ struct AttentionCase {
   bool interleaved = false, norm = false, sinks = false;
   int64_t group = 1;
   bool slopes = false;
+  int64_t reach = 0; // of a bias by distance; 0: none
+  bool full = false; // the mask
 };
 constexpr AttentionCase cases[] = {
     {2, 2, 8, Element::F32},
@@ -46,6 +48,10 @@ constexpr AttentionCase cases[] = {
     {3, 3, 16, Element::F32, 0, 0, 0, false, false, false, 1, true},
     {8, 2, 64, Element::F16, 65, 30, 0, false, false, true, 4, true},
     {6, 1, 40, Element::Q8, 0, 0, 0, false, false, false, 3, true},
+    {4, 2, 16, Element::F32, 0, 0, 0, false, false, false, 2, false, 0, true},
+    {2, 2, 24, Element::F16, 17, 0, 0, false, false, true, 1, false, 0, true},
+    {3, 3, 16, Element::F32, 0, 0, 0, false, false, false, 1, false, 24},
+    {4, 1, 32, Element::F16, 40, 0, 0, false, false, false, 4, false, 48, true},
 };
 constexpr int64_t kPositions = 201, kBlock = 16;
 constexpr int64_t lastPositions[] = {0, 1, 14, 15, 16, 17, 62, 63, 64, 65, 127, 128, 129, 200};
@@ -70,7 +76,8 @@ std::string prepareAttribute(const AttentionCase &c, int64_t group) {
 }
 std::string attendAttribute(const AttentionCase &c) {
   return "#tile.attend<" + shape(c) + ", scale = 0.25, window = " + std::to_string(c.window) + ", softcap = " + std::to_string(c.softcap) +
-         (c.sinks ? ", sinks = true" : "") + ", group = " + std::to_string(c.group) + (c.slopes ? ", slopes = true>" : ">");
+         (c.sinks ? ", sinks = true" : "") + ", group = " + std::to_string(c.group) + (c.slopes ? ", slopes = true" : "") +
+         (c.reach ? ", reach = " + std::to_string(c.reach) : "") + (c.full ? ", mask = full>" : ">");
 }
 
 // Pointers and i64 arguments are passed alike.
@@ -109,6 +116,9 @@ public:
       qGain.push_back(normal(random)), kGain.push_back(normal(random));
     for (int64_t head = 0; head < c.heads; ++head)
       sinks.push_back(3 * normal(random)), slopes.push_back(std::exp2(-float(head + 1)));
+    for (int64_t head = 0; head < c.heads && c.reach; ++head)
+      for (int64_t distance = -c.reach; distance <= c.reach; ++distance) // the last 16 of each end are alike
+        bias.push_back(float(std::clamp<int64_t>(distance, -c.reach + 15, c.reach - 15)) * 0.125f * float(head + 1) - 1.0f);
   }
 
   // Appends the token of `position`, head by head, and checks what became of it.
@@ -134,7 +144,8 @@ public:
   }
 
   // One part in 2^20 of the largest value, plus the products' own rounding.
-  void check(int64_t position) {
+  void check(int64_t last) {
+    int64_t position = c.full ? last / 3 : last, length = last + 1;
     Row out(size_t(c.heads * c.headDim) + 1, 77.0f);
     Buffer scratch(size_t(c.group * (64 + c.headDim) * 4));
     std::memset(scratch.data(), 0xff, scratch.bytes);
@@ -143,12 +154,16 @@ public:
       extra.push_back(word(sinks.data()));
     if (c.slopes)
       extra.push_back(word(slopes.data()));
-    extra.resize(2);
+    if (c.reach)
+      extra.push_back(word(bias.data()));
+    if (c.full)
+      extra.push_back(uint64_t(length));
+    extra.resize(3);
     for (int64_t head = 0; head < c.heads; ++head) {
       if (head % c.group == 0)
         attend(uint64_t(head / c.group), uint64_t(position), word(lastQuery.data()), word(cache.data()), word(out.data()), word(scratch.data()),
-             extra[0], extra[1], 0);
-      std::vector<double> wanted = byDefinition(head, position);
+             extra[0], extra[1], extra[2]);
+      std::vector<double> wanted = byDefinition(head, position, length);
       for (int64_t i = 0; i < c.headDim; ++i)
         ASSERT_NEAR(out[size_t(head * c.headDim + i)], wanted[size_t(i)], 1e-5) << "head " << head << " position " << position << " channel " << i;
       if ((head + 1) % c.group == 0) {
@@ -215,23 +230,26 @@ private:
     return scale * float(value ? at<int8_t>(start + (lane / 2 * places + channel) * 2 + lane % 2) : at<uint8_t>(start + (channel / 4 * kBlock + lane) * 4 + channel % 4) - 128);
   }
 
-  std::vector<double> byDefinition(int64_t head, int64_t position) const {
+  std::vector<double> byDefinition(int64_t head, int64_t position, int64_t length) const {
+    int64_t end = !c.full ? position + 1 : c.window ? std::min(length, position + c.window) : length;
     int64_t kvHead = head * c.kvHeads / c.heads, first = c.window ? std::max<int64_t>(0, position + 1 - c.window) : 0;
     std::vector<double> scores, result(size_t(c.headDim));
-    for (int64_t p = first; p <= position; ++p) {
+    for (int64_t p = first; p < end; ++p) {
       double dot = 0;
       for (int64_t i = 0; i < c.headDim; ++i)
         dot += double(lastQuery[size_t(head * c.headDim + i)]) * stored(p, kvHead, false, i);
       dot *= kScale;
       scores.push_back(c.softcap > 0 ? c.softcap * std::tanh(dot / c.softcap) : dot);
       scores.back() += c.slopes ? double(slopes[size_t(head)]) * double(p - position) : 0;
+      if (c.reach)
+        scores.back() += double(bias[size_t(head * (2 * c.reach + 1) + std::clamp(p - position, -c.reach, c.reach) + c.reach)]);
     }
     double best = *std::max_element(scores.begin(), scores.end()), total = 0;
     if (c.sinks)
       best = std::max(best, double(sinks[size_t(head)])), total = std::exp(sinks[size_t(head)] - best);
     for (double &score : scores)
       total += score = std::exp(score - best);
-    for (int64_t p = first; p <= position; ++p)
+    for (int64_t p = first; p < end; ++p)
       for (int64_t i = 0; i < c.headDim; ++i)
         result[size_t(i)] += scores[size_t(p - first)] / total * stored(p, kvHead, true, i);
     return result;
@@ -243,7 +261,7 @@ private:
   Kernel<AnyFunction> prepare, attend;
   std::mt19937 random{4};
   std::normal_distribution<float> normal;
-  Row qGain, kGain, lastQuery, sinks, slopes;
+  Row qGain, kGain, lastQuery, sinks, slopes, bias;
 };
 
 class AttentionKernelsTest : public ::testing::TestWithParam<JitTarget> {};
@@ -263,7 +281,8 @@ TEST_P(AttentionKernelsTest, appendsAndAttends) {
     jit.declare("prepare_" + std::to_string(i), prepareAttribute(cases[i], together),
                 std::string("iipppp") + (cases[i].rotary ? "p" : "") + (cases[i].norm ? "pp" : ""));
     jit.declare("attend_" + std::to_string(i), attendAttribute(cases[i]),
-                std::string("iipppp") + (cases[i].sinks ? "p" : "") + (cases[i].slopes ? "p" : ""));
+                std::string("iipppp") + (cases[i].sinks ? "p" : "") + (cases[i].slopes ? "p" : "") + (cases[i].reach ? "p" : "") +
+                    (cases[i].full ? "i" : ""));
   }
   jit.compile();
   for (size_t i = 0; i < std::size(cases); ++i)

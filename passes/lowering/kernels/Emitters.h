@@ -28,6 +28,7 @@ void emitRopeTableAt(KernelBuilder &b, tile::RopeTableAttr table, Value index); 
 void emitRope(KernelBuilder &b, tile::RopeAttr rope);
 void emitPrepare(KernelBuilder &b, tile::PrepareAttr prepare);
 void emitAttend(KernelBuilder &b, tile::AttendAttr attend);
+void emitRelativeBias(KernelBuilder &b, tile::RelativeBiasAttr bias);
 void emitAttendRuns(KernelBuilder &b, tile::AttendRunsAttr attend);
 void emitMergeParts(KernelBuilder &b, tile::MergePartsAttr merge);
 void emitLatentPrepare(KernelBuilder &b, tile::LatentPrepareAttr prepare);

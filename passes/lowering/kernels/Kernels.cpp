@@ -91,6 +91,7 @@ LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeTableAttr table) { 
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RopeAttr rope) { return emitRope(b, rope), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::PrepareAttr prepare) { return emitPrepare(b, prepare), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::AttendAttr attend) { return emitAttend(b, attend), success(); }
+LogicalResult emit(KernelBuilder &b, func::FuncOp, tile::RelativeBiasAttr bias) { return emitRelativeBias(b, bias), success(); }
 LogicalResult emit(KernelBuilder &b, func::FuncOp function, tile::AttendRunsAttr attend) {
   if (failed(checkBf16Target(b, function)))
     return failure();
@@ -169,7 +170,11 @@ std::string arguments(tile::RopeAttr) { return "ppp"; }
 std::string arguments(tile::PrepareAttr prepare) {
   return std::string("iipppp") + (prepare.getRotary() ? "p" : "") + (prepare.getNorm() ? "pp" : "");
 }
-std::string arguments(tile::AttendAttr attend) { return std::string("iipppp") + (attend.getSinks() ? "p" : "") + (attend.getSlopes() ? "p" : ""); }
+std::string arguments(tile::AttendAttr attend) {
+  return std::string("iipppp") + (attend.getSinks() ? "p" : "") + (attend.getSlopes() ? "p" : "") + (attend.getReach() ? "p" : "") +
+         (attend.getMask() == llm::Mask::full ? "i" : "");
+}
+std::string arguments(tile::RelativeBiasAttr) { return "iipp"; }
 std::string arguments(tile::AttendRunsAttr attend) {
   return std::string("iippppppp") + (attend.getSinks() && !attend.getPartial() ? "p" : "") + (attend.getSlopes() ? "p" : "");
 }
@@ -220,6 +225,7 @@ ArrayRef<Kind> kinds() {
       kind<tile::DecodeRowAttr>(),        kind<tile::NormAttr>(inPlace),
       kind<tile::PointwiseKernelAttr>(inPlace), kind<tile::RopeTableAttr>(),
       kind<tile::RopeAttr>(inPlace),      kind<tile::PrepareAttr>(inPlace),
+      kind<tile::RelativeBiasAttr>(),
       kind<tile::AttendAttr>(),           kind<tile::LinearAttr>(inPlace),
       kind<tile::AttendRunsAttr>(inPlace), kind<tile::MergePartsAttr>(), // `first` and `second` reach the same state
       kind<tile::RouteAttr>(),            kind<tile::GroupTokensAttr>(),

@@ -111,6 +111,9 @@ struct llmc_model_info {
   int32_t has_tokenizer;    // 0: only token ids go in and out
   const char *device;       // where steps run: "cpu", "cuda:0/graph"
   int32_t has_chat_template; // 0: llmc_apply_chat_template needs one given
+  int32_t looks_ahead;      // 1: an encoder, whose tokens attend to later ones too: it reads a sequence in one request and does not generate
+  int32_t has_logits;       // 0: hidden states are all there is
+  int64_t max_source_tokens; // of an encoder-decoder: what its encoder reads at most; else 0
 };
 LLMC_API int32_t llmc_model_get_info(const struct llmc_model_handle *model, struct llmc_model_info *info,
                                      struct llmc_error **error);
@@ -217,13 +220,23 @@ struct llmc_eval_request {
   int64_t best;
   float *best_logits; // [rows, best], written; NULL: not kept
   int32_t *best_ids;  // [rows, best], written; NULL: not kept
+  // For encoders. What position embeddings take for the position of each token ([count]; NULL: its place in its sequence), such as of a text
+  // whose padding in front was left away; and the segment of each token ([count]; NULL: all 0).
+  const int32_t *position_ids;
+  const int32_t *token_types;
 };
 
 // Runs the model over tokens. Errors: INVALID_INPUT on a token outside the vocabulary, a slot that does not exist, or
-// more tokens than the slot has room for, all found before anything is computed; INTERNAL when logits are NaN;
+// more tokens than the slot has room for, or, for a model that looks ahead (llmc_model_info), a slot that is not empty or more tokens than
+// max_step_tokens, all found before anything is computed; INTERNAL when logits are NaN;
 // CANCELLED. After an error every slot is as it was before.
 LLMC_API int32_t llmc_eval(struct llmc_context *context, const struct llmc_eval_request *request,
                            struct llmc_error **error);
+
+// Encoder-decoders (max_source_tokens > 0): lets the encoder read a source into `slot`, which must be empty; what llmc_eval then runs in that slot
+// decodes it. Of the request count `tokens`, `count`, `slot`, `hidden` (of every token), `on_rows` (without logits) and `user`. llmc_generate does this
+// with its prompt. Errors: INVALID_INPUT on a model without encoder, a slot that holds something, or a source that is too long.
+LLMC_API int32_t llmc_encode(struct llmc_context *context, const struct llmc_eval_request *request, struct llmc_error **error);
 
 // Sequences. Slots are 0 … slots-1; lengths count tokens.
 LLMC_API int64_t llmc_length(const struct llmc_context *context, int32_t slot); // -1: no such slot
@@ -252,6 +265,20 @@ LLMC_API int32_t llmc_state_save_file(struct llmc_context *context, int32_t slot
                                       struct llmc_error **error);
 LLMC_API int32_t llmc_state_restore_file(struct llmc_context *context, int32_t slot, const char *path,
                                          struct llmc_error **error);
+
+// ---- High level: texts as vectors -----------------------------------------------------------------------------------
+
+struct llmc_embed_options {
+  size_t struct_size;
+  const char *pooling; // how hidden states of tokens become one vector: "mean", "cls" (the first), "max", "last"; NULL: as the model says
+  int32_t normalize;   // to length 1. 1: yes, 0: no, -1: as the model says
+  int32_t slot;        // that is used, and empty afterwards
+  int32_t truncate;    // 1: a text that is too long loses its end; 0: it is an error
+};
+// Writes the vector of a text, `hidden` floats. `options` NULL: as the model says, in slot 0. Errors: UNSUPPORTED without a tokenizer; INVALID_INPUT on
+// an empty text, one that is too long, or bad options; CANCELLED.
+LLMC_API int32_t llmc_embed(struct llmc_context *context, const char *text, int64_t text_bytes, const struct llmc_embed_options *options, float *vector,
+                            struct llmc_error **error);
 
 // ---- Low level: where the time goes ---------------------------------------------------------------------------------
 

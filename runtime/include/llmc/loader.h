@@ -35,6 +35,8 @@
   X(context_get_info)                                                                                                  \
   X(set_cancel)                                                                                                        \
   X(eval)                                                                                                              \
+  X(encode)                                                                                                            \
+  X(embed)                                                                                                             \
   X(length)                                                                                                            \
   X(tokens)                                                                                                            \
   X(pending)                                                                                                           \

@@ -719,7 +719,7 @@ func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>
 llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, f32>
 func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>, %t: tensor<?x2xf32>, %g: tensor<4xf32>, %k3: tensor<?x3xf32>, %q6: tensor<?x6xf32>, %g2: tensor<2xf32>) -> tensor<?x8xf32> {
   // expected-error @+1 {{'rotary' and its table belong together}}
-  %y = "llm.attention"(%q, %k, %k, %l, %b, %t) <{scale = 0.5 : f64, state = @kv, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1, 0, 0, 0, 0>}> : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<?x2xf32>) -> tensor<?x8xf32>
+  %y = "llm.attention"(%q, %k, %k, %l, %b, %t) <{scale = 0.5 : f64, state = @kv, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0>}> : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<?x2xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
 
@@ -749,7 +749,7 @@ func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>
 llm.state @kv : !llm.kv_cache<layers = 1, kv_heads = 1, head_dim = 4, f32>
 func.func @f(%b: !llm.batch, %l: index, %q: tensor<?x8xf32>, %k: tensor<?x4xf32>, %t: tensor<?x2xf32>, %g: tensor<4xf32>, %k3: tensor<?x3xf32>, %q6: tensor<?x6xf32>, %g2: tensor<2xf32>) -> tensor<?x8xf32> {
   // expected-error @+1 {{the gains of q and k belong together}}
-  %y = "llm.attention"(%q, %k, %k, %l, %b, %g, %g) <{scale = 0.5 : f64, state = @kv, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 1, 1, 0, 0>}> : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<4xf32>, tensor<4xf32>) -> tensor<?x8xf32>
+  %y = "llm.attention"(%q, %k, %k, %l, %b, %g, %g) <{scale = 0.5 : f64, state = @kv, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0>}> : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, index, !llm.batch, tensor<4xf32>, tensor<4xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
 

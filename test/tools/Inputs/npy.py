@@ -3,15 +3,23 @@ import array
 import ast
 import sys
 
-with open(sys.argv[1], "rb") as file:
-    data = file.read()
-assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
-header_end = 10 + int.from_bytes(data[8:10], "little")
-header = ast.literal_eval(data[10:header_end].decode())
-assert header["descr"] == "<f4" and not header["fortran_order"], header
-rows, columns = header["shape"]
-values = array.array("f", data[header_end:])
-assert len(values) == rows * columns, (len(values), rows, columns)
-print(f"{rows}x{columns}")
-table = [values[i * columns:(i + 1) * columns] for i in range(rows)]
-print(",".join(str(max(range(columns), key=row.__getitem__)) for row in table))
+
+def load(path):
+    """The rows, as arrays of floats."""
+    with open(path, "rb") as file:
+        data = file.read()
+    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
+    header_end = 10 + int.from_bytes(data[8:10], "little")
+    header = ast.literal_eval(data[10:header_end].decode())
+    assert header["descr"] == "<f4" and not header["fortran_order"], header
+    rows, columns = header["shape"]
+    values = array.array("f", data[header_end:])
+    assert len(values) == rows * columns, (len(values), rows, columns)
+    return [values[i * columns:(i + 1) * columns] for i in range(rows)]
+
+
+if __name__ == "__main__":
+    table = load(sys.argv[1])
+    columns = len(table[0])
+    print(f"{len(table)}x{columns}")
+    print(",".join(str(max(range(columns), key=row.__getitem__)) for row in table))

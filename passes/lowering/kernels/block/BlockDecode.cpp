@@ -337,7 +337,11 @@ private:
 
 void emitBlockMerge(BlockBuilder &b, tile::MergePartsAttr kernel) { MergeParts(b, kernel).emit(); }
 
-bool takesAttend(Attribute kernel, tile::TargetAttr target) { return Attends(cast<tile::AttendAttr>(kernel)).fits(target.getThreads() / kWarp); }
+// Biases by distance and masks that look ahead are for one thread.
+bool takesAttend(Attribute attribute, tile::TargetAttr target) {
+  auto kernel = cast<tile::AttendAttr>(attribute);
+  return !kernel.getReach() && kernel.getMask() == llm::Mask::causal && Attends(kernel).fits(target.getThreads() / kWarp);
+}
 bool takesPart(Attribute attribute, tile::TargetAttr target) {
   auto kernel = cast<tile::AttendRunsAttr>(attribute);
   return kernel.getPartial() && Attends(kernel).fits(target.getThreads() / kWarp);
@@ -349,7 +353,7 @@ int64_t blockAttendGroup(Type element, int64_t headDim, int64_t shared, tile::Ta
   constexpr int64_t kMostHeads = 4, kMostSums = 16; // two blocks of a multiprocessor have 128 registers a thread
   CacheShape cache{element, 1, headDim};
   for (int64_t group = std::min(shared, kMostHeads); group > 0; --group) {
-    auto kernel = tile::AttendAttr::get(element.getContext(), group, 1, headDim, element, 1.0, 0, 0.0, false, group, false);
+    auto kernel = tile::AttendAttr::get(element.getContext(), group, 1, headDim, element, 1.0, 0, 0.0, false, group, false, 0, llm::Mask::causal);
     if (shared % group == 0 && (group == 1 || group * CacheLanes::sumsOfLane(cache) <= kMostSums) && takesAttend(kernel, target))
       return group;
   }

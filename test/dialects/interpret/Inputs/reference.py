@@ -107,12 +107,31 @@ def rotate(x, cs, head_dim, dim, interleaved=False):
     return out
 
 
-def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0, slopes=None):
+def bucket(distance, buckets, most, both):
+    """arXiv:1910.10683, as transformers' T5Attention has it; `distance`: of the key behind the query in the text."""
+    first = 0
+    if both:
+        buckets //= 2
+        first, distance = buckets if distance > 0 else 0, abs(distance)
+    else:
+        distance = max(-distance, 0)
+    exact = buckets // 2
+    if distance < exact:
+        return first + distance
+    return first + min(exact + int(math.log(distance / exact) / math.log(most / exact) * (buckets - exact)), buckets - 1)
+
+
+def cross_attention(q, k, v, scale, head_dim):
+    n = len(k)
+    return [attention([row] * n, k, v, [0] * n, range(n), scale, head_dim, full=True)[0] for row in q]
+
+
+def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0, slopes=None, full=False, bias=None):
     heads, kv_heads = len(q[0]) // head_dim, len(k[0]) // head_dim
     out = []
     for t, row in enumerate(q):
-        seen = [u for u in range(len(q)) if slots[u] == slots[t] and positions[u] <= positions[t]
-                and (not window or positions[u] > positions[t] - window)]
+        seen = [u for u in range(len(q)) if slots[u] == slots[t] and (full or positions[u] <= positions[t])
+                and (not window or abs(positions[u] - positions[t]) < window)]
         result = []
         for h in range(heads):
             g = h * kv_heads // heads * head_dim
@@ -121,6 +140,8 @@ def attention(q, k, v, slots, positions, scale, head_dim, window=0, softcap=0.0,
                 scores = [softcap * math.tanh(s / softcap) for s in scores]
             if slopes:
                 scores = [s + slopes[h] * (positions[u] - positions[t]) for s, u in zip(scores, seen)]
+            if bias:
+                scores = [s + bias(positions[u] - positions[t], h) for s, u in zip(scores, seen)]
             weights = [math.exp(s - max(scores)) for s in scores]
             result += [sum(w * v[u][g + d] for w, u in zip(weights, seen)) / sum(weights) for d in range(head_dim)]
         out.append(result)
@@ -133,6 +154,7 @@ Q = [TABLE[t] for t in TOKENS]  # two heads of two
 K = [[row[0] - 0.5, row[3]] for row in Q]  # one KV head of two
 V = [[row[1] + 1.0, row[2] - row[0]] for row in Q]
 K2 = [[row[0] - 0.5, row[3], row[1], row[2] + 1.0] for row in Q]  # two KV heads of two
+RELATIVE = [[0.5, -0.25], [1.0, 0.0], [-0.5, 0.75], [0.25, 1.5]]  # [4 buckets, 2 heads]
 
 CASES = {
     "add": each(lambda a, b: a + b, X, X),
@@ -175,6 +197,11 @@ CASES = {
     "attention_softcap": attention(Q, K, V, [0] * 4, range(4), 4.0, 2, softcap=0.5),
     "attention_slots": attention(Q, K, V, [0, 1, 0, 1], [0, 0, 1, 1], 0.7, 2),
     "attention_slopes": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, slopes=[0.5, 2.0]),
+    "attention_full": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, full=True),
+    "attention_around": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, window=2, full=True),
+    "attention_relative": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, bias=lambda d, h: RELATIVE[bucket(d, 4, 3, False)][h]),
+    "attention_both": attention(Q, K, V, [0] * 4, range(4), 0.7, 2, full=True, bias=lambda d, h: RELATIVE[bucket(d, 4, 3, True)][h]),
+    "cross": cross_attention(Q, K[1:3], V[1:3], 0.7, 2),
     "attention_two_heads": attention(Q, K2, K2, [0] * 4, range(4), 0.7, 2),
     "attention_fused": attention(
         rotate(rms_norm(Q, [1.0, 0.5], 0.01, 1.0), table(range(4), frequencies(2, 100.0)), 2, 2),
