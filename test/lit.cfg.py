@@ -18,7 +18,7 @@ llvm_config.use_default_substitutions()
 llvm_config.with_environment("PATH", config.llvm_tools_dir, append_path=True)
 
 bin_dir = os.path.join(config.llmc_obj_root, "bin")
-llvm_config.add_tool_substitutions(["llmc", "llmc-interpret", "llmc-opt", "llmc-run"], [bin_dir])
+llvm_config.add_tool_substitutions(["llmc", "llmc-equivalence", "llmc-interpret", "llmc-opt", "llmc-run"], [bin_dir])
 llvm_config.add_tool_substitutions(["FileCheck", "count", "not", "split-file", "mlir-opt"], [config.llvm_tools_dir])
 config.substitutions += [
     ("%llmc_lib", os.path.join(config.llmc_obj_root, "lib")),

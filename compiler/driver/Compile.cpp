@@ -27,6 +27,7 @@
 #include "runtime/artifact/Artifact.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Tools/Plugins/PassPlugin.h"
@@ -45,6 +46,15 @@ namespace llmc {
 namespace {
 
 using Directory = llvm::SmallString<256>;
+
+class Telling : public PassInstrumentation {
+public:
+  explicit Telling(AfterPass afterPass) : afterPass(std::move(afterPass)) {}
+  void runAfterPass(Pass *pass, Operation *on) override { afterPass(pass, on); }
+
+private:
+  AfterPass afterPass;
+};
 
 class Compilation {
 public:
@@ -94,7 +104,8 @@ public:
     return runPhases(module, "simplify", "quantize", nullptr);
   }
 
-  llvm::Error runOne(StringRef phase) {
+  llvm::Error runOne(StringRef phase, AfterPass told) {
+    afterPass = std::move(told);
     registerEverything();
     if (llvm::Error error = loadPlugins())
       return error;
@@ -356,6 +367,8 @@ private:
 
   void configure(PassManager &pm) {
     pm.enableVerifier(true);
+    if (afterPass)
+      pm.addInstrumentation(std::make_unique<Telling>(afterPass));
     if (options.timing)
       pm.enableTiming();
     if (!options.reproducer.empty())
@@ -806,6 +819,7 @@ private:
 
   ModuleOp module;
   std::string directory;
+  AfterPass afterPass;
   const CompileOptions &options;
   std::vector<codegen::Target> targets;
   llvm::json::Object profiled; // by target: the steps and their sites
@@ -820,6 +834,6 @@ llvm::Error compile(ModuleOp module, const std::string &directory, const Compile
 
 llvm::Error quantizeModule(ModuleOp module, const CompileOptions &options) { return Compilation(module, "", options).runToQuantize(); }
 
-llvm::Error runPhase(ModuleOp module, StringRef phase, const CompileOptions &options) { return Compilation(module, "", options).runOne(phase); }
+llvm::Error runPhase(ModuleOp module, StringRef phase, const CompileOptions &options, AfterPass afterPass) { return Compilation(module, "", options).runOne(phase, std::move(afterPass)); }
 
 } // namespace llmc

@@ -9,6 +9,7 @@
 #include "compiler/driver/CompileOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
 #include "llvm/Support/Error.h"
 
 namespace llmc {
@@ -20,7 +21,10 @@ llvm::Error compile(mlir::ModuleOp module, const std::string &directory, const C
 // Runs the phases up to `quantize`, with what `options` say of it.
 llvm::Error quantizeModule(mlir::ModuleOp module, const CompileOptions &options);
 
-// Runs one of the phases that no target matters to (simplify, fuse, specialize) on `module`, with the passes that `options` name.
-llvm::Error runPhase(mlir::ModuleOp module, llvm::StringRef phase, const CompileOptions &options);
+// Told of every pass that has run, and on which op.
+using AfterPass = std::function<void(mlir::Pass *, mlir::Operation *)>;
+
+// Runs one of the phases that no target matters to (simplify, fuse, quantize, specialize) on `module`, with the passes that `options` name.
+llvm::Error runPhase(mlir::ModuleOp module, llvm::StringRef phase, const CompileOptions &options, AfterPass afterPass = {});
 
 } // namespace llmc

@@ -97,15 +97,4 @@ const Phase *findPhase(llvm::StringRef name) {
   return found == std::end(kPhases) ? nullptr : found;
 }
 
-void registerPhasePipelines() {
-  static PassPipelineRegistration<> registrations[] = {
-      {"llmc-simplify", kPhases[0].does, [](OpPassManager &pm) { kPhases[0].build(pm, {}); }},
-      {"llmc-fuse", kPhases[1].does, [](OpPassManager &pm) { kPhases[1].build(pm, {}); }},
-      {"llmc-specialize", kPhases[3].does, [](OpPassManager &pm) { kPhases[3].build(pm, {}); }},
-      {"llmc-schedule", kPhases[4].does, [](OpPassManager &pm) { kPhases[4].build(pm, {}); }},
-      {"llmc-lower", kPhases[5].does, [](OpPassManager &pm) { kPhases[5].build(pm, {}); }},
-  };
-  (void)registrations;
-}
-
 } // namespace llmc

@@ -34,7 +34,4 @@ struct Phase {
 llvm::ArrayRef<Phase> phases();
 const Phase *findPhase(llvm::StringRef name);
 
-// Registers `llmc-PHASE` pipelines for llmc-opt.
-void registerPhasePipelines();
-
 } // namespace llmc

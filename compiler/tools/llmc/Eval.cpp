@@ -148,18 +148,10 @@ void addRows(CLI::App &eval, Action &chosen, const char *name, const char *what,
   verb->callback([=, &chosen] { chosen = [=] { return writeRows(*options); }; });
 }
 
-void addRefused(CLI::App &eval, Action &chosen, const char *name) {
-  CLI::App *verb = eval.add_subcommand(name, "(not supported yet)")->group("");
-  verb->prefix_command();
-  verb->callback([=, &chosen] {
-    chosen = [=] { return notSupported(std::string("llmc eval ") + name + " is not supported yet; there are logits, hidden, embed, perplexity, kld"); };
-  });
-}
-
 } // namespace
 
 void tools::addEval(CLI::App &program, Action &chosen) {
-  CLI::App *eval = program.add_subcommand("eval", "Logits, hidden states, vectors of texts, perplexity, divergence between models");
+  CLI::App *eval = program.add_subcommand("eval", "Logits, hidden states, vectors of texts, perplexity, divergence between models, likelihood of answers");
   eval->require_subcommand(1);
   eval->footer("Examples:\n"
                "  llmc eval logits model.gguf --tokens 2,651,9 -o logits.npy\n"
@@ -169,6 +161,6 @@ void tools::addEval(CLI::App &program, Action &chosen) {
   addRows(*eval, chosen, "hidden", "The last hidden states: float32 [tokens, hidden]", true);
   addEvalPerplexity(*eval, chosen);
   addEvalKld(*eval, chosen);
-  addRefused(*eval, chosen, "choice");
+  addEvalChoice(*eval, chosen);
   addEvalEmbed(*eval, chosen);
 }

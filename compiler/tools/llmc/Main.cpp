@@ -23,7 +23,7 @@ void addRefused(CLI::App &program, Action &chosen, const char *name) {
 }
 
 void addVerbs(CLI::App &program, Action &chosen) {
-  for (auto add : {addImport, addCompile, addRun, addChat, addBench, addEval, addTokenize, addInspect, addVerify, addQuantize})
+  for (auto add : {addImport, addCompile, addRun, addChat, addBench, addEval, addTokenize, addInspect, addVerify, addBisect, addQuantize})
     add(program, chosen);
   addRefused(program, chosen, "serve");
   program.require_subcommand(1);

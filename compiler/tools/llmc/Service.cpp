@@ -2,6 +2,7 @@
 #include "compiler/tools/llmc/Service.h"
 
 #include "compiler/Registration.h"
+#include "compiler/driver/Bisect.h"
 #include "compiler/driver/Calibrate.h"
 #include "compiler/driver/ComparePhases.h"
 #include "compiler/driver/Compile.h"
@@ -48,6 +49,20 @@ static Expected<Verification> verifyModule(mlir::ModuleOp module, const std::str
     result.phases.push_back({phase.phase, phase.compared, phase.worst, phase.worstAt, phase.firstWrong});
   result.vocab = comparison->logits.columns;
   result.logits = std::move(comparison->logits.data);
+  return result;
+}
+
+static Expected<PassSearch> bisectModule(mlir::ModuleOp module, const std::string &directory, const std::vector<int32_t> &tokens, double tolerance,
+                                         const CompileOptions &options) {
+  auto weights = FileWeightSource::open(module, directory, options.allowOutside);
+  if (!weights)
+    return std::unexpected(importFailure(weights.takeError()));
+  auto found = llmc::bisect(module, **weights, tokens, tolerance, options);
+  if (!found)
+    return std::unexpected(importFailure(found.takeError()));
+  PassSearch result{.steps = {}, .broken = found->broken.value_or(""), .differs = found->differs};
+  for (BisectStep &step : found->steps)
+    result.steps.push_back({step.phase, step.pass, step.on, step.difference});
   return result;
 }
 
@@ -130,6 +145,17 @@ public:
     own.allowOutside |= isTrusted(source);
     own.sourceIsModule = !isTrusted(source);
     return verifyModule(*module, frontends::moduleDirectory(source), tokens, tolerance, own);
+  }
+
+  Expected<PassSearch> bisect(const std::string &source, const std::vector<int32_t> &tokens, double tolerance, const CompileOptions &options) override {
+    if (llvm::Error error = frontends::loadFamilies(options.familyPlugins))
+      return std::unexpected(importFailure(std::move(error)));
+    mlir::MLIRContext context(registry);
+    LLMC_TRY(module, importSource(context, source, ""));
+    CompileOptions own = options;
+    own.allowOutside |= isTrusted(source);
+    own.sourceIsModule = !isTrusted(source);
+    return bisectModule(*module, frontends::moduleDirectory(source), tokens, tolerance, own);
   }
 
 private:

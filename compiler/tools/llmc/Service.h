@@ -32,6 +32,18 @@ struct Verification {
   int64_t vocab = 0;
 };
 
+// What `llmc bisect` prints of a pass (compiler/driver/Bisect.h).
+struct PassCheck {
+  std::string phase, pass, on;
+  double difference = 0;
+};
+
+struct PassSearch {
+  std::vector<PassCheck> steps;
+  std::string broken; // why the module does not run after the last step; empty: it does
+  bool differs = false;
+};
+
 class Service {
 public:
   virtual ~Service() = default;
@@ -56,6 +68,9 @@ public:
   // Runs the reference interpreter over the tokens of one sequence: as imported, and after each phase that it can run.
   virtual Expected<Verification> verify(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
                                         const CompileOptions &options) = 0;
+  // The same after each pass, up to the first that changes an output by more than `tolerance` of its largest number.
+  virtual Expected<PassSearch> bisect(const std::string &source, const std::vector<int32_t> &tokens, double tolerance,
+                                      const CompileOptions &options) = 0;
 };
 
 // The directory of our libraries, from where this program lies. Empty if unknown.

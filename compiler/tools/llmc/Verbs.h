@@ -20,10 +20,12 @@ void addBench(CLI::App &program, Action &chosen);
 void addEval(CLI::App &program, Action &chosen);
 void addEvalPerplexity(CLI::App &eval, Action &chosen);
 void addEvalKld(CLI::App &eval, Action &chosen);
+void addEvalChoice(CLI::App &eval, Action &chosen);
 void addEvalEmbed(CLI::App &eval, Action &chosen);
 void addTokenize(CLI::App &program, Action &chosen);
 void addInspect(CLI::App &program, Action &chosen);
 void addVerify(CLI::App &program, Action &chosen);
+void addBisect(CLI::App &program, Action &chosen);
 void addQuantize(CLI::App &program, Action &chosen);
 
 } // namespace llmc::tools
