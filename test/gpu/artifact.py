@@ -10,7 +10,7 @@ class Step(Structure):  # struct llmc_step
                 ("lengths", c_void_p), ("row_tokens", c_void_p), ("logits", c_void_p), ("hidden", c_void_p), ("weights", c_void_p),
                 ("states", c_void_p), ("state_slot_bytes", c_void_p), ("state_layer_bytes", c_void_p), ("capacity", c_int64),
                 ("arena", c_void_p), ("scratch", c_void_p), ("team", c_void_p), ("profile", c_void_p), ("best", c_int64),
-                ("best_panels", c_void_p), ("best_logits", c_void_p)]
+                ("best_panels", c_void_p), ("best_logits", c_void_p), ("position_ids", c_void_p), ("token_types", c_void_p), ("source_lengths", c_void_p)]
 
 
 class Launcher(Structure):
@@ -44,7 +44,8 @@ class Descriptor(Structure):  # struct llmc_artifact
     _fields_ = [("abi", c_uint32), ("struct_size", c_uint32), ("metadata", c_char_p), ("vocab", c_int64), ("hidden", c_int64),
                 ("context", c_int64), ("isa_count", c_int64), ("isas", c_void_p), ("weight_count", c_int64), ("weights", POINTER(Weight)),
                 ("weight_bytes", c_int64), ("weight_id", c_uint8 * 16), ("weight_file", c_char_p), ("state_count", c_int64),
-                ("states", POINTER(State)), ("asset_count", c_int64), ("assets", c_void_p), ("gpu_count", c_int64), ("gpus", POINTER(Gpu))]
+                ("states", POINTER(State)), ("asset_count", c_int64), ("assets", c_void_p), ("gpu_count", c_int64), ("gpus", POINTER(Gpu)),
+                ("traits", c_int64)]
 
 
 class Artifact:
@@ -94,7 +95,8 @@ class EmulatedSteps:
         """The logits after each of the next tokens."""
         count, model = len(ids), self.artifact.model
         entry = next(self.gpu.entries[i] for i in range(self.gpu.entry_count) if self.gpu.entries[i].max_tokens >= count)
-        arrays = dict(token_ids=np.array(ids, np.int32), positions=np.arange(self.position, self.position + count, dtype=np.int32),
+        positions = np.arange(self.position, self.position + count, dtype=np.int32)
+        arrays = dict(token_ids=np.array(ids, np.int32), positions=positions, position_ids=positions, token_types=np.zeros(count, np.int32),
                       slots=np.zeros(count, np.int32), lengths=np.full(count, self.position + count, np.int32),
                       row_tokens=np.arange(count, dtype=np.int32), logits=np.full((count, model.vocab), np.nan, np.float32),
                       hidden=np.full((count, model.hidden), np.nan, np.float32), weights=self.weights, states=self.states,
