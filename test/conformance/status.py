@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes docs/status.md from test results.
 
-    status.py RESULTS.json... [--decoding decoding.json] --out docs/status.md
+    status.py RESULTS.json... [--decoding decoding.json] [--tokenizers tok-1.log...] --out docs/status.md
 
 RESULTS are written by hf_check.py --json (run.sh --results). A family's column says Yes when every check of that kind passed
 in every file given, No when one failed (or llmc said that it is not supported), Untested when none was run. --decoding: what
-decoding_check.py --json wrote; without it its table says Untested. Standard library only.
+decoding_check.py --json wrote; --tokenizers: what tok_cases.py --check printed; without them their tables say Untested. Standard library only.
 """
 import argparse
 import ast
@@ -69,6 +69,59 @@ def decoding(path):
     return DECODING.format(rows="\n".join(f"| {r['strategy']} | `{r['options']}` | {verdict[r['ok']]} |" for r in rows))
 
 
+# Position encodings, by cases whose logits stand or fall with them.
+POSITIONS = [("Learned", "gpt2 opt bert"), ("Rotary", "llama qwen2 mistral_sliding"), ("Rotary, part of each head", "gpt_neox phi stablelm"),
+             ("Rotary, neighbouring channels", "gptj cohere"), ("Rotary in some layers alone", "smollm3"), ("Linear scaling", "llama_rope_linear"),
+             ("Dynamic NTK scaling", "llama_rope_dynamic"), ("Llama 3 scaling", "llama_gqa_llama3rope"), ("YaRN", "llama_rope_yarn deepseek_v3 gpt_oss"),
+             ("LongRoPE", "phi3_longrope"), ("Two bases, of windowed and of other layers", "gemma3_text modernbert"),
+             ("ALiBi", "bloom mpt falcon_rw_alibi"), ("Relative buckets", "t5"), ("None", "mamba rwkv")]
+
+TABLES = """
+## Position encodings
+
+By the logits of the cases named.
+
+| Encoding | Cases | |
+| --- | --- | --- |
+{positions}
+
+## Tokenizers
+
+Each of the tokenizers of `test/conformance/tok_cases.py`, ids of 400 texts with and without special tokens, against Hugging Face tokenizers or SentencePiece.
+
+| Tokenizer | |
+| --- | --- |
+{tokenizers}
+
+## Adapters
+
+| Adapter | |
+| --- | --- |
+| LoRA (PEFT), merged at compile time | No |
+| LoRA (PEFT), held at run time | No |
+"""
+
+
+def positions(found):
+    for name, text in POSITIONS:
+        results = [found.get((case, "logits")) for case in text.split()]
+        verdict = "No" if False in results else "Untested" if None in results else "Yes"
+        yield f"| {name} | {', '.join(text.split())} | {verdict} |"
+
+
+def tokenizers(paths):
+    """From what tok_cases.py --check printed, once a seed: lines `ok NAME …` and `FAIL NAME …`."""
+    passed = {}
+    for path in paths:
+        for line in open(path, encoding="utf-8"):
+            words = line.split()
+            if len(words) > 1 and words[0] in ("ok", "FAIL"):
+                passed[words[1]] = passed.get(words[1], True) and words[0] == "ok"
+    if not passed:
+        return ["| all | Untested |"]
+    return [f"| {name} | {'Yes' if ok else 'No'} |" for name, ok in sorted(passed.items())]
+
+
 def cases():
     """[(name, model_type, kind)] of hf_cases.py, read without importing it (that needs torch)."""
     tree = ast.parse(open(os.path.join(HERE, "hf_cases.py"), encoding="utf-8").read())
@@ -93,6 +146,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("results", nargs="*")
     ap.add_argument("--decoding")
+    ap.add_argument("--tokenizers", nargs="*", default=[])
     ap.add_argument("--out", required=True)
     a = ap.parse_args()
     found = verdicts(a.results)
@@ -101,7 +155,8 @@ def main():
         cells = [{None: "Untested", True: "Yes", False: "No"}[found.get((name, op))] for op, _ in COLUMNS]
         text += f"| {name} | {family} | {kind} | {' | '.join(cells)} |\n"
     with open(a.out, "w", encoding="utf-8") as f:
-        f.write(text + decoding(a.decoding) + GPUS)
+        tables = TABLES.format(positions="\n".join(positions(found)), tokenizers="\n".join(tokenizers(a.tokenizers)))
+        f.write(text + tables + decoding(a.decoding) + GPUS)
 
 
 if __name__ == "__main__":
