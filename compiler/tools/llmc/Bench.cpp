@@ -187,6 +187,7 @@ absl::Status bench(const BenchOptions &options) {
   if (tests.empty())
     return invalidArgument("-p, -n: want at least one test that is not 0");
   LLMC_ASSIGN(model, openModel(options.model));
+  LLMC_RETURN_IF_ERROR(model->checkContinues("a benchmark"));
   fprintf(stderr, "machine: %s\n", machineText(*model).c_str());
   Progress progress;
   std::vector<Result> results;

@@ -158,8 +158,7 @@ absl::StatusOr<Verdict> judge(Context &context, const Question &question) {
 absl::Status choice(const ChoiceOptions &options) {
   LLMC_ASSIGN(questions, readQuestions(options.file));
   LLMC_ASSIGN(model, openModel(options.model));
-  if (model->info().looks_ahead || model->info().max_source_tokens)
-    return notSupported(options.model.model + ": likelihoods of texts are those of models that generate without an encoder");
+  LLMC_RETURN_IF_ERROR(model->checkContinues("likelihood"));
   LLMC_ASSIGN(context, Context::create(*model, options.context.context, options.context.threads));
   Progress progress;
   int64_t right = 0, rightByLength = 0, count = int64_t(questions.size());

@@ -103,6 +103,7 @@ absl::Status divergences(const KldOptions &options) {
   LLMC_ASSIGN(text, readInput(options.file));
   LLMC_ASSIGN(reference, openModel(theirs));
   LLMC_ASSIGN(model, openModel(ours));
+  LLMC_RETURN_IF_ERROR(model->checkContinues("divergence"));
   LLMC_ASSIGN(result, compareModels(*model, *reference, text, options.context.context, options.context.threads));
   print(result, options.json);
   return absl::OkStatus();

@@ -90,6 +90,7 @@ absl::Status perplexity(const PerplexityOptions &options) {
   if (options.file.empty() && !options.tokens.given())
     return invalidArgument("want a text: -f FILE, --tokens or --tokens-file");
   LLMC_ASSIGN(model, openModel(options.model));
+  LLMC_RETURN_IF_ERROR(model->checkContinues("perplexity"));
   LLMC_ASSIGN(scorer, options.file.empty() ? scoreTokens(options, *model) : scoreFile(options, *model));
   double mean = scorer.nll / double(scorer.scored);
   if (options.json) {

@@ -43,6 +43,13 @@ absl::Status Model::status(int32_t code, llmc_error *error) const {
   return status;
 }
 
+absl::Status Model::checkContinues(std::string_view what) const {
+  if (!facts.looks_ahead && !facts.max_source_tokens)
+    return absl::OkStatus();
+  return notSupported(std::string(what) + " of " + (facts.looks_ahead ? "an encoder" : "an encoder-decoder") +
+                      " is not supported; `llmc eval logits`, `hidden` and `embed` are");
+}
+
 absl::StatusOr<llmc_weight_memory_info> Model::weightMemory(bool wait) const {
   llmc_weight_memory_info info{};
   info.struct_size = sizeof info;

@@ -24,6 +24,8 @@ public:
   const llmc_model_info &info() const { return facts; }
   const Json &metadata() const { return recorded; }
   bool isExact() const;
+  // Errors: exit 3 if the model is an encoder or has one: for `what`, such as "perplexity", that is only of models that go on from tokens alone.
+  absl::Status checkContinues(std::string_view what) const;
 
   // Where the weights are. `wait`: once no more of them will be copied.
   absl::StatusOr<llmc_weight_memory_info> weightMemory(bool wait) const;

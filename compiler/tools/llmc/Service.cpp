@@ -38,6 +38,8 @@ static llvm::Error writeModule(mlir::ModuleOp module, const ImportRequest &reque
 
 static Expected<Verification> verifyModule(mlir::ModuleOp module, const std::string &directory, const std::vector<int32_t> &tokens,
                                            double tolerance, const CompileOptions &options) {
+  if (module.lookupSymbol("encode"))
+    return unsupported("llmc verify of encoder-decoders is not supported yet; llmc bisect compares their passes");
   auto weights = FileWeightSource::open(module, directory, options.allowOutside);
   if (!weights)
     return std::unexpected(importFailure(weights.takeError()));
