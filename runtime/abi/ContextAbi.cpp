@@ -37,17 +37,13 @@ Expected<void> writeFile(const std::string &path, std::span<const uint8_t> bytes
   return failure;
 }
 
-} // namespace
-
-extern "C" {
-
-int32_t llmc_eval(llmc_context *context, const llmc_eval_request *given, llmc_error **error) {
+template <typename Run> int32_t runRequest(llmc_context *context, const llmc_eval_request *given, llmc_error **error, Run run) {
   EvalEnd end = EvalEnd::Done;
   int32_t code = guard(error, [&]() -> Expected<void> {
     LLMC_CHECK(notNull(context, "context"));
     LLMC_CHECK(notNull(given, "llmc_eval_request"));
     LLMC_TRY(request, readStruct(given, "llmc_eval_request"));
-    LLMC_TRY(reached, context->context->eval(request));
+    LLMC_TRY(reached, run(*context->context, request));
     end = reached;
     return {};
   });
@@ -56,14 +52,16 @@ int32_t llmc_eval(llmc_context *context, const llmc_eval_request *given, llmc_er
   return report(error, LLMC_CANCELLED, end == EvalEnd::Cancelled ? "cancelled" : "stopped by a callback");
 }
 
+} // namespace
+
+extern "C" {
+
+int32_t llmc_eval(llmc_context *context, const llmc_eval_request *given, llmc_error **error) {
+  return runRequest(context, given, error, [](Context &own, const llmc_eval_request &request) { return own.eval(request); });
+}
+
 int32_t llmc_encode(llmc_context *context, const llmc_eval_request *given, llmc_error **error) {
-  return guard(error, [&]() -> Expected<void> {
-    LLMC_CHECK(notNull(context, "context"));
-    LLMC_CHECK(notNull(given, "llmc_eval_request"));
-    LLMC_TRY(request, readStruct(given, "llmc_eval_request"));
-    LLMC_CHECK(context->context->encode(request));
-    return {};
-  });
+  return runRequest(context, given, error, [](Context &own, const llmc_eval_request &request) { return own.encode(request); });
 }
 
 int32_t llmc_embed(llmc_context *handle, const char *text, int64_t bytes, const llmc_embed_options *given, float *vector, llmc_error **error) {

@@ -100,6 +100,7 @@ private:
   Expected<void> validate(const llmc_eval_request &request);
   Expected<void> validateRows(const llmc_eval_request &request) const;
   Expected<void> validateExtras(const llmc_eval_request &request) const;
+  Expected<void> checkToken(const llmc_eval_request &request, int64_t index) const;
   Expected<void> validateWhole(const llmc_eval_request &request) const;
   Expected<void> validateSource(const llmc_eval_request &request) const;
   void noteToken(size_t t, const llmc_eval_request &request, int64_t index, int64_t slot, int64_t position, int64_t length);

@@ -90,6 +90,14 @@ Expected<void> Context::validateWhole(const llmc_eval_request &request) const {
   return {};
 }
 
+Expected<void> Context::checkToken(const llmc_eval_request &request, int64_t index) const {
+  int64_t vocab = owner->artifact().vocab;
+  if (TokenId id = request.tokens[index]; id < 0 || id >= vocab)
+    return invalidInput("token " + std::to_string(id) + " at index " + std::to_string(index) + ": the vocabulary has ids 0 … " +
+                        std::to_string(vocab - 1));
+  return {};
+}
+
 // Also notes for each slot its length after the request, and its last token in it.
 Expected<void> Context::validate(const llmc_eval_request &request) {
   if (request.count < 1 || !request.tokens)
@@ -97,13 +105,10 @@ Expected<void> Context::validate(const llmc_eval_request &request) {
   LLMC_CHECK(validateRows(request));
   LLMC_CHECK(validateExtras(request));
   lengthsAfter = lengths;
-  int64_t vocab = owner->artifact().vocab;
   for (int64_t i = 0; i < request.count; ++i) {
     int64_t slot = slotOf(request, i);
     LLMC_CHECK(checkSlot(slot));
-    if (request.tokens[i] < 0 || request.tokens[i] >= vocab)
-      return invalidInput("token " + std::to_string(request.tokens[i]) + " at index " + std::to_string(i) +
-                          ": the vocabulary has ids 0 … " + std::to_string(vocab - 1));
+    LLMC_CHECK(checkToken(request, i));
     ++lengthsAfter[size_t(slot)];
     lastIndices[size_t(slot)] = i;
   }
@@ -308,12 +313,9 @@ Expected<void> Context::validateSource(const llmc_eval_request &request) const {
     return invalidInput("slot " + std::to_string(request.slot) + " holds a sequence already; clear it first");
   if (int64_t most = std::min(owner->maxSourceTokens(), sizes.context); request.count > most)
     return invalidInput("tokens: the encoder reads up to " + std::to_string(most) + " tokens, got " + std::to_string(request.count) +
-                        (most < owner->maxSourceTokens() ? "; use -c " + std::to_string(request.count) : ""));
-  int64_t vocab = owner->artifact().vocab;
+                        (request.count <= owner->maxSourceTokens() ? "; use -c " + std::to_string(request.count) : ""));
   for (int64_t i = 0; i < request.count; ++i)
-    if (request.tokens[i] < 0 || request.tokens[i] >= vocab)
-      return invalidInput("token " + std::to_string(request.tokens[i]) + " at index " + std::to_string(i) + ": the vocabulary has ids 0 … " +
-                          std::to_string(vocab - 1));
+    LLMC_CHECK(checkToken(request, i));
   return validateExtras(request);
 }
 
@@ -329,9 +331,9 @@ Expected<EvalEnd> Context::encode(const llmc_eval_request &request) {
   llmc_step step = stepOf(request.count, request.count, request.tokens, nullptr, hidden);
   step.profile = Profile::none();
   runOnWorkers(step, owner->encoderFor(request.count).run);
-  sources[size_t(request.slot)] = request.count;
   if (request.on_rows && request.on_rows(request.user, 0, request.count, nullptr, hidden))
     return EvalEnd::Stopped;
+  sources[size_t(request.slot)] = request.count;
   return EvalEnd::Done;
 }
 

@@ -65,7 +65,8 @@ Expected<EvalEnd> embed(Context &context, int64_t slot, std::span<const TokenId>
   request.on_rows = Pool::take;
   request.user = &pool;
   LLMC_TRY(end, context.model().hasEncoder() ? context.encode(request) : context.eval(request));
-  pool.write(how.normalize, vector);
+  if (end == EvalEnd::Done)
+    pool.write(how.normalize, vector);
   LLMC_CHECK(context.clear(slot));
   return end;
 }

@@ -66,18 +66,8 @@ private:
     tokens.clear(), tokenSlots.clear();
     for (size_t i = 0; i < slots.size(); ++i)
       tokens.push_back(search.live()[i].tokens.back()), tokenSlots.push_back(int32_t(slots[i]));
-    llmc_eval_request request{};
-    request.tokens = tokens.data();
-    request.slots = tokenSlots.data();
-    request.count = int64_t(tokens.size());
-    request.want = LLMC_WANT_ALL;
-    request.on_rows = takeRows;
-    request.user = this;
-    LLMC_TRY(end, context.eval(request));
-    LLMC_CHECK(rowError);
-    generation.noteEnd(end);
-    generation.noteStep();
-    return {};
+    LLMC_CHECK(generation.evalBatch(tokens, tokenSlots, takeRows, this));
+    return rowError;
   }
 
   static int32_t takeRows(void *user, int64_t first, int64_t count, const float *logits, const float *) {

@@ -112,18 +112,8 @@ private:
     tokens.clear(), slots.clear();
     for (const Sample *sample : live)
       tokens.push_back(sample->tokens.back()), slots.push_back(int32_t(sample->slot));
-    llmc_eval_request request{};
-    request.tokens = tokens.data();
-    request.slots = slots.data();
-    request.count = int64_t(tokens.size());
-    request.want = LLMC_WANT_ALL;
-    request.on_rows = takeRows;
-    request.user = this;
-    LLMC_TRY(end, context.eval(request));
-    LLMC_CHECK(rowError);
-    generation.noteEnd(end);
-    generation.noteStep();
-    return {};
+    LLMC_CHECK(generation.evalBatch(tokens, slots, takeRows, this));
+    return rowError;
   }
 
   static int32_t takeRows(void *user, int64_t first, int64_t count, const float *logits, const float *) {

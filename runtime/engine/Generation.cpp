@@ -92,6 +92,21 @@ Expected<void> Generation::eval(std::span<const TokenId> tokens, EvalProgress pr
   return {};
 }
 
+Expected<void> Generation::evalBatch(std::span<const TokenId> tokens, std::span<const int32_t> slots,
+                                     decltype(llmc_eval_request::on_rows) takeRows, void *user) {
+  llmc_eval_request request{};
+  request.tokens = tokens.data();
+  request.slots = slots.data();
+  request.count = int64_t(tokens.size());
+  request.want = LLMC_WANT_ALL;
+  request.on_rows = takeRows;
+  request.user = user;
+  LLMC_TRY(end, context.eval(request));
+  noteEnd(end);
+  noteStep();
+  return {};
+}
+
 void Generation::noteEnd(EvalEnd end) {
   if (end == EvalEnd::Cancelled)
     stats.finish = LLMC_FINISH_CANCELLED;

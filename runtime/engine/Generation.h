@@ -30,6 +30,8 @@ public:
   Expected<void> evalPrompt(std::span<const TokenId> prompt);
   // Tokens, which continue the slot. `best` > 0: only that many of the best tokens need be known afterwards.
   Expected<void> eval(std::span<const TokenId> tokens, EvalProgress progress = {}, int64_t best = 0);
+  // One token of each of several sequences; their logits go to `takeRows` (llmc_eval_request.on_rows) with `user`.
+  Expected<void> evalBatch(std::span<const TokenId> tokens, std::span<const int32_t> slots, decltype(llmc_eval_request::on_rows) takeRows, void *user);
   // A token was chosen. `logits`: those that chose it, if the callback wants any.
   void tell(TokenId token, std::span<const float> logits);
   // Nothing comes after: tells what was held back.

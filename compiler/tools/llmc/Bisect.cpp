@@ -25,16 +25,8 @@ absl::Status bisect(const Options &options) {
     LLMC_ASSIGN(given, readTokens(options.tokens));
     tokens = std::move(given);
   }
-  CompileOptions compile;
-  compile.allowOutside = options.model.allowOutside;
-  compile.quantize = options.model.quantize;
-  compile.quantizeKeep = options.model.quantizeKeep;
-  compile.pipeline = options.model.pipeline;
-  compile.disabledPasses = options.model.disabledPasses;
-  compile.passPlugins = options.model.passPlugins;
-  compile.familyPlugins = options.model.familyPlugins;
   LLMC_ASSIGN(service, toStatus(loadService()));
-  LLMC_ASSIGN(found, toStatus(service->bisect(options.model.model, tokens, options.tolerance, compile)));
+  LLMC_ASSIGN(found, toStatus(service->bisect(options.model.model, tokens, options.tolerance, compileOptions(options.model, ""))));
   for (const PassCheck &step : found.steps)
     printf("%-10s %-32s %-16s %.2g\n", step.phase.c_str(), step.pass.c_str(), step.on.c_str(), step.difference);
   if (!found.differs) {

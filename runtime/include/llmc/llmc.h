@@ -235,7 +235,8 @@ LLMC_API int32_t llmc_eval(struct llmc_context *context, const struct llmc_eval_
 
 // Encoder-decoders (max_source_tokens > 0): lets the encoder read a source into `slot`, which must be empty; what llmc_eval then runs in that slot
 // decodes it. Of the request count `tokens`, `count`, `slot`, `hidden` (of every token), `on_rows` (without logits) and `user`. llmc_generate does this
-// with its prompt. Errors: INVALID_INPUT on a model without encoder, a slot that holds something, or a source that is too long.
+// with its prompt. Errors: INVALID_INPUT on a model without encoder, a slot that holds something, or a source that is too long;
+// CANCELLED, also when on_rows stops it: the slot is then as it was before.
 LLMC_API int32_t llmc_encode(struct llmc_context *context, const struct llmc_eval_request *request, struct llmc_error **error);
 
 // Sequences. Slots are 0 … slots-1; lengths count tokens.
@@ -462,7 +463,7 @@ enum llmc_finish {
 struct llmc_sequence {
   size_t struct_size;
   int64_t index;         // 0, 1, …
-  const int32_t *tokens; // [token_count], a final stop token included; without the prompt
+  const int32_t *tokens; // [token_count], a final stop token included; without the prompt. Beams of an encoder-decoder begin with the decoder's first token
   int64_t token_count;
   double score; // of beam search; else 0
   // Of drawn samples; else NULL and 0.
